@@ -1,0 +1,130 @@
+import { CODES, type CodeIn, type ErrorCode } from './codes.ts'
+
+/** How much of the request may have left this process: `'no'` is a promise, `'maybe'` is doubt. */
+export type RequestSent = 'no' | 'maybe' | 'yes'
+
+/** One reason why a peer was refused. Plain data: safe to log, compare and send. */
+export interface Finding {
+  readonly code: CodeIn<'TRUST'>
+  /** Position on the judged path or in the presented list, end entity 0; `null` when no single certificate is at fault. */
+  readonly certificateIndex: number | null
+  /** One sentence: what was expected, what was seen. Public values only. */
+  readonly message: string
+}
+
+/** One certificate of a verified path, as evidence and as onboarding: `spki` can be pasted into a pin set. */
+export interface ChainEntry {
+  readonly position: 'endEntity' | 'intermediate' | 'anchor'
+  /** `sha256/` and the base64 digest of the SubjectPublicKeyInfo. */
+  readonly spki: string
+  /** RFC 4514 text, control characters escaped. */
+  readonly subject: string
+  readonly notAfter: number
+}
+
+export interface ErrorDetails {
+  readonly cause?: unknown
+  readonly requestSent?: RequestSent
+  /** Canonical host, with the port where it is not 443. */
+  readonly host?: string
+}
+
+/**
+ * What every rejection of this library is. It extends TypeError because WHATWG fetch rejects with one: existing
+ * `instanceof TypeError` handlers keep working, and no generic layer mistakes a refusal for a network fault.
+ */
+export abstract class PinfetchError<Code extends ErrorCode = ErrorCode> extends TypeError {
+  readonly code: Code
+  /** Whether the same call may succeed later without anyone acting. Says nothing about whether it may be sent twice. */
+  readonly retryable: boolean
+  readonly requestSent: RequestSent
+  readonly host?: string
+
+  constructor(code: Code, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.retryable = CODES[code].retryable
+    this.requestSent = details.requestSent ?? 'no'
+    if (details.host !== undefined) this.host = details.host
+  }
+}
+
+/** An option, URL, pin or file of the caller's is wrong. The message names the path of the option. */
+export class ConfigurationError extends PinfetchError<CodeIn<'CONFIG'>> {
+  override readonly name = 'ConfigurationError'
+}
+
+export interface TrustDetails extends ErrorDetails {
+  readonly findings?: readonly Finding[]
+  readonly chain?: readonly ChainEntry[]
+  readonly manifestVersion?: number
+}
+
+/** The peer may not receive a request: its path, name, pins or status was refused. Never retried. */
+export class TrustError extends PinfetchError<CodeIn<'TRUST'>> {
+  override readonly name = 'TrustError'
+  /** Most specific first. */
+  readonly findings: readonly Finding[]
+  /** The verified path that was refused, end entity first; empty when no path verified. */
+  readonly chain: readonly ChainEntry[]
+  /** The manifest in force when the verdict was given. */
+  readonly manifestVersion?: number
+
+  constructor(code: CodeIn<'TRUST'>, message: string, details: TrustDetails = {}) {
+    super(code, message, details)
+    this.findings = details.findings ?? []
+    this.chain = details.chain ?? []
+    if (details.manifestVersion !== undefined) this.manifestVersion = details.manifestVersion
+  }
+}
+
+/** The TLS handshake itself failed or broke a rule: version, suite, alert, resumption. */
+export class TlsError extends PinfetchError<CodeIn<'TLS'>> {
+  override readonly name = 'TlsError'
+}
+
+/** The network failed: name resolution, connection, time, response framing. */
+export class TransportError extends PinfetchError<CodeIn<'TRANSPORT'>> {
+  override readonly name = 'TransportError'
+}
+
+/** The request itself is not allowed to go there: scheme, host header, redirect. */
+export class PolicyError extends PinfetchError<CodeIn<'POLICY'>> {
+  override readonly name = 'PolicyError'
+}
+
+/** What a refused document asks of its reader: an alarm, the publisher, patience, the clock, or the configuration. */
+export type ManifestErrorKind = 'security' | 'publisher' | 'transient' | 'clock' | 'config'
+
+export interface ManifestDetails extends ErrorDetails {
+  readonly kind: ManifestErrorKind
+  readonly document?: 'root' | 'status' | 'manifest' | 'blob'
+  readonly version?: number
+  /** The URL or path the bytes came from. */
+  readonly source?: string
+  readonly retryAfterMs?: number
+}
+
+/** A signed document was refused, or could not be fetched. The previous good state stays. */
+export class ManifestError extends PinfetchError<CodeIn<'MANIFEST'>> {
+  override readonly name = 'ManifestError'
+  readonly kind: ManifestErrorKind
+  readonly document?: 'root' | 'status' | 'manifest' | 'blob'
+  readonly version?: number
+  readonly source?: string
+  readonly retryAfterMs?: number
+
+  constructor(code: CodeIn<'MANIFEST'>, message: string, details: ManifestDetails) {
+    super(code, message, details)
+    this.kind = details.kind
+    if (details.document !== undefined) this.document = details.document
+    if (details.version !== undefined) this.version = details.version
+    if (details.source !== undefined) this.source = details.source
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs
+  }
+}
+
+/** Durable bytes could not be read or written. */
+export class StoreError extends PinfetchError<CodeIn<'STORE'>> {
+  override readonly name = 'StoreError'
+}

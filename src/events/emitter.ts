@@ -1,0 +1,33 @@
+import type { ClientEvent, Emit, EventOf } from './events.ts'
+
+export interface Emitter {
+  readonly emit: Emit
+  /** Returns the function that ends the subscription. */
+  readonly on: <Type extends ClientEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void) => () => void
+}
+
+/**
+ * Delivers in order, in the tick of the cause. A listener that throws harms neither the request nor the other listeners:
+ * its error is raised on its own, as an uncaught exception, where the process's own policy for bugs applies.
+ */
+export function createEmitter(): Emitter {
+  const listeners = new Map<string, Set<(event: never) => void>>()
+  return {
+    emit: (event) => {
+      for (const listener of [...(listeners.get(event.type) ?? [])]) {
+        try {
+          ;(listener as (event: ClientEvent) => void)(event)
+        } catch (error) {
+          queueMicrotask(() => {
+            throw error
+          })
+        }
+      }
+    },
+    on: (type, listener) => {
+      const set = listeners.get(type) ?? new Set()
+      listeners.set(type, set.add(listener))
+      return () => void set.delete(listener)
+    },
+  }
+}

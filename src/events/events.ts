@@ -1,0 +1,59 @@
+import type { ErrorCode } from '../errors/codes.ts'
+import type { ChainEntry, Finding, ManifestErrorKind } from '../errors/errors.ts'
+
+/** What a client tells its listeners. Public values only: no token, header, body or private key is ever part of an event. */
+export type ClientEvent =
+  | ManifestLifecycleEvent
+  /** A peer was refused; nothing was sent to it. */
+  | {
+      readonly type: 'tls.rejected'
+      readonly host: string
+      readonly code: ErrorCode
+      readonly findings: readonly Finding[]
+      readonly chain: readonly ChainEntry[]
+      readonly manifestVersion: number
+    }
+  /** Report mode let a peer through that enforcement would have refused. */
+  | {
+      readonly type: 'tls.reported'
+      readonly host: string
+      readonly code: ErrorCode
+      readonly findings: readonly Finding[]
+      readonly chain: readonly ChainEntry[]
+      readonly manifestVersion: number
+    }
+  /** Live connections of an origin were closed because the policy in force now refuses the key they were made with. */
+  | { readonly type: 'tls.retired'; readonly host: string; readonly connections: number; readonly code: ErrorCode }
+  /** Something outside the options tries to weaken TLS, or an option loosens it. `effect` says what became of it. */
+  | { readonly type: 'posture'; readonly subject: string; readonly effect: string }
+
+export type ManifestLifecycleEvent =
+  | {
+      readonly type: 'manifest.activated'
+      readonly from: number
+      readonly to: number
+      readonly rootVersion: number
+      readonly added: readonly string[]
+      readonly removed: readonly string[]
+      readonly changed: readonly string[]
+    }
+  | {
+      readonly type: 'manifest.rejected'
+      readonly code: ErrorCode
+      readonly kind: ManifestErrorKind
+      readonly message: string
+      readonly source?: string
+    }
+  | { readonly type: 'manifest.root'; readonly from: number; readonly to: number }
+  | { readonly type: 'manifest.deny'; readonly added: readonly string[]; readonly cleared: readonly string[] }
+  | { readonly type: 'manifest.stale' | 'manifest.fresh' | 'manifest.expired'; readonly version: number }
+  | {
+      readonly type: 'manifest.poll'
+      readonly ms: number
+      readonly bytes: number
+      readonly result: 'changed' | 'unchanged' | 'failed'
+    }
+  | { readonly type: 'manifest.cacheError'; readonly message: string }
+
+export type EventOf<Type extends ClientEvent['type']> = Extract<ClientEvent, { readonly type: Type }>
+export type Emit = (event: ClientEvent) => void

@@ -1,0 +1,45 @@
+/** Unix time in milliseconds. A brand, so that a duration or a monotonic reading is never taken for an instant. */
+export type UnixMs = number & { readonly [unixMs]: true }
+declare const unixMs: unique symbol
+
+export const toUnixMs = (ms: number): UnixMs => ms as UnixMs
+
+/** Ends a scheduled run; calling it twice, or after the run, does nothing. */
+export type Cancel = () => void
+
+/**
+ * What the library asks of the world besides sockets. Objects that wait or send receive it; pure functions receive `now`.
+ * `ports/system.ts` is the only implementation that reads the machine's clock, timers and random source.
+ */
+export interface Runtime {
+  readonly clock: {
+    /** Wall time: certificates, manifests, tokens. May step. */
+    now(): UnixMs
+    /** Milliseconds since an arbitrary start; never steps back. For ages and deadlines. */
+    monotonic(): number
+  }
+  readonly random: (length: number) => Uint8Array
+  /** Runs once, `afterMs` later. Never keeps the process alive by itself. */
+  readonly schedule: (afterMs: number, run: () => void) => Cancel
+}
+
+export interface FetchedBytes {
+  readonly status: number
+  /** Lower-case names; a repeated header is joined with `, `. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly bytes: Uint8Array
+}
+
+export interface FetchLimits {
+  /** Reading stops, and the call rejects, at the first byte past it. */
+  readonly maxBytes: number
+  readonly signal: AbortSignal
+  /** Sent as `If-None-Match`. */
+  readonly ifNoneMatch?: string
+}
+
+/**
+ * One GET, no redirect followed, identity encoding. `manifest/` asks for it; `client/create-client.ts` plugs in the transport.
+ * Answers for every HTTP status; rejects with a PinfetchError for everything else.
+ */
+export type FetchBytes = (url: URL, limits: FetchLimits) => Promise<FetchedBytes>

@@ -1,0 +1,39 @@
+import type { CanonicalHost } from '../encoding/host.ts'
+import type { PinText } from '../encoding/pin.ts'
+import type { UnixMs } from '../ports/runtime.ts'
+
+/** One allowed key. Inactive outside `[notBefore, notAfter)`. */
+export interface Pin {
+  readonly spki: PinText
+  readonly notBefore?: UnixMs
+  readonly notAfter?: UnixMs
+  /** Where on the verified path the key must stand. Default: anywhere. */
+  readonly require?: 'endEntity' | 'issuer'
+  readonly label?: string
+}
+
+/** A key that no host, or none of the named hosts, may show anywhere on its verified path. Deny beats pin. */
+export interface Deny {
+  readonly spki: PinText
+  readonly reason: string
+}
+
+/**
+ * Everything the verdict about one origin depends on besides the peer and the clock. Frozen; two policies with the same
+ * `generation` are the same policy, so what was judged under one holds under the other.
+ */
+export interface HostPolicy {
+  readonly host: CanonicalHost
+  readonly port: number
+  /** Where it came from, for messages: the signed manifest, pins in code, or an entry of `pinfetch/dangerous`. */
+  readonly source: 'manifest' | 'code' | 'bootstrap' | 'dangerous'
+  /** `'report'`: a pin mismatch is reported and let through. Path, name and denies are enforced all the same. */
+  readonly mode: 'enforce' | 'report'
+  /** Empty only for `bootstrap` and `dangerous`. */
+  readonly pins: readonly Pin[]
+  readonly denies: readonly Deny[]
+  /** 0 when no manifest is in force. */
+  readonly manifestVersion: number
+  /** Digest over all of the above but the manifest version. */
+  readonly generation: string
+}

@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^pinfetch$/, replacement: source('index.ts') },
+      { find: /^pinfetch\/testing$/, replacement: source('testing/index.ts') },
+      { find: /^pinfetch\/dangerous$/, replacement: source('dangerous/index.ts') },
+      { find: /^pinfetch\/errors$/, replacement: source('errors/errors.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+  },
+})
