@@ -58,6 +58,16 @@ export const CODES = {
     about: 'The pins are past their expiry and the staleness they allow.',
     fix: 'Publish a fresh status and manifest; `client.health()` names what expired.',
   },
+  ERR_TRUST_POLICY_UNSUPPORTED: {
+    retryable: false,
+    about: 'The manifest asks for a check that this client cannot make.',
+    fix: 'Upgrade the library, give the option the rule needs, or publish the entry without the rule.',
+  },
+  ERR_TRUST_NODE_REFUSED: {
+    retryable: false,
+    about: 'Node’s own verification (OpenSSL) refused a chain that this library’s accepted; both must accept.',
+    fix: 'The cause carries OpenSSL’s word; usually the server’s chain is incomplete or unusual.',
+  },
   ERR_TLS_HANDSHAKE: {
     retryable: false,
     about: 'The TLS handshake failed before a verdict was possible.',
@@ -72,6 +82,16 @@ export const CODES = {
     retryable: false,
     about: 'The handshake finished without the certificates having been judged.',
     fix: 'Nothing to configure: report it, with the Node version.',
+  },
+  ERR_TLS_SECOND_HANDSHAKE: {
+    retryable: false,
+    about: 'The peer started another handshake on a connection that was already judged.',
+    fix: 'Nothing to configure: report it, with the server software.',
+  },
+  ERR_TRANSPORT_BODY_TOO_LARGE: {
+    retryable: false,
+    about: 'A response body is longer than the limit.',
+    fix: 'Check what the server sends; raise the limit only if the size is expected.',
   },
   ERR_TRANSPORT_RESOLVE: {
     retryable: true,
@@ -102,6 +122,11 @@ export const CODES = {
     retryable: false,
     about: 'The client was closed.',
     fix: 'Create a client that lives as long as the service does.',
+  },
+  ERR_POLICY_CONTAINED: {
+    retryable: false,
+    about: 'The host is contained: no connection is made to it.',
+    fix: 'An operator contained it on purpose; ask them.',
   },
   ERR_POLICY_PLAINTEXT: {
     retryable: false,

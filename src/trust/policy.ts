@@ -29,8 +29,8 @@ export interface HostPolicy {
   readonly source: 'manifest' | 'code' | 'bootstrap' | 'dangerous'
   /** `'report'`: a pin mismatch is reported and let through. Path, name and denies are enforced all the same. */
   readonly mode: 'enforce' | 'report'
-  /** Empty only for `bootstrap` and `dangerous`. */
-  readonly pins: readonly Pin[]
+  /** Each group must have an active pin on the path; nearly always one group. Empty only for `bootstrap` and `dangerous`. */
+  readonly pinGroups: readonly (readonly Pin[])[]
   readonly denies: readonly Deny[]
   /** 0 when no manifest is in force. */
   readonly manifestVersion: number

@@ -1,0 +1,144 @@
+import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
+import { createEmitter, type Emitter } from '../events/emitter.ts'
+import { createManifestSource } from '../manifest/sources.ts'
+import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
+import { fileStore } from '../stores/file.ts'
+import { memoryStore } from '../stores/memory.ts'
+import type { ConnectorOptions } from '../transport/connector.ts'
+import { PinnedDispatcher } from '../transport/dispatcher.ts'
+import { createFetchBytes } from '../transport/fetch-bytes.ts'
+import { bundledAnchors, createAnchors } from '../trust/anchors.ts'
+import { createFetch } from './fetch.ts'
+import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
+import { bootstrapPolicy, createPolicies } from './policies.ts'
+
+export interface ClientHealth {
+  /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
+  readonly state: 'ready' | 'degraded' | 'unready' | 'closed'
+  /** `undefined` for a client with pins in code alone. */
+  readonly manifest?: ManifestHealth
+}
+
+export interface Client {
+  /** WHATWG fetch for https URLs of covered hosts. Rejects with a PinfetchError, or with the caller's own abort reason. */
+  readonly fetch: typeof globalThis.fetch
+  /** Resolves when a verified policy is in force; rejects with the reason after `startupMs`. */
+  readonly ready: () => Promise<void>
+  readonly health: () => ClientHealth
+  readonly manifest: {
+    /** Asks for an update now, at most once a second; resolves when the attempt ended, rejects with why it failed. */
+    readonly refresh: () => Promise<void>
+    /** 0 while none is in force. */
+    readonly version: number
+  }
+  /** Returns the function that ends the subscription. */
+  readonly on: Emitter['on']
+  /** Lets requests in flight finish, then frees every socket and timer. */
+  readonly close: () => Promise<void>
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+/**
+ * Creates a client. Synchronous: wrong options throw at once, and the first manifest is fetched in the background.
+ *
+ * @throws ConfigurationError naming the option; ManifestError when the trusted root itself is unreadable.
+ */
+export function createClient(options: ClientOptions): Client {
+  const resolved = resolveOptions(options)
+  const { runtime, timeouts } = resolved
+  const { emit, on } = createEmitter()
+  const connection: Omit<ConnectorOptions, 'policyOf'> & { headersTimeoutMs: number; bodyTimeoutMs: number } = {
+    anchors: resolved.anchors === undefined ? bundledAnchors() : createAnchors(resolved.anchors),
+    runtime,
+    emit,
+    connectTimeoutMs: timeouts.connectMs,
+    headersTimeoutMs: timeouts.headersMs,
+    bodyTimeoutMs: timeouts.bodyMs,
+    ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
+  }
+  const policies = createPolicies({ options: resolved, emit, view: () => manifest?.updater.current() })
+  const dispatcher = new PinnedDispatcher({
+    ...connection,
+    ...(resolved.certificate === undefined ? {} : { certificate: resolved.certificate }),
+    policyOf: policies.of,
+  })
+  const manifest = resolved.manifest === undefined ? undefined : startManifest(resolved.manifest)
+
+  /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
+  function startManifest({ locations, root, cacheDir, memoryOnly, bootstrapPins, ...rest }: ResolvedManifest) {
+    const bootstrap = new PinnedDispatcher({
+      ...connection,
+      policyOf: (origin) => bootstrapPolicy(origin, bootstrapPins),
+    })
+    const updater: ManifestUpdater = createManifestUpdater({
+      ...rest,
+      root,
+      source: createManifestSource(locations, createFetchBytes(bootstrap)),
+      store: cacheDir === undefined ? memoryStore() : fileStore(cacheDir),
+      runtime,
+      emit,
+      onChange: () => dispatcher.policyChanged(),
+    })
+    if (cacheDir === undefined && !memoryOnly) process.stderr.write(NO_CACHE_DIR)
+    return { updater, bootstrap }
+  }
+
+  const gate = async (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> => {
+    if (manifest === undefined || manifest.updater.current().kind !== 'cold') return
+    const { updater } = manifest
+    const settled = policies.bundled(origin) ? updater.firstAttempt : updater.ready().catch(() => undefined)
+    await abortable(settled, signal) // what stays missing is refused by `policies.of`, with its reason
+  }
+
+  const close = async (): Promise<void> => {
+    await Promise.all([manifest?.updater.close(), dispatcher.close(), manifest?.bootstrap.close()])
+  }
+
+  if (resolved.mode === 'report') {
+    queueMicrotask(() => emit({ type: 'posture', subject: 'mode: report', effect: 'pin mismatches are let through' }))
+  }
+  return Object.freeze({
+    fetch: createFetch({ dispatcher, gate }),
+    ready: async () => {
+      if (manifest === undefined) return
+      if (resolved.pins.length === 0) return manifest.updater.ready()
+      await manifest.updater.firstAttempt
+    },
+    health: () => healthOf(manifest?.updater),
+    manifest: Object.freeze({
+      refresh: async () => manifest?.updater.refresh(),
+      get version() {
+        return manifest?.updater.current().version ?? 0
+      },
+    }),
+    on,
+    close,
+    [Symbol.asyncDispose]: close,
+  })
+}
+
+function healthOf(updater: ManifestUpdater | undefined): ClientHealth {
+  if (updater === undefined) return { state: 'ready' }
+  const manifest = updater.health()
+  return { state: HEALTH[manifest.state], manifest }
+}
+
+async function abortable(work: Promise<void>, signal: AbortSignal | null): Promise<void> {
+  if (signal === null) return work
+  signal.throwIfAborted()
+  let stop = (): void => {}
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+const HEALTH = { cold: 'unready', fresh: 'ready', stale: 'degraded', expired: 'unready', closed: 'closed' } as const
+
+const NO_CACHE_DIR =
+  'pinfetch: no manifest.cacheDir, so a restart forgets which manifest was the newest; set it, or memoryOnly: true\n'

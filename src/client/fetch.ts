@@ -1,0 +1,125 @@
+import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
+import { ConfigurationError, PolicyError } from '../errors/errors.ts'
+import type { PinnedDispatcher } from '../transport/dispatcher.ts'
+import { requestFailure } from '../transport/failure.ts'
+
+export interface FetchOptions {
+  readonly dispatcher: PinnedDispatcher
+  /** Settles when the policy for the origin can be known; rejects with the signal's reason. */
+  readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void>
+}
+
+/**
+ * WHATWG fetch with our dispatcher. It is the runtime's own fetch, so Request, Response, FormData and streams are those of
+ * the global realm: the npm package's fetch belongs to another one, where a global FormData becomes the text
+ * `[object FormData]`. It is captured here, once: a patched fetch that copies the init members it knows would drop the
+ * dispatcher, and with it every check.
+ */
+export function createFetch({ dispatcher, gate }: FetchOptions): typeof globalThis.fetch {
+  const runtimeFetch = globalThis.fetch
+  return async (input, init) => {
+    const url = urlOf(input)
+    const origin = originOf(url)
+    const request = toGlobalRealm(input, init)
+    await gate(origin, signalOf(request))
+    const wanted = request.init.redirect ?? (request.input instanceof Request ? request.input.redirect : 'follow')
+    try {
+      const response = await runtimeFetch(request.input, {
+        ...request.init,
+        redirect: 'manual',
+        dispatcher,
+      } as RequestInit)
+      if (wanted !== 'manual' && isRedirect(response)) throw await redirectRefused(response, origin)
+      return response
+    } catch (error) {
+      throw requestFailure(error, origin.text)
+    }
+  }
+}
+
+function urlOf(input: Parameters<typeof fetch>[0]): URL {
+  const text = typeof input === 'object' && 'url' in input ? input.url : String(input)
+  if (!URL.canParse(text)) {
+    throw new ConfigurationError('ERR_CONFIG_URL', 'fetch: expected an absolute URL', {
+      cause: new TypeError('Invalid URL'),
+    })
+  }
+  return new URL(text)
+}
+
+function originOf(url: URL): CanonicalOrigin {
+  if (url.protocol !== 'https:') {
+    const message = `${url.protocol}//${url.host}: only https URLs are requested, so nothing was sent`
+    throw new PolicyError('ERR_POLICY_PLAINTEXT', message, { host: url.host })
+  }
+  const origin = canonicalOrigin(url)
+  if (origin === undefined || url.username !== '' || url.password !== '') {
+    const message = `fetch: expected an https URL with a valid host and without user name and password, got ${url.origin}`
+    throw new ConfigurationError('ERR_CONFIG_URL', message, { host: url.host })
+  }
+  return origin
+}
+
+interface GlobalRequest {
+  readonly input: string | URL | Request
+  readonly init: RequestInit
+}
+
+/** Rewrites objects of the npm package's realm, which SDKs hand over, into the runtime's own classes. */
+function toGlobalRealm(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): GlobalRequest {
+  if (init !== undefined && 'dispatcher' in init && init.dispatcher !== undefined) {
+    throw new ConfigurationError('ERR_CONFIG_INVALID', 'fetch: a dispatcher of the caller would bypass every check')
+  }
+  if (typeof input === 'string' || input instanceof URL) return { input, init: withGlobalBody(init ?? {}) }
+  if (input instanceof Request) {
+    // A non-empty init resets these two (WHATWG Fetch, Request constructor, step 13), and ours is never empty.
+    const { referrer, referrerPolicy } = input
+    return { input, init: { referrer, referrerPolicy, ...withGlobalBody(init ?? {}) } }
+  }
+  if (!('url' in input)) return { input: String(input), init: withGlobalBody(init ?? {}) }
+  const { method, headers, signal, redirect, integrity, keepalive, body } = input as Request
+  const copied: RequestInit = { method, headers: [...headers], signal, redirect, integrity, keepalive }
+  const streamed = body === null ? {} : ({ body, duplex: 'half' } as RequestInit)
+  return { input: String((input as Request).url), init: { ...copied, ...streamed, ...withGlobalBody(init ?? {}) } }
+}
+
+function withGlobalBody(init: RequestInit): RequestInit {
+  const { body, headers } = init
+  const ofOtherRealm = (value: unknown, tag: string, own: new (...args: never[]) => object): boolean =>
+    typeof value === 'object' &&
+    value !== null &&
+    !(value instanceof own) &&
+    Object.prototype.toString.call(value) === `[object ${tag}]`
+  const changed: RequestInit = {}
+  if (ofOtherRealm(body, 'FormData', FormData)) changed.body = copyFormData(body as FormData)
+  if (ofOtherRealm(headers, 'Headers', Headers)) changed.headers = [...(headers as Headers)]
+  return { ...init, ...changed }
+}
+
+function copyFormData(source: FormData): FormData {
+  const copy = new FormData()
+  for (const [name, value] of source) {
+    if (typeof value === 'string') copy.append(name, value)
+    else copy.append(name, value, value.name)
+  }
+  return copy
+}
+
+function signalOf({ input, init }: GlobalRequest): AbortSignal | null {
+  return init.signal ?? (input instanceof Request ? input.signal : null)
+}
+
+function isRedirect({ status, headers }: Response): boolean {
+  return REDIRECTS.has(status) && headers.has('location')
+}
+
+/** RFC 9110 §15.4. The target may be another host, with other pins or none, and a 307 would carry the body there. */
+async function redirectRefused(response: Response, { text }: CanonicalOrigin): Promise<PolicyError> {
+  await response.body?.cancel()
+  const location = response.headers.get('location') ?? ''
+  const target = URL.canParse(location, response.url) ? new URL(location, response.url).origin : 'an unreadable address'
+  const message = `${text}: answered ${response.status} with a redirect to ${target}; request the target itself, or pass redirect: 'manual'`
+  return new PolicyError('ERR_POLICY_REDIRECT', message, { host: text, requestSent: 'yes' })
+}
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])

@@ -1,0 +1,248 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import * as z from 'zod'
+import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
+import { isPinText, type PinText } from '../encoding/pin.ts'
+import { ConfigurationError } from '../errors/errors.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import { systemRuntime } from '../ports/system.ts'
+import type { ClientCertificate, Resolver } from '../transport/connector.ts'
+
+export interface ManifestOptions {
+  /** Base URL of the signed documents, `https:` or `file:`; a path without scheme is a directory. One of `url`, `urls`. */
+  readonly url?: string | URL
+  /** Mirrors, tried in this order within one refresh. */
+  readonly urls?: readonly (string | URL)[]
+  /** The trusted root document that your application ships: a path, a `file:` URL, or its bytes. No trust on first use. */
+  readonly root: string | URL | Uint8Array
+  /** Where accepted documents are kept. Without it the rollback floor is lost at restart, which one line on stderr says. */
+  readonly cacheDir?: string
+  /** Says that losing the floor at restart is known and accepted. */
+  readonly memoryOnly?: boolean
+  /** Pins for the hosts in `url` themselves. Optional, since the documents are signed; they stop a snooper in between. */
+  readonly bootstrapPins?: readonly string[]
+  /** Must equal the root's own when given; a guard against shipping the wrong root. */
+  readonly repo?: string
+  readonly env?: string
+  /** How long `ready()` and the first requests wait for a verified manifest. Default 10 000: most start-up probes allow it. */
+  readonly startupMs?: number
+}
+
+export interface HostPins {
+  readonly pins: readonly string[]
+  /** `'report'` lets a pin mismatch through and raises `tls.reported`. Default `'enforce'`. */
+  readonly mode?: 'enforce' | 'report'
+  /** From then on these pins no longer serve. Default: never where pins are all there is; 90 days as a manifest's fallback. */
+  readonly notAfter?: Date
+}
+
+export interface ClientOptions {
+  /** Source of the signed pin manifest. This or `pins` is required: there is no unpinned default. */
+  readonly manifest?: ManifestOptions
+  /** Pins in code by host pattern: alone, or beside a manifest as the fallback until the first one was ever accepted. */
+  readonly pins?: Readonly<Record<string, readonly string[] | HostPins>>
+  /** `'report'` for every host: for a first roll-out. Path, name and denied keys are enforced all the same. Default `'enforce'`. */
+  readonly mode?: 'enforce' | 'report'
+  /** Trust anchors as PEM. Default: the roots bundled with Node, whatever the environment adds to Node's own default. */
+  readonly anchors?: string | readonly string[]
+  /** The client's certificate and key for mutual TLS: PEM, end entity first. */
+  readonly certificate?: ClientCertificate
+  /** Resolves DNS names. Default: the system's resolver. */
+  readonly resolver?: Resolver
+  readonly timeouts?: {
+    /** TCP and TLS together. Default 10 000: far above any healthy handshake, below most callers' patience. */
+    readonly connectMs?: number
+    /** From the request to the response's headers. Default 30 000. */
+    readonly headersMs?: number
+    /** Between two pieces of the response's body. Default 30 000. */
+    readonly bodyMs?: number
+  }
+  /** Clock, random source and timers. Default: the machine's. */
+  readonly runtime?: Runtime
+}
+
+export interface ResolvedManifest {
+  readonly locations: readonly ManifestLocation[]
+  readonly root: Uint8Array
+  readonly cacheDir?: string | undefined
+  readonly memoryOnly: boolean
+  readonly bootstrapPins: readonly PinText[]
+  readonly repo?: string | undefined
+  readonly env?: string | undefined
+  readonly startupMs: number
+}
+
+export type ManifestLocation =
+  | { readonly kind: 'https'; readonly url: URL }
+  | { readonly kind: 'directory'; readonly path: string }
+
+export interface ResolvedPins {
+  readonly pattern: ParsedHostPattern
+  readonly pins: readonly PinText[]
+  readonly mode: 'enforce' | 'report'
+  readonly notAfter: Date | undefined
+}
+
+export interface ResolvedOptions {
+  readonly manifest: ResolvedManifest | undefined
+  readonly pins: readonly ResolvedPins[]
+  readonly mode: 'enforce' | 'report'
+  readonly anchors: readonly string[] | undefined
+  readonly certificate: ClientCertificate | undefined
+  readonly resolver: Resolver | undefined
+  readonly timeouts: { readonly connectMs: number; readonly headersMs: number; readonly bodyMs: number }
+  readonly runtime: Runtime
+}
+
+/**
+ * Reads the options once. Unknown members are errors: a misspelt security option must not become a silent default.
+ *
+ * @throws ConfigurationError naming the path of the option, what was expected and what was given.
+ */
+export function resolveOptions(options: ClientOptions): ResolvedOptions {
+  const parsed = Options.safeParse(options)
+  if (!parsed.success) throw optionError(parsed.error.issues[0])
+  const { manifest, pins = {}, mode, anchors, certificate, resolver, timeouts, runtime } = parsed.data
+  if (manifest === undefined && Object.keys(pins).length === 0) {
+    throw invalid('', '`manifest` or `pins` is required: there is no unpinned default')
+  }
+  return deepFreeze({
+    manifest: manifest === undefined ? undefined : resolveManifest(manifest),
+    pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, mode))),
+    mode,
+    anchors: anchors === undefined ? undefined : [anchors].flat(),
+    certificate,
+    resolver,
+    timeouts,
+    runtime,
+  })
+}
+
+function resolveManifest({ url, urls, root, ...rest }: z.infer<typeof Manifest>): ResolvedManifest {
+  const given = [...(url === undefined ? [] : [url]), ...(urls ?? [])]
+  if (given.length === 0) throw invalid('manifest.url', 'a base URL or a directory is required')
+  if (url !== undefined && urls !== undefined) throw invalid('manifest.urls', 'give `url` or `urls`, not both')
+  const locations = given.map((location, index) =>
+    locate(location, url === undefined ? `manifest.urls.${index}` : 'manifest.url'),
+  )
+  const bootstrapPins = rest.bootstrapPins.map((pin, index) => requirePin(pin, `manifest.bootstrapPins.${index}`))
+  return { ...rest, bootstrapPins, locations, root: readRoot(root) }
+}
+
+function locate(location: string | URL, path: string): ManifestLocation {
+  const text = String(location)
+  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return { kind: 'directory', path: text }
+  if (!URL.canParse(text)) throw invalidUrl(path, text)
+  const url = new URL(text)
+  if (url.protocol === 'file:') return { kind: 'directory', path: fileURLToPath(url) }
+  if (url.protocol !== 'https:' || url.username !== '' || url.password !== '') throw invalidUrl(path, url.origin)
+  if (!url.pathname.endsWith('/')) url.pathname += '/' // a base: the documents are below it
+  return { kind: 'https', url }
+}
+
+function readRoot(root: string | URL | Uint8Array): Uint8Array {
+  if (root instanceof Uint8Array) return new Uint8Array(root)
+  try {
+    return new Uint8Array(readFileSync(root))
+  } catch (cause) {
+    throw invalid('manifest.root', `the trusted root cannot be read from ${String(root)}`, cause)
+  }
+}
+
+function resolvePins(text: string, entry: readonly string[] | z.infer<typeof HostEntry>, mode: Mode): ResolvedPins {
+  const path = `pins[${JSON.stringify(text)}]`
+  const pattern = parseHostPattern(text)
+  if (pattern === undefined) {
+    const message = `${path}: expected a host, *.host or **.host without scheme, port or path`
+    throw new ConfigurationError('ERR_CONFIG_HOST', message)
+  }
+  const { pins, mode: own = mode, notAfter } = 'pins' in entry ? entry : { pins: entry }
+  if (pins.length === 0) throw invalid(path, 'at least one pin is required')
+  const texts = pins.map((pin, index) => requirePin(pin, `${path}[${index}]`))
+  return { pattern, pins: [...new Set(texts)], mode: own, notAfter }
+}
+
+function onePerHost(entries: readonly ResolvedPins[]): readonly ResolvedPins[] {
+  const seen = new Set<string>()
+  for (const { pattern } of entries) {
+    const text = formatHostPattern(pattern)
+    if (seen.has(text)) throw new ConfigurationError('ERR_CONFIG_HOST', `pins: ${text} is given twice`)
+    seen.add(text)
+  }
+  return entries
+}
+
+function requirePin(pin: string, path: string): PinText {
+  if (isPinText(pin)) return pin
+  const message = `${path}: expected sha256/, sha384/ or sha512/ and the base64 digest of an SPKI, got ${JSON.stringify(pin)}`
+  throw new ConfigurationError('ERR_CONFIG_PIN', message)
+}
+
+function optionError(issue: z.core.$ZodIssue | undefined): ConfigurationError {
+  if (issue === undefined) return invalid('', 'the options cannot be read')
+  const path = issue.path.map(String).join('.')
+  if (issue.code === 'unrecognized_keys')
+    return invalid([path, issue.keys[0]].filter(Boolean).join('.'), 'unknown option')
+  return invalid(path, issue.message)
+}
+
+function invalid(path: string, message: string, cause?: unknown): ConfigurationError {
+  return new ConfigurationError('ERR_CONFIG_INVALID', path === '' ? message : `${path}: ${message}`, { cause })
+}
+
+function invalidUrl(path: string, seen: string): ConfigurationError {
+  const message = `${path}: expected an https URL without user name and password, a file URL or a directory, got ${seen}`
+  return new ConfigurationError('ERR_CONFIG_URL', message)
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof URL) return value
+  if (Object.getPrototypeOf(value) === Object.prototype || Array.isArray(value)) {
+    for (const member of Object.values(value)) deepFreeze(member)
+    Object.freeze(value)
+  }
+  return value
+}
+
+type Mode = 'enforce' | 'report'
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const positiveMs = (fallback: number) => z.int().min(1).max(600_000).default(fallback)
+const Location = z.union([z.string().min(1), z.instanceof(URL)])
+
+const Manifest = z.strictObject({
+  url: Location.optional(),
+  urls: z.array(Location).min(1).max(8).optional(),
+  root: z.union([z.string().min(1), z.instanceof(URL), z.instanceof(Uint8Array)]),
+  cacheDir: z.string().min(1).optional(),
+  memoryOnly: z.boolean().default(false),
+  bootstrapPins: z.array(z.string()).default([]),
+  repo: z.string().optional(),
+  env: z.string().optional(),
+  startupMs: positiveMs(10_000),
+})
+
+const HostEntry = z.strictObject({
+  pins: z.array(z.string()).min(1).max(16),
+  mode: z.enum(['enforce', 'report']).optional(),
+  notAfter: z.date().optional(),
+})
+
+const Options = z.strictObject({
+  manifest: Manifest.optional(),
+  pins: z.record(z.string(), z.union([z.array(z.string()).max(16), HostEntry])).optional(),
+  mode: z.enum(['enforce', 'report']).default('enforce'),
+  anchors: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+  certificate: z
+    .strictObject({ cert: z.string(), key: z.string(), passphrase: z.string().optional() })
+    .transform(
+      ({ passphrase, ...pair }): ClientCertificate => (passphrase === undefined ? pair : { ...pair, passphrase }),
+    )
+    .optional(),
+  resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
+  timeouts: z
+    .strictObject({ connectMs: positiveMs(10_000), headersMs: positiveMs(30_000), bodyMs: positiveMs(30_000) })
+    .prefault({}),
+  runtime: z
+    .custom<Runtime>((value) => typeof value === 'object' && value !== null && 'clock' in value, 'expected a Runtime')
+    .default(systemRuntime),
+})

@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto'
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { hostIndex } from '../encoding/host-pattern.ts'
+import type { PinText } from '../encoding/pin.ts'
+import { PolicyError, TrustError } from '../errors/errors.ts'
+import type { Emit } from '../events/events.ts'
+import type { HostEntry } from '../manifest/schema.ts'
+import type { ManifestView } from '../manifest/updater.ts'
+import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import type { Deny, HostPolicy, Pin } from '../trust/policy.ts'
+import type { ResolvedOptions, ResolvedPins } from './options.ts'
+
+export interface Policies {
+  /**
+   * The policy in force for an origin: deny list first, then the manifest, then pins in code. The same object until
+   * something of it changes.
+   *
+   * @throws TrustError or PolicyError when the origin may not be connected to at all.
+   */
+  readonly of: (origin: CanonicalOrigin) => HostPolicy
+  /** Whether pins in code serve the origin while no manifest was ever accepted. */
+  readonly bundled: (origin: CanonicalOrigin) => boolean
+}
+
+export interface PolicySources {
+  readonly options: ResolvedOptions
+  /** The manifest in force; `undefined` for a client that has pins in code alone. */
+  readonly view: () => ManifestView | undefined
+  readonly emit: Emit
+}
+
+/** Joins what is known about hosts into one policy per origin, memoised until the manifest or the clock changes it. */
+export function createPolicies({ options, view, emit }: PolicySources): Policies {
+  const { clock } = options.runtime
+  const createdAt = clock.now()
+  const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
+  let memoOf: ManifestView | undefined
+  const memo = new Map<string, { readonly policy: HostPolicy; readonly until: number }>()
+
+  const of = (origin: CanonicalOrigin): HostPolicy => {
+    const now = clock.now()
+    const manifest = view()
+    if (manifest !== memoOf) {
+      memoOf = manifest
+      memo.clear()
+    }
+    const known = memo.get(origin.text)
+    if (known !== undefined && now < known.until) return known.policy
+    const made = make(origin, manifest, now)
+    if (memo.size >= MAX_ORIGINS) memo.clear()
+    memo.set(origin.text, made)
+    return made.policy
+  }
+
+  const make = (origin: CanonicalOrigin, manifest: ManifestView | undefined, now: UnixMs) => {
+    if (manifest !== undefined && manifest.kind !== 'cold')
+      return { policy: fromManifest(origin, manifest), until: FOREVER }
+    const entry = inCode(origin.host)
+    if (manifest === undefined && entry === undefined) throw notCovered(origin, 0)
+    const notAfter = entry === undefined ? undefined : endOf(entry, manifest, createdAt)
+    const serves = entry !== undefined && manifest?.everAccepted !== true && (notAfter === undefined || now < notAfter)
+    if (!serves && manifest !== undefined) throw noManifest(origin)
+    if (!serves || entry === undefined) throw pinsExpired(origin)
+    const pins = entry.pins.map((spki): Pin => (notAfter === undefined ? { spki } : { spki, notAfter }))
+    const { host, port } = origin
+    const denies = deniesFor(origin, manifest)
+    const facts = {
+      host,
+      port,
+      source: 'code',
+      mode: entry.mode,
+      pinGroups: [pins],
+      denies,
+      manifestVersion: 0,
+    } as const
+    return { policy: withGeneration(facts), until: notAfter ?? FOREVER }
+  }
+
+  const fromManifest = (origin: CanonicalOrigin, manifest: ManifestView): HostPolicy => {
+    const { host, port } = origin
+    const entry = manifest.lookup(host, port)
+    if (entry === undefined) throw notCovered(origin, manifest.version)
+    if (manifest.kind === 'expired' || manifest.kind === 'closed') throw manifestExpired(origin, manifest)
+    if (entry.contained === true) throw contained(origin)
+    const unsupported = unsupportedRule(entry, options)
+    if (unsupported !== undefined) throw cannotEnforce(origin, unsupported, manifest.version)
+    if (entry.mode === 'report' && options.mode === 'enforce') {
+      emit({
+        type: 'posture',
+        subject: `manifest: ${entry.host} asks for report mode`,
+        effect: 'enforced all the same',
+      })
+    }
+    return withGeneration({
+      host,
+      port,
+      source: 'manifest',
+      mode: options.mode,
+      pinGroups: pinGroups(entry),
+      denies: deniesFor(origin, manifest),
+      manifestVersion: manifest.version,
+    })
+  }
+
+  return {
+    of,
+    bundled: (origin) => {
+      const entry = inCode(origin.host)
+      if (entry === undefined) return false
+      const notAfter = endOf(entry, view(), createdAt)
+      return notAfter === undefined || clock.now() < notAfter
+    },
+  }
+}
+
+/** Reaches the manifest's own host: chain and name are checked, pins only where the client was given some. */
+export function bootstrapPolicy({ host, port }: CanonicalOrigin, pins: readonly PinText[]): HostPolicy {
+  const pinGroups = pins.length === 0 ? [] : [pins.map((spki): Pin => ({ spki }))]
+  return withGeneration({ host, port, source: 'bootstrap', mode: 'enforce', pinGroups, denies: [], manifestVersion: 0 })
+}
+
+function withGeneration(facts: Omit<HostPolicy, 'generation'>): HostPolicy {
+  const { manifestVersion: _, ...deciding } = facts
+  const generation = createHash('sha256').update(JSON.stringify(deciding)).digest('base64url')
+  return Object.freeze({ ...facts, generation })
+}
+
+function pinGroups({ pins, allOf }: HostEntry): readonly (readonly Pin[])[] {
+  if (allOf === undefined) return [pins]
+  return allOf.map((indexes) => indexes.flatMap((index) => pins[index] ?? []))
+}
+
+function deniesFor({ host }: CanonicalOrigin, manifest: ManifestView | undefined): readonly Deny[] {
+  const denies = manifest?.denies ?? []
+  return denies
+    .filter(
+      ({ hosts }) => hosts === undefined || hostIndex(hosts.map((pattern) => [pattern, true] as const))(host) === true,
+    )
+    .map(({ spki, reason }) => ({ spki, reason }))
+}
+
+/** A rule that tightens and that this version cannot enforce must not be skipped in silence. */
+function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | undefined {
+  if (entry.clientCertificate === 'required' && options.certificate === undefined)
+    return 'clientCertificate: "required"'
+  if (entry.revocation?.mode === 'hard-fail') return 'revocation: "hard-fail"'
+  if (entry.requireSct === true) return 'requireSct'
+  if (entry.expectedUri !== undefined) return 'expectedUri'
+  if (entry.allowedAddresses !== undefined) return 'allowedAddresses'
+  if (entry.maxConnectionAge !== undefined) return 'maxConnectionAge'
+  return undefined
+}
+
+function endOf({ notAfter }: ResolvedPins, manifest: ManifestView | undefined, createdAt: UnixMs): UnixMs | undefined {
+  if (notAfter !== undefined) return toUnixMs(notAfter.getTime())
+  return manifest === undefined ? undefined : toUnixMs(createdAt + FALLBACK_LIFE_MS)
+}
+
+function notCovered({ text }: CanonicalOrigin, manifestVersion: number): TrustError {
+  const where = manifestVersion === 0 ? 'the pins in code' : `manifest ${manifestVersion}`
+  const message = `${text}: no entry of ${where} covers this host, so nothing was sent`
+  return new TrustError('ERR_TRUST_HOST_NOT_COVERED', message, { host: text, manifestVersion })
+}
+
+function noManifest({ text }: CanonicalOrigin): TrustError {
+  const message = `${text}: no verified manifest is active; client.health() says why`
+  return new TrustError('ERR_TRUST_NO_TRUSTED_MANIFEST', message, { host: text })
+}
+
+function pinsExpired({ text }: CanonicalOrigin): TrustError {
+  return new TrustError('ERR_TRUST_PINSET_EXPIRED', `${text}: the pins in code are past their notAfter`, { host: text })
+}
+
+function manifestExpired({ text }: CanonicalOrigin, { version }: ManifestView): TrustError {
+  const message = `${text}: manifest ${version} or its status is past its expiry and grace; client.health() says which`
+  return new TrustError('ERR_TRUST_PINSET_EXPIRED', message, { host: text, manifestVersion: version })
+}
+
+function contained({ text }: CanonicalOrigin): PolicyError {
+  const message = `${text}: the manifest contains this host: no connection is made`
+  return new PolicyError('ERR_POLICY_CONTAINED', message, { host: text })
+}
+
+function cannotEnforce({ text }: CanonicalOrigin, rule: string, manifestVersion: number): TrustError {
+  const message = `${text}: the manifest asks for ${rule}, which this client cannot enforce`
+  return new TrustError('ERR_TRUST_POLICY_UNSUPPORTED', message, { host: text, manifestVersion })
+}
+
+const DAY_MS = 86_400_000
+const FALLBACK_LIFE_MS = 90 * DAY_MS // HPKP deployments used 60 days; a quarter leaves room for one missed release
+const FOREVER = Number.POSITIVE_INFINITY
+const MAX_ORIGINS = 10_000

@@ -1,0 +1,20 @@
+export { type Client, type ClientHealth, createClient } from './client/create-client.ts'
+export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
+export { CODES, type ErrorCode } from './errors/codes.ts'
+export {
+  type ChainEntry,
+  ConfigurationError,
+  type Finding,
+  ManifestError,
+  type ManifestErrorKind,
+  PinfetchError,
+  PolicyError,
+  type RequestSent,
+  StoreError,
+  TlsError,
+  TransportError,
+  TrustError,
+} from './errors/errors.ts'
+export type { ClientEvent, EventOf } from './events/events.ts'
+export type { Runtime, UnixMs } from './ports/runtime.ts'
+export type { ClientCertificate, Resolver } from './transport/connector.ts'

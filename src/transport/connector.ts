@@ -1,0 +1,281 @@
+import { X509Certificate } from 'node:crypto'
+import type { LookupFunction } from 'node:net'
+import tls from 'node:tls'
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { ConfigurationError, PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
+import type { Emit } from '../events/events.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import type { AnchorSet } from '../trust/anchors.ts'
+import { describePath, evaluateTrust } from '../trust/evaluate.ts'
+import type { ReferenceIdentity } from '../trust/identity.ts'
+import type { HostPolicy } from '../trust/policy.ts'
+import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
+import { connectFailure } from './failure.ts'
+import { readPresented } from './peer.ts'
+
+/** Addresses of a DNS name, in the order to try them: canonical IPv4 or IPv6 text. A rejection means it did not resolve. */
+export type Resolver = (host: string) => Promise<readonly string[]>
+
+/** The client's own certificate for mutual TLS: PEM text, end entity first. */
+export interface ClientCertificate {
+  readonly cert: string
+  readonly key: string
+  readonly passphrase?: string
+}
+
+export interface ConnectorOptions {
+  readonly anchors: AnchorSet
+  /** The policy in force for an origin at this moment. Throws a PinfetchError where there is none. */
+  readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
+  readonly runtime: Runtime
+  readonly emit: Emit
+  /** From the first packet to the finished handshake, in milliseconds. */
+  readonly connectTimeoutMs: number
+  readonly certificate?: ClientCertificate
+  readonly resolver?: Resolver
+}
+
+export interface Connection {
+  readonly socket: tls.TLSSocket
+  readonly peer: VerifiedPeer
+}
+
+export interface Connector {
+  /** Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason. */
+  readonly connect: (origin: CanonicalOrigin, done: (result: Connection | PinfetchError) => void) => void
+  /** Judges a live connection's peer again, from what it presented. */
+  readonly reevaluate: (origin: CanonicalOrigin, peer: VerifiedPeer, policy: HostPolicy) => VerifiedPeer | TrustError
+}
+
+/**
+ * Makes TLS connections that carry a verdict. The verdict is given in the `OCSPResponse` event, which fires in every full
+ * handshake after the server's certificates arrived and before the client sent more than its ClientHello: a refused peer
+ * sees neither a byte of the request nor the client certificate, under TLS 1.2 and 1.3 alike. The event only refuses;
+ * acceptance waits for the finished handshake, which proves possession of the key. Node's own verification stays on, and
+ * a connection needs both.
+ */
+export function createConnector(options: ConnectorOptions): Connector {
+  const { anchors, policyOf, runtime, emit, connectTimeoutMs, resolver } = options
+  const secureContext = createContext(options)
+  const lookup = resolver === undefined ? undefined : lookupOf(resolver)
+
+  const evaluate = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): TrustVerdict =>
+    evaluateTrust({ presented, identity: identityOf(origin), anchors, policy, now: runtime.clock.now() })
+
+  /** Judges and tells; the verdict's one way into an exception. */
+  const judge = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): VerifiedPeer => {
+    const verdict = evaluate(origin, presented, policy)
+    const { manifestVersion } = policy
+    if (verdict.kind === 'rejected') {
+      const { findings, chain } = verdict
+      emit({ type: 'tls.rejected', host: origin.text, code: findings[0].code, findings, chain, manifestVersion })
+      throw refusal(origin, policy, verdict)
+    }
+    const [reported] = verdict.peer.reported
+    if (reported !== undefined) {
+      const chain = describePath(verdict.peer.path)
+      const findings = verdict.peer.reported
+      emit({ type: 'tls.reported', host: origin.text, code: reported.code, findings, chain, manifestVersion })
+    }
+    return verdict.peer
+  }
+
+  const connect: Connector['connect'] = (origin, done) => {
+    let socket: tls.TLSSocket | undefined
+    let peer: VerifiedPeer | undefined
+    let settled = false
+
+    const settle = (result: Connection | PinfetchError): void => {
+      if (settled) return
+      settled = true
+      cancelTimeout()
+      if (result instanceof PinfetchError) socket?.destroy()
+      done(result)
+    }
+    const fail = (error: unknown): void => settle(connectFailure(error, origin.text))
+    const attempt = (step: () => void): void => {
+      try {
+        step()
+      } catch (error) {
+        fail(error) // the socket is destroyed in this very tick
+      }
+    }
+    const cancelTimeout = runtime.schedule(connectTimeoutMs, () => {
+      const message = `${origin.text}: no finished handshake within ${connectTimeoutMs} ms`
+      fail(new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host: origin.text }))
+    })
+
+    const onCertificates = (tlsSocket: tls.TLSSocket): void => {
+      if (peer !== undefined) throw new TlsError('ERR_TLS_SECOND_HANDSHAKE', secondHandshake(origin))
+      const presented = readPresented(tlsSocket)
+      if (presented.length === 0) return // a resumed session shows none; onSecure refuses it
+      peer = judge(origin, presented, policyOf(origin))
+    }
+    const onSecure = (tlsSocket: tls.TLSSocket): void => {
+      const { authorized } = tlsSocket
+      const admitted = admit(origin, { authorized, resumed: tlsSocket.isSessionReused(), peer })
+      const policy = policyOf(origin)
+      const current = isCurrent(admitted, policy, runtime.clock.now())
+        ? admitted
+        : judge(origin, admitted.presented, policy)
+      if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
+      settle({ socket: tlsSocket, peer: current })
+    }
+
+    attempt(() => {
+      const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> = {
+        host: origin.host,
+        port: origin.port,
+        servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
+        secureContext,
+        rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
+        requestOCSP: true, // makes the event of the verdict fire, staple or not
+        ALPNProtocols: ['http/1.1'],
+        minVersion: MIN_VERSION,
+        checkServerIdentity: () => secondOpinion(origin, peer),
+        highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
+        ...(lookup === undefined ? {} : { lookup }),
+      }
+      const tlsSocket = tls.connect(settings)
+      socket = tlsSocket
+      tlsSocket.disableRenegotiation()
+      tlsSocket.setNoDelay(true)
+      tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+      tlsSocket.on('OCSPResponse', () => attempt(() => onCertificates(tlsSocket)))
+      tlsSocket.once('secureConnect', () => attempt(() => onSecure(tlsSocket)))
+      tlsSocket.on('error', (error) => fail(nodeRefusal(tlsSocket, origin, error) ?? error))
+      tlsSocket.once('close', () => fail(closedEarly(origin)))
+    })
+  }
+
+  const reevaluate: Connector['reevaluate'] = (origin, peer, policy) => {
+    const verdict = evaluate(origin, peer.presented, policy)
+    return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict)
+  }
+
+  return { connect, reevaluate }
+}
+
+/** Whether a verdict still holds: same policy, nothing of it expired. */
+export function isCurrent(peer: VerifiedPeer, policy: HostPolicy, now: number): boolean {
+  return peer.policy.generation === policy.generation && now < peer.validUntil
+}
+
+/** The last gate: Node's verdict, ours, and a handshake that was not a resumption. */
+export function admit(
+  origin: CanonicalOrigin,
+  handshake: { readonly authorized: boolean; readonly resumed: boolean; readonly peer: VerifiedPeer | undefined },
+): VerifiedPeer {
+  const { authorized, resumed, peer } = handshake
+  const details = { host: origin.text }
+  if (resumed) {
+    const message = `${origin.text}: the session was resumed, so no certificate was shown and no verdict stands behind it`
+    throw new TlsError('ERR_TLS_RESUMED', message, details)
+  }
+  if (peer === undefined || !authorized) {
+    const message = `${origin.text}: the handshake finished without a verdict (Node authorized: ${authorized})`
+    throw new TlsError('ERR_TLS_NO_VERDICT', message, details)
+  }
+  return peer
+}
+
+function createContext({ anchors, certificate }: ConnectorOptions): tls.SecureContext {
+  try {
+    return tls.createSecureContext({
+      ca: [...anchors.pem],
+      minVersion: MIN_VERSION,
+      maxVersion: 'TLSv1.3',
+      ciphers: CIPHER_SUITES,
+      sigalgs: SIGNATURE_ALGORITHMS,
+      ...certificate,
+    })
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'unknown reason'
+    const message = `certificate: key and certificate cannot be used together (${reason})`
+    throw new ConfigurationError('ERR_CONFIG_CERTIFICATE', message, { cause })
+  }
+}
+
+function identityOf({ kind, host }: CanonicalOrigin): ReferenceIdentity {
+  return kind === 'dns' ? { kind, name: host } : { kind, address: host }
+}
+
+/** Node's name check on the certificate we copied: its own reads a view that is empty by now, and falls back to the CN. */
+function secondOpinion(origin: CanonicalOrigin, peer: VerifiedPeer | undefined): Error | undefined {
+  const [endEntity] = peer?.presented ?? []
+  if (endEntity === undefined) return new Error('no certificate was judged')
+  const certificate = new X509Certificate(endEntity)
+  const matched =
+    origin.kind === 'ip'
+      ? certificate.checkIP(origin.host)
+      : certificate.checkHost(origin.host, { subject: 'never', partialWildcards: false })
+  return matched === undefined ? new Error(`the certificate does not name ${origin.host}`) : undefined
+}
+
+/** Our verdict was yes, OpenSSL's no: both are needed, so its refusal stands. */
+function nodeRefusal(socket: tls.TLSSocket, origin: CanonicalOrigin, error: Error): TrustError | undefined {
+  if (socket.authorizationError === undefined || socket.authorizationError === null) return undefined
+  const message = `${origin.text}: Node's own verification refused the chain (${String(socket.authorizationError)})`
+  const findings = [{ code: 'ERR_TRUST_NODE_REFUSED', certificateIndex: null, message }] as const
+  return new TrustError('ERR_TRUST_NODE_REFUSED', message, { cause: error, host: origin.text, findings })
+}
+
+function refusal(
+  origin: CanonicalOrigin,
+  policy: HostPolicy,
+  { findings, chain }: Extract<TrustVerdict, { kind: 'rejected' }>,
+): TrustError {
+  const [{ code, message }] = findings
+  const { manifestVersion } = policy
+  const lines = [`${origin.text}: ${message}; 0 bytes of the request were sent`]
+  if (chain.length > 0) {
+    lines.push('  verified path, end entity first:')
+    for (const { position, spki, subject } of chain) lines.push(`    ${spki}  ${position.padEnd(12)}  ${subject}`)
+  }
+  return new TrustError(code, lines.join('\n'), { host: origin.text, findings, chain, manifestVersion })
+}
+
+function closedEarly({ text }: CanonicalOrigin): TransportError {
+  const message = `${text}: the peer closed the connection before the handshake was complete`
+  return new TransportError('ERR_TRANSPORT_CLOSED', message, { host: text })
+}
+
+const secondHandshake = ({ text }: CanonicalOrigin): string =>
+  `${text}: a second handshake on one connection would put another certificate behind the verdict`
+
+function lookupOf(resolver: Resolver): LookupFunction {
+  return (hostname, options, callback) => {
+    resolver(hostname).then(
+      (addresses) => {
+        const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+        const [first] = all
+        if (first === undefined) callback(Object.assign(new Error('no address'), { code: 'ENOTFOUND' }), '', 4)
+        else if (options.all === true) callback(null, all)
+        else callback(null, first.address, first.family)
+      },
+      (cause: unknown) =>
+        callback(Object.assign(new Error('resolver failed', { cause }), { code: 'ENOTFOUND' }), '', 4),
+    )
+  }
+}
+
+const MIN_VERSION = 'TLSv1.3'
+const TCP_KEEP_ALIVE_MS = 60_000
+const CIPHER_SUITES = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256' // RFC 8446 §B.4
+// RFC 8446 §4.2.3 without SHA-1; the PKCS#1 ones serve certificate signatures only.
+const SIGNATURE_ALGORITHMS = [
+  'ecdsa_secp256r1_sha256',
+  'ecdsa_secp384r1_sha384',
+  'ecdsa_secp521r1_sha512',
+  'ed25519',
+  'ed448',
+  'rsa_pss_pss_sha256',
+  'rsa_pss_pss_sha384',
+  'rsa_pss_pss_sha512',
+  'rsa_pss_rsae_sha256',
+  'rsa_pss_rsae_sha384',
+  'rsa_pss_rsae_sha512',
+  'rsa_pkcs1_sha256',
+  'rsa_pkcs1_sha384',
+  'rsa_pkcs1_sha512',
+].join(':')

@@ -1,0 +1,245 @@
+import type { TLSSocket } from 'node:tls'
+import type { Dispatcher as UndiciDispatcher, Pool as UndiciPool } from 'undici'
+import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
+import { PinfetchError, PolicyError, TransportError, TrustError } from '../errors/errors.ts'
+import type { HostPolicy } from '../trust/policy.ts'
+import type { VerifiedPeer } from '../trust/verdict.ts'
+import { type Connection, type ConnectorOptions, createConnector, isCurrent } from './connector.ts'
+import { Dispatcher, Pool } from './undici.ts'
+
+export interface DispatcherOptions extends ConnectorOptions {
+  /** How long undici waits for response headers, and between two pieces of a body, in milliseconds. */
+  readonly headersTimeoutMs: number
+  readonly bodyTimeoutMs: number
+}
+
+/** The live connections of one origin, all judged under `policy`. */
+interface OriginPool {
+  readonly origin: CanonicalOrigin
+  readonly pool: UndiciPool
+  readonly peers: Map<TLSSocket, VerifiedPeer>
+  policy: HostPolicy
+  /** The earliest `validUntil` among the peers: from then on they are judged again before the next request. */
+  validUntil: number
+}
+
+/**
+ * An undici dispatcher with one pool per origin. A request reaches a connection only while the policy its peer was judged
+ * under is the policy in force; when the policy changes, live peers are judged again from what they presented, and an
+ * origin with a refused one gets a new pool.
+ *
+ * Refuses before any packet: other schemes than https, a Host header that names another host, origins without policy.
+ */
+export class PinnedDispatcher extends Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #connector: ReturnType<typeof createConnector>
+  readonly #origins = new Map<string, CanonicalOrigin>()
+  readonly #pools = new Map<string, OriginPool>()
+  readonly #retiring = new Set<UndiciPool>()
+  #closed = false
+
+  constructor(options: DispatcherOptions) {
+    super()
+    this.#options = options
+    this.#connector = createConnector(options)
+  }
+
+  override dispatch(options: UndiciDispatcher.DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
+    const origin = this.#originOf(options.origin)
+    if (this.#closed) {
+      const message = `${origin.text}: the client was closed`
+      throw new TransportError('ERR_TRANSPORT_CLIENT_CLOSED', message, { host: origin.text })
+    }
+    const headers = foldContentLength(options.headers)
+    requireOwnHost(headers, origin)
+    const { pool } = this.#poolOf(origin)
+    // An explicit servername, so that no header steers which connection undici takes.
+    const servername = origin.kind === 'dns' ? origin.host : null
+    return pool.dispatch({ ...options, headers, servername } as UndiciDispatcher.DispatchOptions, handler)
+  }
+
+  /** Call when the policies changed: every live connection is judged again, in this tick. */
+  policyChanged(): void {
+    for (const entry of [...this.#pools.values()]) {
+      try {
+        const policy = this.#options.policyOf(entry.origin)
+        if (!isFit(entry, policy, this.#options.runtime.clock.now())) this.#judgeAgain(entry, policy)
+      } catch (error) {
+        if (!(error instanceof PinfetchError)) throw error
+        this.#retire(entry, error, false) // no policy covers the origin any longer
+      }
+    }
+  }
+
+  override close(): Promise<void>
+  override close(callback: () => void): void
+  override close(callback?: () => void): Promise<void> | undefined {
+    return settle(
+      this.#end((pool) => pool.close()),
+      callback,
+    )
+  }
+
+  override destroy(error?: Error | null): Promise<void>
+  override destroy(callback: () => void): void
+  override destroy(error: Error | null, callback: () => void): void
+  override destroy(first?: Error | null | (() => void), second?: () => void): Promise<void> | undefined {
+    const error = first instanceof Error ? first : null
+    return settle(
+      this.#end((pool) => pool.destroy(error)),
+      typeof first === 'function' ? first : second,
+    )
+  }
+
+  async #end(end: (pool: UndiciPool) => Promise<void>): Promise<void> {
+    this.#closed = true
+    const pools = [...[...this.#pools.values()].map(({ pool }) => pool), ...this.#retiring]
+    this.#pools.clear()
+    await Promise.all(pools.map((pool) => (pool.destroyed ? undefined : end(pool))))
+  }
+
+  #originOf(origin: string | URL | undefined): CanonicalOrigin {
+    const text = String(origin ?? '')
+    const known = this.#origins.get(text)
+    if (known !== undefined) return known
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    const canonical = url?.protocol === 'https:' ? canonicalOrigin(url) : undefined
+    if (canonical === undefined) {
+      const message = `${url?.origin ?? 'request'}: only https URLs are requested`
+      throw new PolicyError('ERR_POLICY_PLAINTEXT', message)
+    }
+    if (this.#origins.size >= MAX_SPELLINGS) this.#origins.clear()
+    this.#origins.set(text, canonical)
+    return canonical
+  }
+
+  #poolOf(origin: CanonicalOrigin): OriginPool {
+    const policy = this.#options.policyOf(origin)
+    const known = this.#pools.get(origin.text)
+    if (known !== undefined) {
+      if (isFit(known, policy, this.#options.runtime.clock.now())) return known
+      if (this.#judgeAgain(known, policy)) return known
+    }
+    const entry = this.#createPool(origin, policy)
+    this.#pools.set(origin.text, entry)
+    return entry
+  }
+
+  #createPool(origin: CanonicalOrigin, policy: HostPolicy): OriginPool {
+    const { headersTimeoutMs, bodyTimeoutMs } = this.#options
+    const pool = new Pool(`https://${origin.text}`, {
+      connect: (_, callback) => {
+        this.#connector.connect(origin, (result) => {
+          if (result instanceof PinfetchError) return callback(result, null)
+          this.#admit(entry, result)
+          callback(null, result.socket)
+        })
+      },
+      allowH2: false,
+      headersTimeout: headersTimeoutMs,
+      bodyTimeout: bodyTimeoutMs,
+    })
+    const entry: OriginPool = { origin, pool, peers: new Map(), policy, validUntil: Number.POSITIVE_INFINITY }
+    return entry
+  }
+
+  #admit(entry: OriginPool, { socket, peer }: Connection): void {
+    entry.peers.set(socket, peer)
+    entry.validUntil = Math.min(entry.validUntil, peer.validUntil)
+    socket.once('close', () => entry.peers.delete(socket))
+  }
+
+  /** Judges every live peer of an origin under `policy`. False when one was refused and the pool is being drained. */
+  #judgeAgain(entry: OriginPool, policy: HostPolicy): boolean {
+    let refusal: TrustError | undefined
+    for (const [socket, peer] of entry.peers) {
+      const result = this.#connector.reevaluate(entry.origin, peer, policy)
+      if (!(result instanceof TrustError)) {
+        entry.peers.set(socket, result)
+        continue
+      }
+      refusal ??= result
+      // A key that was reported as leaked may be in hostile hands at the other end: nothing in flight is finished.
+      if (result.code === 'ERR_TRUST_PIN_DENIED') socket.destroy(result)
+    }
+    if (refusal !== undefined) {
+      this.#retire(entry, refusal, true)
+      return false
+    }
+    entry.policy = policy
+    entry.validUntil = Math.min(...[...entry.peers.values()].map(({ validUntil }) => validUntil))
+    return true
+  }
+
+  /** Idle connections close now, requests in flight finish within the grace; nothing new is sent on any of them. */
+  #retire({ origin, pool, peers }: OriginPool, { code }: PinfetchError, judged: boolean): void {
+    this.#pools.delete(origin.text)
+    this.#retiring.add(pool)
+    if (judged || peers.size > 0) {
+      this.#options.emit({ type: 'tls.retired', host: origin.text, connections: peers.size, code })
+    }
+    const cancel = this.#options.runtime.schedule(GRACE_MS, () => void pool.destroy())
+    void pool.close().then(() => {
+      cancel()
+      this.#retiring.delete(pool)
+    })
+  }
+}
+
+function isFit({ policy: known, validUntil }: OriginPool, policy: HostPolicy, now: number): boolean {
+  return (known === policy || known.generation === policy.generation) && now < validUntil
+}
+
+/** RFC 9110 §7.2: the Host field names the authority of the URL. Another one would ask this peer for another's data. */
+function requireOwnHost(headers: UndiciDispatcher.DispatchOptions['headers'], origin: CanonicalOrigin): void {
+  for (const host of headerValues(headers, 'host')) {
+    const url = `https://${host}/`
+    if (URL.canParse(url) && canonicalOrigin(new URL(url))?.text === origin.text) continue
+    const message = `${origin.text}: the Host header names ${JSON.stringify(host)}, not the host of the URL`
+    throw new PolicyError('ERR_POLICY_HOST_HEADER', message, { host: origin.text })
+  }
+}
+
+/** Node 20 and 22's own fetch joins a caller's Content-Length with its own: `5, 5`, which undici 7 refuses. RFC 9110 §8.6 allows to fold it. */
+function foldContentLength(headers: UndiciDispatcher.DispatchOptions['headers']): typeof headers {
+  const [value] = headerValues(headers, 'content-length')
+  if (value === undefined || !value.includes(',')) return headers
+  const values = new Set(value.split(',').map((part) => part.trim()))
+  const [only] = values
+  if (values.size !== 1 || only === undefined) return headers
+  return Object.fromEntries(
+    headerEntries(headers).map(([name, was]) => [name, name.toLowerCase() === 'content-length' ? only : was]),
+  )
+}
+
+function headerValues(headers: UndiciDispatcher.DispatchOptions['headers'], name: string): string[] {
+  const values: string[] = []
+  for (const [key, value] of headerEntries(headers)) {
+    if (key.length === name.length && key.toLowerCase() === name) values.push(...[value].flat().map(String))
+  }
+  return values
+}
+
+function headerEntries(headers: UndiciDispatcher.DispatchOptions['headers']): [string, string | string[]][] {
+  if (headers === null || headers === undefined) return []
+  const flat = Array.isArray(headers) ? headers : undefined
+  if (flat !== undefined && typeof flat[0] === 'string') {
+    const entries: [string, string][] = []
+    for (let i = 0; i + 1 < flat.length; i += 2) entries.push([String(flat[i]), String(flat[i + 1])])
+    return entries
+  }
+  const pairs: Iterable<unknown> = Symbol.iterator in headers ? headers : Object.entries(headers)
+  return [...pairs].flatMap((pair): [string, string | string[]][] => {
+    if (!Array.isArray(pair) || pair[1] === undefined) return []
+    return [[String(pair[0]), Array.isArray(pair[1]) ? pair[1].map(String) : String(pair[1])]]
+  })
+}
+
+function settle(ended: Promise<void>, callback: (() => void) | undefined): Promise<void> | undefined {
+  if (callback === undefined) return ended
+  void ended.then(callback)
+  return undefined
+}
+
+const GRACE_MS = 30_000 // undici's own default for a slow body is far longer; a rotated key should be gone within a minute
+const MAX_SPELLINGS = 1_000 // origins are few; the cap stops a caller who feeds random hosts

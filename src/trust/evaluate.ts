@@ -1,0 +1,73 @@
+import type { ChainEntry, Finding } from '../errors/errors.ts'
+import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import type { AnchorSet } from './anchors.ts'
+import { matchIdentity, type ReferenceIdentity } from './identity.ts'
+import { findPath } from './path/build.ts'
+import type { CertificationPath } from './path/path.ts'
+import { matchPins, pinOf } from './pins.ts'
+import type { HostPolicy } from './policy.ts'
+import type { PeerFacts, TrustVerdict, VerifiedPeer } from './verdict.ts'
+
+export interface TrustInput {
+  /** DER certificates as sent, end entity first. */
+  readonly presented: readonly Uint8Array[]
+  readonly identity: ReferenceIdentity
+  readonly anchors: AnchorSet
+  readonly policy: HostPolicy
+  /** Read once per handshake. */
+  readonly now: UnixMs
+}
+
+/**
+ * Decides whether a TLS peer may receive a request. Pure: the same input gives the same verdict. All candidate paths are
+ * searched, so a path whose keys the policy refuses lets the search go on; the first that meets every rule wins.
+ *
+ * Synchronous, because an `await` before the verdict would let the client's next TLS flight out.
+ *
+ * @returns `trusted` with the path, or `rejected` with at least one finding. Hostile bytes give findings; nothing a peer
+ *   sends makes this throw.
+ * @see RFC 5280 §6.1 (paths), RFC 9525 §6 (names), RFC 7469 §2.6 (pins)
+ */
+export function evaluateTrust(input: TrustInput): TrustVerdict {
+  const { presented, identity, anchors, policy, now } = input
+  const acceptPath = (path: CertificationPath): Finding | undefined => {
+    const pins = matchPins(path, policy, now)
+    return pins.kind === 'match' ? undefined : pins.finding
+  }
+  const result = findPath({ presented, anchors, now, acceptPath })
+  const path = result.kind === 'valid' ? result.path : result.refusedPath
+  if (path === undefined) return rejected(result.kind === 'invalid' ? result.findings : [])
+
+  // Report mode forgives a pin that is missing. It forgives no denied key, no broken path and no wrong name.
+  const pins = matchPins(path, policy, now)
+  const reported = policy.mode === 'report' && pins.kind === 'mismatch' ? [pins.finding] : []
+  if (result.kind === 'invalid' && reported.length === 0) return rejected(result.findings, path)
+  const misnamed = matchIdentity(path.certificates[0], identity)
+  if (misnamed !== undefined) return rejected([misnamed], path)
+
+  const pathEnd = Math.min(...path.certificates.map(({ notAfter }) => notAfter)) + 1 // notAfter is inclusive, §4.1.2.5
+  const validUntil = toUnixMs(pins.kind === 'match' ? Math.min(pathEnd, pins.validUntil) : pathEnd)
+  const facts: PeerFacts = { path, presented, policy, validUntil, reported }
+  return { kind: 'trusted', peer: facts as VerifiedPeer } // the only place that makes one
+}
+
+/** A path as evidence: what each certificate is, with its key as a pin to paste. */
+export function describePath({ certificates }: CertificationPath): readonly ChainEntry[] {
+  return certificates.map((certificate, index) => ({
+    position: index === 0 ? 'endEntity' : index === certificates.length - 1 ? 'anchor' : 'intermediate',
+    spki: pinOf(certificate),
+    subject: certificate.subjectText,
+    notAfter: certificate.notAfter,
+  }))
+}
+
+function rejected(findings: readonly Finding[], path?: CertificationPath): TrustVerdict {
+  const [first = NOTHING_FOUND, ...rest] = findings
+  return { kind: 'rejected', findings: [first, ...rest], chain: path === undefined ? [] : describePath(path) }
+}
+
+const NOTHING_FOUND: Finding = {
+  code: 'ERR_TRUST_UNKNOWN_ISSUER',
+  certificateIndex: null,
+  message: 'no path to a trust anchor was found',
+}

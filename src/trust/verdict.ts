@@ -1,0 +1,36 @@
+import type { ChainEntry, Finding } from '../errors/errors.ts'
+import type { UnixMs } from '../ports/runtime.ts'
+import type { CertificationPath } from './path/path.ts'
+import type { HostPolicy } from './policy.ts'
+
+declare const proof: unique symbol
+
+/** What was found about a peer, before it counts as verified. */
+export interface PeerFacts {
+  readonly path: CertificationPath
+  /** DER certificates as presented: the same peer is judged again from them when the policy changes. */
+  readonly presented: readonly Uint8Array[]
+  readonly policy: HostPolicy
+  /** From this instant on the verdict no longer holds: a certificate of the path or the matched pin ends. */
+  readonly validUntil: UnixMs
+  /** What report mode let through; empty under enforcement. */
+  readonly reported: readonly Finding[]
+}
+
+/**
+ * A peer that met every rule of a policy. Made only by `trust/evaluate.ts`; a connection is released to a request only
+ * together with one, so no socket escapes unjudged.
+ */
+export interface VerifiedPeer extends PeerFacts {
+  readonly [proof]: true
+}
+
+export type TrustVerdict =
+  | { readonly kind: 'trusted'; readonly peer: VerifiedPeer }
+  | {
+      readonly kind: 'rejected'
+      /** Most specific first. */
+      readonly findings: readonly [Finding, ...Finding[]]
+      /** The verified path that the policy refused; empty when none verified. */
+      readonly chain: readonly ChainEntry[]
+    }

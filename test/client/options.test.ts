@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest'
+import { type ClientOptions, resolveOptions } from '../../src/client/options.ts'
+
+const PIN = `sha256/${Buffer.alloc(32, 1).toString('base64')}`
+const OTHER = `sha256/${Buffer.alloc(32, 2).toString('base64')}`
+const pins = { 'api.example.com': [PIN, OTHER] }
+const root = new Uint8Array([123, 125])
+
+/** What a caller without types could pass. */
+const resolve = (options: unknown) => () => resolveOptions(options as ClientOptions)
+
+test.each<[string, unknown, string, RegExp]>([
+  ['nothing', {}, 'ERR_CONFIG_INVALID', /`manifest` or `pins` is required/],
+  ['no object', undefined, 'ERR_CONFIG_INVALID', /expected object/],
+  ['empty pins', { pins: {} }, 'ERR_CONFIG_INVALID', /`manifest` or `pins` is required/],
+  ['a misspelt option', { pins, revocaton: 'hard-fail' }, 'ERR_CONFIG_INVALID', /^revocaton: unknown option/],
+  [
+    'a misspelt nested option',
+    { pins, timeouts: { conectMs: 1 } },
+    'ERR_CONFIG_INVALID',
+    /^timeouts\.conectMs: unknown/,
+  ],
+  [
+    'rejectUnauthorized',
+    { pins, rejectUnauthorized: false },
+    'ERR_CONFIG_INVALID',
+    /^rejectUnauthorized: unknown option/,
+  ],
+  ['an unknown mode', { pins, mode: 'off' }, 'ERR_CONFIG_INVALID', /^mode: /],
+  ['a time of 0', { pins, timeouts: { connectMs: 0 } }, 'ERR_CONFIG_INVALID', /^timeouts\.connectMs: /],
+  ['a host without pins', { pins: { 'a.com': [] } }, 'ERR_CONFIG_INVALID', /a\.com.*at least one pin/],
+  ['a pin of another hash', { pins: { 'a.com': ['md5/AAAA'] } }, 'ERR_CONFIG_PIN', /a\.com.*md5\/AAAA/],
+  ['a short pin', { pins: { 'a.com': ['sha256/AAAA'] } }, 'ERR_CONFIG_PIN', /a\.com.*sha256\/AAAA/],
+  ['a URL as host', { pins: { 'https://a.com': [PIN] } }, 'ERR_CONFIG_HOST', /expected a host/],
+  ['a wildcard below a registry', { pins: { '*.com': [PIN] } }, 'ERR_CONFIG_HOST', /expected a host/],
+  [
+    'one host in two spellings',
+    { pins: { 'a.com': [PIN], 'A.com.': [PIN] } },
+    'ERR_CONFIG_HOST',
+    /a\.com is given twice/,
+  ],
+  ['a manifest without URL', { manifest: { root } }, 'ERR_CONFIG_INVALID', /^manifest\.url/],
+  ['a manifest without root', { manifest: { url: 'https://a.com/' } }, 'ERR_CONFIG_INVALID', /^manifest\.root/],
+  [
+    'url and urls',
+    { manifest: { url: 'https://a.com/', urls: ['https://b.com/'], root } },
+    'ERR_CONFIG_INVALID',
+    /not both/,
+  ],
+  ['a manifest in the clear', { manifest: { url: 'http://a.com/', root } }, 'ERR_CONFIG_URL', /got http:\/\/a\.com/],
+  ['a malformed manifest URL', { manifest: { url: 'https://[', root } }, 'ERR_CONFIG_URL', /expected an https URL/],
+  [
+    'credentials in a URL',
+    { manifest: { url: 'https://u:secret@a.com/', root } },
+    'ERR_CONFIG_URL',
+    /got https:\/\/a\.com$/,
+  ],
+  [
+    'a missing root file',
+    { manifest: { url: 'https://a.com/', root: '/nowhere/root.json' } },
+    'ERR_CONFIG_INVALID',
+    /nowhere/,
+  ],
+  [
+    'a bootstrap pin that is none',
+    { manifest: { url: 'https://a.com', root, bootstrapPins: ['x'] } },
+    'ERR_CONFIG_PIN',
+    /bootstrapPins\.0/,
+  ],
+  ['a certificate without key', { pins, certificate: { cert: 'x' } }, 'ERR_CONFIG_INVALID', /^certificate\.key/],
+  [
+    'a resolver that is no function',
+    { pins, resolver: '1.1.1.1' },
+    'ERR_CONFIG_INVALID',
+    /^resolver: expected a function/,
+  ],
+])('refuses %s, naming the option', (_, options, code, message) => {
+  expect(resolve(options)).toThrow(
+    expect.objectContaining({ name: 'ConfigurationError', code, message: expect.stringMatching(message) }),
+  )
+})
+
+test('answers frozen options with every default', () => {
+  const resolved = resolveOptions({ pins })
+  expect(resolved).toMatchObject({
+    mode: 'enforce',
+    timeouts: { connectMs: 10_000, headersMs: 30_000, bodyMs: 30_000 },
+  })
+  expect(Object.isFrozen(resolved)).toBe(true)
+  expect(Object.isFrozen(resolved.pins[0]?.pins)).toBe(true)
+  expect(() => Object.assign(resolved.timeouts, { connectMs: 1 })).toThrow(TypeError)
+})
+
+test('a host’s own mode wins over the client’s', () => {
+  const resolved = resolveOptions({
+    mode: 'report',
+    pins: { 'a.com': [PIN], 'b.com': { pins: [PIN], mode: 'enforce' } },
+  })
+  expect(resolved.pins.map(({ mode }) => mode)).toEqual(['report', 'enforce'])
+})
+
+test('takes a path, a file URL and an https base with or without its last slash', () => {
+  const locate = (url: string) => resolveOptions({ manifest: { url, root } }).manifest?.locations[0]
+  expect(locate('./pins')).toEqual({ kind: 'directory', path: './pins' })
+  expect(locate('file:///srv/pins')).toEqual({ kind: 'directory', path: '/srv/pins' })
+  expect(locate('https://a.com/pins')).toEqual({ kind: 'https', url: new URL('https://a.com/pins/') })
+  expect(locate('https://a.com/')).toEqual({ kind: 'https', url: new URL('https://a.com/') })
+})

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest'
+import { createEmitter } from '../../src/events/emitter.ts'
+
+const event = { type: 'posture', subject: 'a', effect: 'b' } as const
+
+test('a listener hears its own type only, until it unsubscribes', () => {
+  const { emit, on } = createEmitter()
+  const heard: string[] = []
+  const off = on('posture', ({ subject }) => heard.push(subject))
+  on('tls.retired', () => heard.push('other'))
+  emit(event)
+  off()
+  emit(event)
+  expect(heard).toEqual(['a'])
+})
+
+test('a listener that throws stops neither the emitter nor the other listeners, and its error is not lost', async () => {
+  const { emit, on } = createEmitter()
+  const uncaught = new Promise<unknown>((resolve) => {
+    const before = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.once('uncaughtException', (error) => {
+      for (const listener of before) process.on('uncaughtException', listener)
+      resolve(error)
+    })
+  })
+  const bug = new Error('a bug of the listener')
+  let heard = 0
+  on('posture', () => {
+    throw bug
+  })
+  on('posture', () => heard++)
+  emit(event)
+  expect(heard).toBe(1)
+  expect(await uncaught).toBe(bug)
+})
