@@ -1,0 +1,11 @@
+/** `pinfetch/testing`: certificates, TLS servers and a clock for tests of code that uses pinfetch, and of pinfetch itself. */
+export {
+  type CertificateExtension,
+  EXTENSION_OID,
+  extension,
+  type GeneralNameInput,
+  type NameInput,
+} from '../x509/extension-writer.ts'
+export { generateKey, type KeyPair, type KeyType } from '../x509/generate.ts'
+export * from './ca.ts'
+export * from './forge.ts'
