@@ -68,6 +68,111 @@ export const CODES = {
     about: 'Node’s own verification (OpenSSL) refused a chain that this library’s accepted; both must accept.',
     fix: 'The cause carries OpenSSL’s word; usually the server’s chain is incomplete or unusual.',
   },
+  ERR_TRUST_CHAIN_EMPTY: {
+    retryable: false,
+    about: 'The peer presented no certificate.',
+    fix: 'Configure a certificate on the server.',
+  },
+  ERR_TRUST_CHAIN_TOO_LARGE: {
+    retryable: false,
+    about: 'The peer presented more certificates or bytes than any chain in use has.',
+    fix: 'Send the end entity and its intermediates, not a whole bundle.',
+  },
+  ERR_TRUST_CERT_MALFORMED: {
+    retryable: false,
+    about: 'A certificate is not DER, repeats an extension, or leaves out what RFC 5280 requires to judge it.',
+    fix: 'Have the certificate issued again; the message names what cannot be read.',
+  },
+  ERR_TRUST_CERT_VERSION: {
+    retryable: false,
+    about: 'A certificate is of X.509 version 1 or 2, which cannot carry names, purposes or constraints.',
+    fix: 'Have the certificate issued again as version 3.',
+  },
+  ERR_TRUST_CERT_FORM: {
+    retryable: false,
+    about: 'A certificate breaks a form rule of the CA/Browser Forum, which the profile `cabf` applies.',
+    fix: 'Have the certificate issued again, or use the profile `default` for a private CA.',
+  },
+  ERR_TRUST_CERT_EXPIRED: {
+    retryable: false,
+    about: 'A certificate on the path is past its notAfter.',
+    fix: 'Renew the certificate named in the message; if it is valid, correct this machine’s clock.',
+  },
+  ERR_TRUST_CERT_NOT_YET_VALID: {
+    retryable: false,
+    about: 'A certificate on the path is before its notBefore.',
+    fix: 'Correct this machine’s clock; otherwise the certificate was installed too early.',
+  },
+  ERR_TRUST_UNKNOWN_ISSUER: {
+    retryable: false,
+    about: 'No presented certificate and no trust anchor is the issuer of a certificate.',
+    fix: 'The server leaves out an intermediate, or its root is not among the anchors: see the issuer in the message.',
+  },
+  ERR_TRUST_SIGNATURE_INVALID: {
+    retryable: false,
+    about: 'A certificate with the issuer’s name does not hold the key that made the signature.',
+    fix: 'Someone presents a forged certificate, or an outdated intermediate of the same name.',
+  },
+  ERR_TRUST_WEAK_SIGNATURE: {
+    retryable: false,
+    about: 'A certificate is signed with SHA-1, MD5, DSA or another algorithm that is not accepted.',
+    fix: 'Have the certificate issued again with SHA-256 or better.',
+  },
+  ERR_TRUST_WEAK_KEY: {
+    retryable: false,
+    about: 'A key on the path is of a type, curve or size that is not accepted.',
+    fix: 'Use RSA of 2048 bits or more, P-256, P-384, P-521, Ed25519 or Ed448.',
+  },
+  ERR_TRUST_NOT_A_CA: {
+    retryable: false,
+    about: 'A certificate issued another one without being a CA.',
+    fix: 'Someone uses a server certificate as a CA, or the CA’s certificate lacks basicConstraints cA.',
+  },
+  ERR_TRUST_CA_AS_END_ENTITY: {
+    retryable: false,
+    about: 'The server presented a CA certificate as its own.',
+    fix: 'Issue an end-entity certificate; for a self-signed test server, add exactly this certificate to the anchors.',
+  },
+  ERR_TRUST_KEY_USAGE: {
+    retryable: false,
+    about: 'keyUsage does not allow what the key is used for.',
+    fix: 'Have the certificate issued again: keyCertSign for a CA, digitalSignature for a server.',
+  },
+  ERR_TRUST_EXTENDED_KEY_USAGE: {
+    retryable: false,
+    about: 'extendedKeyUsage of the end entity, or of a CA above it, does not allow the purpose.',
+    fix: 'Have the certificate issued again with serverAuth (clientAuth for clients).',
+  },
+  ERR_TRUST_PATH_LENGTH: {
+    retryable: false,
+    about: 'The path has more intermediates than a CA on it, or the configured depth, allows.',
+    fix: 'A CA was issued below one that may not have any; ask its operator.',
+  },
+  ERR_TRUST_NAME_CONSTRAINTS: {
+    retryable: false,
+    about: 'A name in a certificate is outside what a CA above it may issue for.',
+    fix: 'Use a CA that may issue for the name; the message names both.',
+  },
+  ERR_TRUST_CRITICAL_EXTENSION: {
+    retryable: false,
+    about: 'A certificate has a critical extension that is not understood, or is a precertificate.',
+    fix: 'Have the certificate issued again without the extension.',
+  },
+  ERR_TRUST_POLICY: {
+    retryable: false,
+    about: 'The path requires a certificate policy and is valid for none that is accepted.',
+    fix: 'Use a certificate issued under an accepted policy.',
+  },
+  ERR_TRUST_PATH_BUDGET: {
+    retryable: false,
+    about: 'The presented certificates form so many candidate paths that the search was given up.',
+    fix: 'Send the end entity and its intermediates alone; a peer that insists is hostile.',
+  },
+  ERR_TRUST_NAME_MISMATCH: {
+    retryable: false,
+    about: 'The certificate is for other names than the one in the URL.',
+    fix: 'Use a name the certificate has in subjectAltName; the Common Name does not count.',
+  },
   ERR_TLS_HANDSHAKE: {
     retryable: false,
     about: 'The TLS handshake failed before a verdict was possible.',
@@ -142,6 +247,331 @@ export const CODES = {
     retryable: false,
     about: 'The server answered with a redirect, which this client does not follow.',
     fix: 'Request the target itself, or pass `redirect: "manual"` and decide.',
+  },
+  ERR_MANIFEST_FETCH_TOO_LARGE: {
+    retryable: false,
+    about: 'A signed document is longer than its kind may be.',
+    fix: 'Check what the URL serves; root is at most 64 KiB, status 16 KiB, a manifest what its status announces.',
+  },
+  ERR_MANIFEST_FETCH_HTTP: {
+    retryable: true,
+    about: 'The source answered with an HTTP status that is not a document.',
+    fix: 'See the status in the message; polling goes on by itself.',
+  },
+  ERR_MANIFEST_FETCH_TIMEOUT: {
+    retryable: true,
+    about: 'A signed document did not arrive within its deadline.',
+    fix: 'Check the source and the way to it; polling goes on by itself.',
+  },
+  ERR_MANIFEST_FETCH_NETWORK: {
+    retryable: true,
+    about: 'The source could not be reached.',
+    fix: 'The cause says why; polling goes on by itself.',
+  },
+  ERR_MANIFEST_FETCH_REDIRECT: {
+    retryable: false,
+    about: 'The source answered with a redirect, which is never followed.',
+    fix: 'Configure the URL that serves the documents themselves.',
+  },
+  ERR_MANIFEST_FETCH_304_WITHOUT_CACHE: {
+    retryable: true,
+    about: 'The source answered "not modified" although nothing is held that it could mean.',
+    fix: 'A cache in between answers for others; let it respect If-None-Match.',
+  },
+  ERR_MANIFEST_ENVELOPE_UTF8: {
+    retryable: false,
+    about: 'What was served is not UTF-8 text.',
+    fix: 'Serve the signed files byte for byte.',
+  },
+  ERR_MANIFEST_ENVELOPE_JSON: {
+    retryable: false,
+    about: 'What was served is not JSON: often an error page or a captive portal.',
+    fix: 'Open the URL and look; serve the signed files byte for byte.',
+  },
+  ERR_MANIFEST_ENVELOPE_SHAPE: {
+    retryable: false,
+    about: 'The document is not the JWS JSON form with exactly `payload` and `signatures`.',
+    fix: 'Sign with this library’s publisher; no other JWS form is read.',
+  },
+  ERR_MANIFEST_SIG_HEADER_INVALID: {
+    retryable: false,
+    about: 'A signature’s protected header is not a JSON object with `alg`, `kid` and `typ`.',
+    fix: 'Sign with this library’s publisher.',
+  },
+  ERR_MANIFEST_SIG_HEADER_FORBIDDEN: {
+    retryable: false,
+    about: 'A signature’s protected header has a member besides `alg`, `kid` and `typ`.',
+    fix: 'Sign with this library’s publisher; extensions belong into the payload.',
+  },
+  ERR_MANIFEST_SIG_TYP_MISMATCH: {
+    retryable: false,
+    about: 'The document was signed as another kind of document.',
+    fix: 'Check that each file is served under its own name.',
+  },
+  ERR_MANIFEST_SIG_DUPLICATE_KID: {
+    retryable: false,
+    about: 'One key signed the document twice.',
+    fix: 'Merge signatures so that each key has one.',
+  },
+  ERR_MANIFEST_SIG_ALG_MISMATCH: {
+    retryable: false,
+    about: 'A signature names another algorithm than its key has.',
+    fix: 'Sign with the algorithm that the root gives the key.',
+  },
+  ERR_MANIFEST_SIG_THRESHOLD: {
+    retryable: false,
+    about: 'Too few distinct holders of the role’s keys signed the document.',
+    fix: 'Collect the missing signatures. If none is missing, someone is serving forged documents.',
+  },
+  ERR_MANIFEST_PAYLOAD_UTF8: {
+    retryable: false,
+    about: 'The signed payload is not UTF-8 text.',
+    fix: 'Make documents with this library’s publisher.',
+  },
+  ERR_MANIFEST_PAYLOAD_JSON: {
+    retryable: false,
+    about: 'The signed payload is not JSON.',
+    fix: 'Make documents with this library’s publisher.',
+  },
+  ERR_MANIFEST_PAYLOAD_DUPLICATE_KEY: {
+    retryable: false,
+    about: 'An object of the signed payload has one member name twice.',
+    fix: 'Remove one of the two; readers disagree about which one counts.',
+  },
+  ERR_MANIFEST_PAYLOAD_DEPTH: {
+    retryable: false,
+    about: 'The signed payload is nested deeper than 12 levels.',
+    fix: 'Make documents with this library’s publisher.',
+  },
+  ERR_MANIFEST_PAYLOAD_TYPE: {
+    retryable: false,
+    about: 'The payload says that it is another kind of document than its signatures.',
+    fix: 'Check that each file is served under its own name.',
+  },
+  ERR_MANIFEST_SPEC_UNSUPPORTED: {
+    retryable: false,
+    about: 'The document follows a major version of the format that this client does not know.',
+    fix: 'Upgrade the library, or publish for spec 1.',
+  },
+  ERR_MANIFEST_UNKNOWN_CRITICAL_FIELD: {
+    retryable: false,
+    about: 'The document names a member as critical that this client does not understand.',
+    fix: 'Upgrade the library, or publish without the member.',
+  },
+  ERR_MANIFEST_PAYLOAD_SCHEMA: {
+    retryable: false,
+    about: 'A member of the document is missing, unknown or out of range.',
+    fix: 'The message names the member; lint before signing.',
+  },
+  ERR_MANIFEST_WRONG_REPO: {
+    retryable: false,
+    about: 'The document belongs to another repository than the trusted root.',
+    fix: 'Check URL and root: they must come from the same repository.',
+  },
+  ERR_MANIFEST_WRONG_ENV: {
+    retryable: false,
+    about: 'The document belongs to another environment than the trusted root.',
+    fix: 'Check URL and root: production and staging have roots of their own.',
+  },
+  ERR_MANIFEST_ROOT_DUPLICATE_KEY: {
+    retryable: false,
+    about: 'The root lists one key twice, in `keys` or in a role.',
+    fix: 'List each key once; a second listing would count one signer twice.',
+  },
+  ERR_MANIFEST_ROOT_KEY_ALG: {
+    retryable: false,
+    about: 'A key’s type, curve, coordinates and algorithm do not belong together.',
+    fix: 'Ed25519 keys are OKP with alg Ed25519, P-256 keys EC with alg ES256.',
+  },
+  ERR_MANIFEST_ROOT_KID_MISMATCH: {
+    retryable: false,
+    about: 'A declared `kid` is not the RFC 7638 thumbprint of its key.',
+    fix: 'Leave `kid` out, or write the thumbprint.',
+  },
+  ERR_MANIFEST_ROOT_KEY_UNKNOWN: {
+    retryable: false,
+    about: 'A role names a key that the root does not list.',
+    fix: 'Add the key to `keys`, or take it out of the role.',
+  },
+  ERR_MANIFEST_ROOT_THRESHOLD_UNREACHABLE: {
+    retryable: false,
+    about: 'A role’s threshold is above the number of its distinct holders.',
+    fix: 'Lower the threshold or add keys of other holders.',
+  },
+  ERR_MANIFEST_ROOT_ROLE_OVERLAP: {
+    retryable: false,
+    about: 'A key serves both the root and the status role.',
+    fix: 'Give the online status role a key of its own.',
+  },
+  ERR_MANIFEST_ROOT_ROLLBACK: {
+    retryable: false,
+    about: 'A root was served under the name of a newer version.',
+    fix: 'Serve each root under its own version.',
+  },
+  ERR_MANIFEST_ROOT_VERSION_GAP: {
+    retryable: false,
+    about: 'A root skips a version.',
+    fix: 'Publish every version; each is signed by the one before it.',
+  },
+  ERR_MANIFEST_ROOT_EPOCH_ROLLBACK: {
+    retryable: false,
+    about: 'A new root lowers an epoch.',
+    fix: 'Epochs only rise; recovery from a stolen key is epoch + 1.',
+  },
+  ERR_MANIFEST_ROOT_CHAIN_TOO_LONG: {
+    retryable: true,
+    about: 'More than 32 newer roots were found in one refresh.',
+    fix: 'The next refresh goes on from there; ship a newer root with the application.',
+  },
+  ERR_MANIFEST_ROOT_EXPIRED: {
+    retryable: false,
+    about: 'The newest root is past its expiry.',
+    fix: 'Sign a new root with the root keys.',
+  },
+  ERR_MANIFEST_ROOT_UNREADABLE: {
+    retryable: false,
+    about: 'The place of the next root answers with something that is no document.',
+    fix: 'Let the host answer 404 for files that do not exist.',
+  },
+  ERR_MANIFEST_ROOT_UNAVAILABLE: {
+    retryable: true,
+    about: 'The status names a newer root that the source does not have.',
+    fix: 'Publish the root before the status; wait for caches of the negative answer.',
+  },
+  ERR_MANIFEST_CLOCK_SKEW: {
+    retryable: false,
+    about: 'The document was issued more than five minutes in the future.',
+    fix: 'Check this machine’s clock, then the publisher’s.',
+  },
+  ERR_MANIFEST_TIME_INVERTED: {
+    retryable: false,
+    about: 'The document expires before it was issued.',
+    fix: 'Correct `issuedAt` and `expires`.',
+  },
+  ERR_MANIFEST_STATUS_EPOCH: {
+    retryable: false,
+    about: 'The status belongs to another epoch than the trusted root gives its role.',
+    fix: 'Publish a status of the epoch that the newest root names.',
+  },
+  ERR_MANIFEST_STATUS_ROLLBACK: {
+    retryable: false,
+    about: 'The status is older than one that was already accepted.',
+    fix: 'If every mirror does this, someone replays old documents.',
+  },
+  ERR_MANIFEST_STATUS_EQUIVOCATION: {
+    retryable: false,
+    about: 'Two different documents were signed as the same status version.',
+    fix: 'Find out who signs; raise the version for every change.',
+  },
+  ERR_MANIFEST_STATUS_EXPIRED: {
+    retryable: true,
+    about: 'The newest status is past its expiry.',
+    fix: 'Run the heartbeat job that signs a new status; check this machine’s clock.',
+  },
+  ERR_MANIFEST_STATUS_TTL_TOO_LONG: {
+    retryable: false,
+    about: 'The status is valid for more than seven days.',
+    fix: 'Sign short-lived statuses; seven days is the most a freeze may last.',
+  },
+  ERR_MANIFEST_STATUS_DENY_FORBIDDEN: {
+    retryable: false,
+    about: 'The status denies keys although the root does not allow that role to.',
+    fix: 'Set `mayDeny` in the root, or deny through `revocations` of a manifest.',
+  },
+  ERR_MANIFEST_ROLLBACK: {
+    retryable: false,
+    about: 'The status names a manifest older than one that was already accepted.',
+    fix: 'Publish the old content under a higher version.',
+  },
+  ERR_MANIFEST_EQUIVOCATION: {
+    retryable: false,
+    about: 'Two different manifests carry the same version.',
+    fix: 'Find out who signs; raise the version for every change.',
+  },
+  ERR_MANIFEST_UNAVAILABLE: {
+    retryable: true,
+    about: 'The manifest that the status names could not be fetched.',
+    fix: 'Publish the manifest before the status; polling goes on by itself.',
+  },
+  ERR_MANIFEST_LENGTH_MISMATCH: {
+    retryable: false,
+    about: 'The manifest’s payload is not as long as its status says.',
+    fix: 'Publish manifest and status from the same bytes.',
+  },
+  ERR_MANIFEST_HASH_MISMATCH: {
+    retryable: false,
+    about: 'The manifest’s payload has another SHA-256 than its status says.',
+    fix: 'Publish manifest and status from the same bytes.',
+  },
+  ERR_MANIFEST_VERSION_MISMATCH: {
+    retryable: false,
+    about: 'The manifest carries another version than its status says.',
+    fix: 'Publish manifest and status from the same bytes.',
+  },
+  ERR_MANIFEST_EPOCH: {
+    retryable: false,
+    about: 'The manifest belongs to another epoch than the trusted root gives its role.',
+    fix: 'Sign a manifest of the epoch that the newest root names.',
+  },
+  ERR_MANIFEST_EXPIRED: {
+    retryable: false,
+    about: 'The manifest is past its expiry.',
+    fix: 'Publish a new version.',
+  },
+  ERR_MANIFEST_DUPLICATE_HOST: {
+    retryable: false,
+    about: 'The manifest has two entries for one host and port.',
+    fix: 'Merge them; entries are never combined by the client.',
+  },
+  ERR_MANIFEST_DUPLICATE_PIN: {
+    retryable: false,
+    about: 'A host entry lists one pin twice.',
+    fix: 'Remove one; a second listing is no backup.',
+  },
+  ERR_MANIFEST_NO_BACKUP_PIN: {
+    retryable: false,
+    about: 'An enforced host has fewer than two distinct pins.',
+    fix: 'Add the pin of a key held in reserve, or say `singlePin`.',
+  },
+  ERR_MANIFEST_PIN_WINDOW: {
+    retryable: false,
+    about: 'A pin’s notAfter is not after its notBefore.',
+    fix: 'Correct the window.',
+  },
+  ERR_MANIFEST_BLOBS_UNSUPPORTED: {
+    retryable: false,
+    about: 'The manifest keeps its hosts in blobs, which this version does not read.',
+    fix: 'Publish the hosts inline, or upgrade the library.',
+  },
+  ERR_MANIFEST_CACHE_CORRUPT: {
+    retryable: false,
+    about: 'A cached document did not verify and was ignored.',
+    fix: 'Nothing, if it happens once. Otherwise look at who may write to the cache directory.',
+  },
+  ERR_MANIFEST_CLOSED: {
+    retryable: false,
+    about: 'The updater was closed.',
+    fix: 'Create a client that lives as long as the service does.',
+  },
+  ERR_STORE_READ: {
+    retryable: true,
+    about: 'Stored bytes could not be read.',
+    fix: 'The cause carries the system’s word; check owner and mode of the directory.',
+  },
+  ERR_STORE_WRITE: {
+    retryable: true,
+    about: 'Bytes could not be stored.',
+    fix: 'The cause carries the system’s word; check space, owner and mode of the directory.',
+  },
+  ERR_STORE_NAME: {
+    retryable: false,
+    about: 'A name to store under has characters that are not safe in a file name.',
+    fix: 'Use letters, digits, dot, hyphen, underscore, and / between parts.',
+  },
+  ERR_STORE_SYMLINK: {
+    retryable: false,
+    about: 'A symbolic link stands where stored bytes should be.',
+    fix: 'Find out who put it there; links are never followed.',
   },
 } as const satisfies Record<
   `ERR_${string}`,

@@ -1,0 +1,136 @@
+import { hash } from 'node:crypto'
+import { rootCertificates } from 'node:tls'
+import { ConfigurationError } from '../errors/errors.ts'
+import { type Certificate, parseCertificate, subjectKeyOf } from '../x509/certificate.ts'
+import { DerError } from '../x509/der.ts'
+import { certificatesOfPem, pemOf } from '../x509/pem.ts'
+
+/** The certificates a path may end in. Immutable; what is not in it is trusted by nobody. */
+export interface AnchorSet {
+  readonly size: number
+  /** One PEM text per anchor: what a TLS SecureContext takes as `ca`, so that both verdicts start from one list. */
+  readonly pem: readonly string[]
+  /** SHA-256 over the sorted digests: equal for equal sets, whatever the order they were given in. */
+  readonly digest: string
+  /** Anchors whose subject has this comparison key (`DistinguishedName.key`). */
+  withSubject(key: string): readonly Certificate[]
+  /** Whether a certificate is, byte for byte, one of the anchors. `sha256` as in `Certificate`. */
+  has(sha256: string): boolean
+}
+
+/** PEM text with one or more certificates, or the bytes of a PEM or DER file. */
+export type CertificateSource = string | Uint8Array
+
+/**
+ * Reads trust anchors. All of them are parsed now, so that a broken bundle fails at start and not at the first peer.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_CERTIFICATE`, naming the entry that cannot be read.
+ */
+export function createAnchors(sources: CertificateSource | readonly CertificateSource[]): AnchorSet {
+  const list = typeof sources === 'string' || sources instanceof Uint8Array ? [sources] : sources
+  return new Anchors(createEntries(list))
+}
+
+/** The roots this Node release ships. Parsed one by one as paths reach for them. */
+export function bundledAnchors(): AnchorSet {
+  bundled ??= new Anchors(
+    rootCertificates.flatMap(certificatesOfPem).map((der) => new Anchor(der, subjectKeyOf(der))),
+    rootCertificates,
+  )
+  return bundled
+}
+
+/** All anchors of several sets, each once. */
+export function uniteAnchors(sets: readonly AnchorSet[]): AnchorSet {
+  return new Anchors(sets.flatMap((set) => (set instanceof Anchors ? set.anchors : createEntries(set.pem))))
+}
+
+class Anchors implements AnchorSet {
+  readonly anchors: readonly Anchor[]
+  readonly #bySubject = new Map<string, Anchor[]>()
+  #pem: readonly string[] | undefined
+  #digests: ReadonlySet<string> | undefined
+  #digest: string | undefined
+
+  constructor(anchors: readonly Anchor[], pem?: readonly string[]) {
+    const distinct = new Map(anchors.map((anchor) => [Buffer.from(anchor.der).toString('latin1'), anchor]))
+    this.anchors = [...distinct.values()]
+    this.#pem = pem
+    for (const anchor of this.anchors) {
+      const same = this.#bySubject.get(anchor.subjectKey)
+      if (same === undefined) this.#bySubject.set(anchor.subjectKey, [anchor])
+      else same.push(anchor)
+    }
+  }
+
+  get size(): number {
+    return this.anchors.length
+  }
+
+  get pem(): readonly string[] {
+    this.#pem ??= Object.freeze(this.anchors.map(({ der }) => pemOf(der)))
+    return this.#pem
+  }
+
+  get digest(): string {
+    this.#digest ??= hash('sha256', [...this.#sha256s].sort().join('\n'), 'hex')
+    return this.#digest
+  }
+
+  withSubject(key: string): readonly Certificate[] {
+    return this.#bySubject.get(key)?.map((anchor) => anchor.certificate) ?? []
+  }
+
+  has(sha256: string): boolean {
+    return this.#sha256s.has(sha256)
+  }
+
+  get #sha256s(): ReadonlySet<string> {
+    this.#digests ??= new Set(this.anchors.map(({ der }) => hash('sha256', der, 'hex')))
+    return this.#digests
+  }
+}
+
+class Anchor {
+  readonly der: Uint8Array
+  readonly subjectKey: string
+  #certificate: Certificate | undefined
+
+  constructor(der: Uint8Array, subjectKey: string, certificate?: Certificate) {
+    this.der = der
+    this.subjectKey = subjectKey
+    this.#certificate = certificate
+  }
+
+  get certificate(): Certificate {
+    this.#certificate ??= parseCertificate(this.der)
+    return this.#certificate
+  }
+}
+
+function createEntries(sources: readonly CertificateSource[]): readonly Anchor[] {
+  return sources.flatMap((source, index) => readSource(source, index))
+}
+
+function readSource(source: CertificateSource, index: number): readonly Anchor[] {
+  const place = `trust anchor ${index}`
+  try {
+    const ders = isDer(source) ? [source] : certificatesOfPem(textOf(source))
+    if (ders.length === 0) throw new DerError('holds no PEM certificate')
+    return ders.map((der) => {
+      const certificate = parseCertificate(der)
+      return new Anchor(certificate.der, certificate.subject.key, certificate)
+    })
+  } catch (cause) {
+    if (!(cause instanceof DerError)) throw cause
+    throw new ConfigurationError('ERR_CONFIG_CERTIFICATE', `${place}: not a certificate: ${cause.message}`, { cause })
+  }
+}
+
+/** DER starts with a SEQUENCE; PEM never does, for 0x30 is the digit 0. */
+const isDer = (source: CertificateSource): source is Uint8Array => typeof source !== 'string' && source[0] === 0x30
+
+const textOf = (source: CertificateSource): string =>
+  typeof source === 'string' ? source : Buffer.from(source).toString('latin1')
+
+let bundled: AnchorSet | undefined

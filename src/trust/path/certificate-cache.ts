@@ -1,0 +1,21 @@
+import { hash } from 'node:crypto'
+import { type Certificate, parseCertificate } from '../../x509/certificate.ts'
+import { DerError } from '../../x509/der.ts'
+import { BoundedMap } from './bounded-map.ts'
+
+/** Parses what a peer sent, or remembers having done so. A `DerError` is an answer here, not an exception. */
+export function readCertificate(der: Uint8Array): Certificate | DerError {
+  const sha256 = hash('sha256', der, 'hex')
+  const known = parsed.get(sha256)
+  if (known !== undefined) return known
+  try {
+    const certificate = parseCertificate(der)
+    parsed.set(sha256, certificate)
+    return certificate
+  } catch (error) {
+    if (error instanceof DerError) return error
+    throw error
+  }
+}
+
+const parsed = new BoundedMap<string, Certificate>(256) // 1 to 2 MB; holds the chains of some hundred servers

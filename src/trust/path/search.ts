@@ -1,0 +1,228 @@
+import type { Finding } from '../../errors/errors.ts'
+import type { Certificate } from '../../x509/certificate.ts'
+import type { AnchorSet } from '../anchors.ts'
+import { SearchBudget } from './budget.ts'
+import { describe, shorten } from './describe.ts'
+import { checkNameConstraints } from './name-constraints.ts'
+import type { CertificationPath } from './path.ts'
+import { evaluatePolicies, type PolicyInputs } from './policies.ts'
+import { checkCertificate, type Role, type RuleContext } from './rules.ts'
+import { isSignedBy, signatureCost } from './signature.ts'
+
+export interface SearchInput extends RuleContext, PolicyInputs {
+  readonly endEntity: Certificate
+  /** Other presented certificates with their place in the list as sent. */
+  readonly others: readonly PresentedCertificate[]
+  readonly anchors: AnchorSet
+  readonly maxDepth: number
+  readonly acceptPath: ((path: CertificationPath) => Finding | undefined) | undefined
+}
+
+export interface PresentedCertificate {
+  readonly certificate: Certificate
+  readonly index: number
+}
+
+export interface SearchResult {
+  readonly path: CertificationPath | undefined
+  /** The first path that met every rule and that the caller refused. */
+  readonly refusedPath: CertificationPath | undefined
+  /** What the caller said to the paths it refused, in the order met. */
+  readonly refusals: readonly Finding[]
+  /** Why each other attempt ended, in the order met. */
+  readonly findings: readonly Finding[]
+}
+
+/** Never empty: the end entity is the first of them. */
+type Certificates = CertificationPath['certificates']
+
+/**
+ * Looks for a path, depth first from the end entity upward. Every rule that can be decided is applied at the moment a
+ * certificate is put on top, so no branch grows above a broken link; what needs the whole path (policies, the caller)
+ * comes when an anchor is on top. A refused anchor does not end its branch: the search goes on above it, so that a store
+ * that holds an intermediate does not hide the pinned root over it.
+ */
+export function searchPath(input: SearchInput): SearchResult {
+  return new PathSearch(input).run()
+}
+
+class PathSearch {
+  readonly #input: SearchInput
+  readonly #budget = new SearchBudget()
+  readonly #findings: Finding[] = []
+  readonly #refusals: Finding[] = []
+  readonly #bySubject = new Map<string, PresentedCertificate[]>()
+  readonly #places = new Map<string, number>()
+  readonly #links = new Map<string, boolean>()
+  readonly #roleChecks = new Map<string, Finding | null>()
+  #refusedPath: CertificationPath | undefined
+
+  constructor(input: SearchInput) {
+    this.#input = input
+    this.#places.set(input.endEntity.sha256, 0)
+    for (const presented of input.others) {
+      const { certificate, index } = presented
+      if (this.#places.has(certificate.sha256)) continue
+      this.#places.set(certificate.sha256, index)
+      const same = this.#bySubject.get(certificate.subject.key)
+      if (same === undefined) this.#bySubject.set(certificate.subject.key, [presented])
+      else same.push(presented)
+    }
+  }
+
+  run(): SearchResult {
+    const { endEntity, anchors } = this.#input
+    const path: Certificates = [endEntity]
+    const trusted =
+      anchors.has(endEntity.sha256) && this.#passes(path, 'trustedEndEntity') ? this.#complete(path) : undefined
+    const found = trusted ?? (this.#passes(path, 'endEntity') ? this.#climb(path, 0) : undefined)
+    if (this.#budget.exceeded !== undefined) this.#findings.push(this.#budget.exceeded)
+    return { path: found, refusedPath: this.#refusedPath, refusals: this.#refusals, findings: this.#findings }
+  }
+
+  /** Tries every certificate that may have issued the top of the path. `depth` counts intermediates, self-issued ones not. */
+  #climb(path: Certificates, depth: number): CertificationPath | undefined {
+    const top = topOf(path)
+    // A loop proves nothing (RFC 4158 §2.4.2).
+    const candidates = this.#issuersOf(top).filter((issuer) => !path.some((below) => isSameCa(below, issuer)))
+    if (candidates.length === 0 && !this.#input.anchors.has(top.sha256)) {
+      this.#findings.push(unknownIssuer(top, this.#placeOf(topOf(path), path.length - 1)))
+    }
+    for (const issuer of candidates) {
+      if (!this.#budget.spendStep()) return undefined
+      const found = this.#putOnTop(path, issuer, depth)
+      if (found !== undefined || this.#budget.exceeded !== undefined) return found
+    }
+    return undefined
+  }
+
+  #putOnTop(path: Certificates, issuer: Certificate, depth: number): CertificationPath | undefined {
+    const extended: Certificates = [...path, issuer]
+    const isAnchor = this.#input.anchors.has(issuer.sha256)
+    if (!this.#passes(extended, isAnchor ? 'anchor' : 'intermediate')) return undefined
+    if (!this.#verifies(path, issuer) || !this.#satisfiesConstraints(path, issuer)) return undefined
+    const complete = isAnchor ? this.#complete(extended) : undefined
+    if (complete !== undefined || this.#budget.exceeded !== undefined) return complete
+    // Above a refused anchor: as a link it must also pass the rules for links, of which nobody needs to hear if it fails.
+    if (isAnchor && !this.#passes(extended, 'intermediate', 'quietly')) return undefined
+    const intermediates = depth + (issuer.isSelfIssued ? 0 : 1)
+    if (intermediates <= this.#input.maxDepth) return this.#climb(extended, intermediates)
+    if (!isAnchor) this.#findings.push(tooDeep(issuer, this.#placeOf(issuer, path.length), this.#input.maxDepth))
+    return undefined
+  }
+
+  /** RFC 5280 §6.1.3 (a) (1). One key tried twice on one certificate is one check. */
+  #verifies(path: Certificates, issuer: Certificate): boolean {
+    const child = topOf(path)
+    const link = `${child.sha256}:${issuer.spkiSha256}`
+    const known = this.#links.get(link)
+    if (known !== undefined) return known
+    if (!this.#budget.spendSignature(signatureCost(issuer))) return false
+    const verdict = isSignedBy(child, issuer)
+    this.#links.set(link, verdict)
+    if (!verdict) this.#findings.push(badSignature(child, issuer, this.#placeOf(topOf(path), path.length - 1)))
+    return verdict
+  }
+
+  /** What an issuer demands of the certificates below it: RFC 5280 §6.1.4 (l), (m) and (g). */
+  #satisfiesConstraints(path: Certificates, issuer: Certificate): boolean {
+    const limit = issuer.decoded.basicConstraints?.pathLenConstraint
+    const below = path.filter((certificate, position) => position > 0 && !certificate.isSelfIssued).length
+    const index = this.#placeOf(issuer, path.length)
+    if (limit !== undefined && below > limit) return this.#fail(tooLong(issuer, index, limit, below))
+    const finding = checkNameConstraints(issuer, path, this.#budget)
+    if (finding === undefined) return true
+    const { certificateIndex: position } = finding
+    // Constraints speak of positions on this path; a finding names places in the presented list.
+    const place = position === null ? null : this.#placeOf(path[position] ?? issuer, position)
+    return this.#fail({ ...finding, certificateIndex: place })
+  }
+
+  #complete(certificates: Certificates): CertificationPath | undefined {
+    if (!this.#budget.spendPath()) return undefined
+    const policies = evaluatePolicies(certificates, this.#input)
+    if (policies.kind === 'invalid') {
+      this.#findings.push(policies.finding)
+      return undefined
+    }
+    const path: CertificationPath = Object.freeze({ certificates, policies: policies.policies })
+    const refusal = this.#input.acceptPath?.(path)
+    if (refusal === undefined) return path
+    this.#refusedPath ??= path
+    this.#refusals.push(refusal)
+    return undefined
+  }
+
+  /** The rules that see one certificate and its role give one answer a search. */
+  #passes(path: Certificates, role: Role, quietly?: 'quietly'): boolean {
+    const certificate = topOf(path)
+    const key = `${role}:${certificate.sha256}`
+    const known = this.#roleChecks.get(key)
+    if (known !== undefined) return known === null
+    const finding = checkCertificate(certificate, role, this.#input, this.#placeOf(topOf(path), path.length - 1))
+    this.#roleChecks.set(key, finding ?? null)
+    return finding === undefined || (quietly === undefined && this.#fail(finding))
+  }
+
+  #fail(finding: Finding): false {
+    this.#findings.push(finding)
+    return false
+  }
+
+  /** By name (RFC 5280 §6.1.3 (a) (4)), likeliest first: anchors, then matching key identifiers, then as sent. */
+  #issuersOf(child: Certificate): readonly Certificate[] {
+    const { anchors, now } = this.#input
+    const anchored = anchors.withSubject(child.issuer.key)
+    const presented = (this.#bySubject.get(child.issuer.key) ?? [])
+      .map(({ certificate }) => certificate)
+      .filter(({ sha256 }) => !anchors.has(sha256))
+    const rank = (issuer: Certificate): number =>
+      (keyIdentifiersDiffer(child, issuer) ? 2 : 0) + (now >= issuer.notBefore && now <= issuer.notAfter ? 0 : 1)
+    const byRank = (a: Certificate, b: Certificate): number => rank(a) - rank(b)
+    return [...anchored.toSorted(byRank), ...presented.toSorted(byRank)]
+  }
+
+  /** Place in the presented list; for an anchor that was not sent, its place on the path. */
+  #placeOf(certificate: Certificate, position: number): number {
+    return this.#places.get(certificate.sha256) ?? position
+  }
+}
+
+const topOf = (path: Certificates): Certificate => path.at(-1) ?? path[0]
+
+/** Same name and same key: another certificate of a CA that already stands on the path adds no trust, only length. */
+const isSameCa = (a: Certificate, b: Certificate): boolean =>
+  a.sha256 === b.sha256 || (a.spkiSha256 === b.spkiSha256 && a.subject.key === b.subject.key)
+
+/** A hint, never a reason to refuse: key identifiers are chosen freely by whoever makes the certificate. */
+function keyIdentifiersDiffer(child: Certificate, issuer: Certificate): boolean {
+  const wanted = child.decoded.authorityKeyIdentifier?.keyIdentifier
+  const offered = issuer.decoded.subjectKeyIdentifier
+  return wanted !== undefined && offered !== undefined && Buffer.compare(wanted, offered) !== 0
+}
+
+const unknownIssuer = (certificate: Certificate, index: number): Finding => ({
+  code: 'ERR_TRUST_UNKNOWN_ISSUER',
+  certificateIndex: index,
+  message: certificate.isSelfIssued
+    ? `${describe(certificate)}: self-issued and not among the trust anchors`
+    : `${describe(certificate)}: issued by ${shorten(certificate.issuer.text)}, which is neither presented nor an anchor`,
+})
+
+const badSignature = (child: Certificate, issuer: Certificate, index: number): Finding => ({
+  code: 'ERR_TRUST_SIGNATURE_INVALID',
+  certificateIndex: index,
+  message: `${describe(child)}: not signed by the key of ${describe(issuer)} (SPKI ${issuer.spkiSha256.slice(0, 16)}…)`,
+})
+
+const tooLong = (issuer: Certificate, index: number, limit: number, below: number): Finding => ({
+  code: 'ERR_TRUST_PATH_LENGTH',
+  certificateIndex: index,
+  message: `${describe(issuer)}: allows ${limit} intermediates below it, saw ${below}`,
+})
+
+const tooDeep = (issuer: Certificate, index: number, maxDepth: number): Finding => ({
+  code: 'ERR_TRUST_PATH_LENGTH',
+  certificateIndex: index,
+  message: `${describe(issuer)}: one intermediate more than the ${maxDepth} a path may have`,
+})

@@ -1,0 +1,106 @@
+import { constants, type VerifyKeyObjectInput, verify } from 'node:crypto'
+import type { Finding } from '../../errors/errors.ts'
+import type { Certificate } from '../../x509/certificate.ts'
+import type { PublicKeyInfo } from '../../x509/public-key.ts'
+import type { SignatureAlgorithm } from '../../x509/signature-algorithm.ts'
+import { BoundedMap } from './bounded-map.ts'
+import { describe } from './describe.ts'
+
+/** Whether `issuer`'s key made `child`'s signature. Names, dates and constraints are other rules' business. */
+export function isSignedBy(child: Certificate, issuer: Certificate): boolean {
+  if (!keyFitsAlgorithm(issuer.keyInfo, child.signatureAlgorithm)) return false
+  // Only CA-to-CA links are kept: they are the ones that come back, and end entities would crowd them out.
+  if (child.decoded.basicConstraints?.ca !== true) return verifySignature(child, issuer)
+  const link = `${child.sha256}:${issuer.spkiSha256}`
+  const known = links.get(link)
+  if (known !== undefined) return known
+  const verdict = verifySignature(child, issuer)
+  links.set(link, verdict)
+  return verdict
+}
+
+/**
+ * Price of one check against `issuer`'s key, in checks of ordinary keys. Counted whether or not the link is cached, so
+ * that a verdict never depends on what was judged before.
+ */
+export function signatureCost(issuer: Certificate): number {
+  const { kind, bits } = issuer.keyInfo
+  if (kind !== 'rsa' && kind !== 'rsa-pss') return 1
+  return Math.max(1, Math.ceil((bits / 4096) ** 2)) // verification is quadratic in the modulus
+}
+
+/** A rule for every certificate but the anchor, whose own signature proves nothing and is not looked at. */
+export function checkSignatureAlgorithm(certificate: Certificate, index: number): Finding | undefined {
+  const { kind, name } = certificate.signatureAlgorithm
+  if (kind !== 'refused') return undefined
+  return {
+    code: 'ERR_TRUST_WEAK_SIGNATURE',
+    certificateIndex: index,
+    message: `${describe(certificate)}: expected a signature with SHA-256, SHA-384, SHA-512 or EdDSA, saw ${name}`,
+  }
+}
+
+/** A rule for every certificate, anchor included: whoever breaks one key of the path can speak for the end entity. */
+export function checkKey(certificate: Certificate, index: number): Finding | undefined {
+  const { keyInfo } = certificate
+  const weakness = weaknessOf(keyInfo)
+  if (weakness !== undefined) {
+    return {
+      code: 'ERR_TRUST_WEAK_KEY',
+      certificateIndex: index,
+      message: `${describe(certificate)}: expected RSA of ${MIN_RSA_BITS} to ${MAX_RSA_BITS} bits, P-256, P-384, P-521, Ed25519 or Ed448, saw ${weakness}`,
+    }
+  }
+  if (certificate.publicKey !== undefined) return undefined
+  return {
+    code: 'ERR_TRUST_CERT_MALFORMED',
+    certificateIndex: index,
+    message: `${describe(certificate)}: its public key is not a key of the type it names`,
+  }
+}
+
+function weaknessOf(key: PublicKeyInfo): string | undefined {
+  if (key.kind === 'unsupported') return key.algorithm
+  const isRsa = key.kind === 'rsa' || key.kind === 'rsa-pss'
+  return isRsa && (key.bits < MIN_RSA_BITS || key.bits > MAX_RSA_BITS) ? `RSA of ${key.bits} bits` : undefined
+}
+
+/** The signature names one algorithm, the key another: OpenSSL would go by the key. */
+function keyFitsAlgorithm(key: PublicKeyInfo, algorithm: SignatureAlgorithm): boolean {
+  switch (algorithm.kind) {
+    case 'rsa-pkcs1':
+      return key.kind === 'rsa'
+    case 'rsa-pss':
+      return key.kind === 'rsa' || key.kind === 'rsa-pss'
+    case 'ecdsa':
+      return key.kind === 'ec'
+    case 'ed25519':
+    case 'ed448':
+      return key.kind === algorithm.kind
+    case 'refused':
+      return false
+  }
+}
+
+function verifySignature(child: Certificate, issuer: Certificate): boolean {
+  const { signatureAlgorithm: algorithm, tbs, signature } = child
+  const key = issuer.publicKey
+  if (key === undefined || algorithm.kind === 'refused') return false
+  const options: VerifyKeyObjectInput = { key }
+  if (algorithm.kind === 'rsa-pss') {
+    options.padding = constants.RSA_PKCS1_PSS_PADDING
+    options.saltLength = algorithm.saltLength
+  } else if (algorithm.kind === 'rsa-pkcs1') {
+    options.padding = constants.RSA_PKCS1_PADDING
+  }
+  try {
+    return verify('hash' in algorithm ? algorithm.hash : null, tbs, options, signature)
+  } catch {
+    return false // OpenSSL's refusals, such as a PSS key bound to another hash, have no common class
+  }
+}
+
+const links = new BoundedMap<string, boolean>(1024) // about 150 kB; a service meets a few dozen CA links
+
+const MIN_RSA_BITS = 2048 // CA/B Forum BR §6.1.5
+const MAX_RSA_BITS = 16_384 // OpenSSL's own bound; one check at this size costs as much as 16 ordinary ones
