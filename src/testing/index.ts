@@ -9,12 +9,6 @@ export {
 export { generateKey, type KeyPair, type KeyType } from '../x509/generate.ts'
 export * from './ca.ts'
 export * from './forge.ts'
-export {
-  type ServerIdentity,
-  startTlsServer,
-  type TestConnection,
-  type TestHandler,
-  type TestRequest,
-  type TestTlsServer,
-  type TlsServerOptions,
-} from './tls-server.ts'
+
+export * from './relay.ts'
+export * from './tls-server.ts'
