@@ -11,4 +11,5 @@ export * from './ca.ts'
 export * from './forge.ts'
 
 export * from './relay.ts'
+export * from './runtime.ts'
 export * from './tls-server.ts'

@@ -54,6 +54,7 @@ export async function startTlsServer(options: TlsServerOptions): Promise<TestTls
       minVersion: options.minVersion ?? 'TLSv1.2',
       maxVersion: options.maxVersion ?? 'TLSv1.3',
       ciphers: options.ciphers ?? EVERY_CIPHER,
+      ...(options.groups === undefined ? {} : { ecdhCurve: options.groups }),
       ticketKeys,
     }
   }
@@ -140,6 +141,8 @@ export interface TlsServerOptions {
   readonly maxVersion?: SecureVersion
   /** OpenSSL's notation. Default: everything, keys and signatures of any weakness included. */
   readonly ciphers?: string
+  /** Key exchange groups, separated by colons. One that the client sent no share for makes it say hello twice. */
+  readonly groups?: string
   readonly alpn?: readonly string[]
   /** Asks for a client certificate. None, and any, is accepted. Default false. */
   readonly requestCert?: boolean

@@ -117,7 +117,7 @@ describe.each(versions)('the OCSPResponse event under %s', (maxVersion) => {
     expect(server.connections).toHaveLength(0)
   })
 
-  test('on a resumed session there is no certificate to judge: no event, or one with an empty peer', async () => {
+  test('on a resumed session there is no certificate to judge: no event under 1.2, one with an empty peer under 1.3', async () => {
     const { relay, server } = await wire({ identity, maxVersion })
     const first = open(relay)
     const sessions: Buffer[] = []
@@ -132,9 +132,21 @@ describe.each(versions)('the OCSPResponse event under %s', (maxVersion) => {
     second.on('secureConnect', () => atSecureConnect.push(second.isSessionReused(), second.getPeerCertificate(true)))
     expect(await sendAndClose(second)).toBeUndefined()
     expect(server.sessionsReused).toBe(1)
-    expect(peers).toEqual(peers.length === 0 ? [] : [{}])
+    expect(peers).toEqual(maxVersion === 'TLSv1.2' ? [] : [{}])
     expect(atSecureConnect).toEqual([true, {}])
   })
+})
+
+test('after a HelloRetryRequest a refused server has two ClientHellos, and still nothing else', async () => {
+  const { relay, server } = await wire({ identity, groups: 'P-521' }) // no client sends a share for it unasked
+  const socket = open(relay)
+  socket.on('OCSPResponse', () => socket.destroy(REFUSED))
+  expect(await sendAndClose(socket)).toBe(REFUSED)
+  await relay.idle()
+  const hello = expect.objectContaining(CLIENT_HELLO)
+  const dummy = expect.objectContaining({ type: 20, length: 1 }) // RFC 8446 §D.4, for middleboxes
+  expect(relay.clientToServer.records).toEqual([hello, dummy, hello])
+  expect(server.applicationBytes).toBe(0)
 })
 
 describe('contrast: what a later verdict has already given away', () => {
