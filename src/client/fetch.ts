@@ -17,6 +17,7 @@ export interface FetchOptions {
  */
 export function createFetch({ dispatcher, gate }: FetchOptions): typeof globalThis.fetch {
   const runtimeFetch = globalThis.fetch
+  const own = dispatcher as unknown as NonNullable<RequestInit['dispatcher']> // Node's typings know Node's undici only
   return async (input, init) => {
     const url = urlOf(input)
     const origin = originOf(url)
@@ -24,11 +25,7 @@ export function createFetch({ dispatcher, gate }: FetchOptions): typeof globalTh
     await gate(origin, signalOf(request))
     const wanted = request.init.redirect ?? (request.input instanceof Request ? request.input.redirect : 'follow')
     try {
-      const response = await runtimeFetch(request.input, {
-        ...request.init,
-        redirect: 'manual',
-        dispatcher,
-      } as RequestInit)
+      const response = await runtimeFetch(request.input, { ...request.init, redirect: 'manual', dispatcher: own })
       if (wanted !== 'manual' && isRedirect(response)) throw await redirectRefused(response, origin)
       return response
     } catch (error) {

@@ -123,7 +123,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     }
 
     attempt(() => {
-      const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> = {
+      const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> & SocketOptions = {
         host: origin.host,
         port: origin.port,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
@@ -155,6 +155,9 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   return { connect, reevaluate }
 }
+
+/** Passed on to the stream; the typings of `tls.connect` leave it out. */
+type SocketOptions = { readonly highWaterMark: number }
 
 /** Whether a verdict still holds: same policy, nothing of it expired. */
 export function isCurrent(peer: VerifiedPeer, policy: HostPolicy, now: number): boolean {

@@ -25,7 +25,7 @@ export function connectFailure(error: unknown, host: string): PinfetchError {
 export function requestFailure(error: unknown, host: string): unknown {
   for (let at = error, depth = 0; at instanceof Error && depth < MAX_CAUSES; at = at.cause, depth++) {
     if (at instanceof PinfetchError) return at
-    const known = UNDICI[codeOf(at)]
+    const known = at.name === 'HTTPParserError' ? NOT_HTTP : UNDICI[codeOf(at)]
     if (known === undefined) continue
     const details = { cause: at, requestSent: known.sent, host }
     return new TransportError(known.code, `${host}: ${known.about}`, details)
@@ -75,13 +75,5 @@ const UNDICI: Readonly<Record<string, Known | undefined>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: NOT_HTTP,
   UND_ERR_CLOSED: CLIENT_CLOSED,
   UND_ERR_DESTROYED: CLIENT_CLOSED,
-  HPE_INVALID_CONSTANT: NOT_HTTP,
-  HPE_INVALID_VERSION: NOT_HTTP,
-  HPE_INVALID_HEADER_TOKEN: NOT_HTTP,
-  HPE_INVALID_CONTENT_LENGTH: NOT_HTTP,
-  HPE_INVALID_TRANSFER_ENCODING: NOT_HTTP,
-  HPE_INVALID_CHUNK_SIZE: NOT_HTTP,
-  HPE_CR_EXPECTED: NOT_HTTP,
-  HPE_LF_EXPECTED: NOT_HTTP,
 }
 const MAX_CAUSES = 8 // undici nests two or three

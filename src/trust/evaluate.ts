@@ -56,7 +56,7 @@ export function describePath({ certificates }: CertificationPath): readonly Chai
   return certificates.map((certificate, index) => ({
     position: index === 0 ? 'endEntity' : index === certificates.length - 1 ? 'anchor' : 'intermediate',
     spki: pinOf(certificate),
-    subject: certificate.subjectText,
+    subject: certificate.subject.text,
     notAfter: certificate.notAfter,
   }))
 }

@@ -1,0 +1,82 @@
+import tls from 'node:tls'
+
+/** What the process brings along that would weaken a client which does not pass every TLS option itself. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Node's own flags, from the command line and NODE_OPTIONS. */
+  readonly flags: readonly string[]
+  /** Whether the process-wide undici dispatcher, `tls.checkServerIdentity` or the default trust store was replaced. */
+  readonly replaced: readonly string[]
+}
+
+export interface PostureFinding {
+  readonly subject: string
+  /** What became of it. */
+  readonly effect: string
+}
+
+/** Names each attempt to weaken TLS from outside the options. Pure; the effects are what the transport's tests measure. */
+export function findPosture({ env, flags, replaced }: Surroundings): readonly PostureFinding[] {
+  const findings: PostureFinding[] = []
+  for (const [name, effect] of Object.entries(VARIABLES)) {
+    if ((env[name] ?? env[name.toLowerCase()] ?? '') !== '') findings.push({ subject: name, effect })
+  }
+  for (const flag of flags) {
+    const known = FLAGS.find(([prefix]) => flag === prefix || flag.startsWith(`${prefix}=`))
+    if (known !== undefined) findings.push({ subject: known[0], effect: known[1] })
+  }
+  for (const subject of replaced) findings.push({ subject, effect: 'not used by this client' })
+  return findings
+}
+
+/** Reads the process. Only names leave it, no values: a proxy variable may carry a password. */
+export function surroundings(): Surroundings {
+  return {
+    env: process.env,
+    flags: [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)],
+    replaced: [
+      ...(tls.checkServerIdentity === CHECK_SERVER_IDENTITY ? [] : ['tls.checkServerIdentity']),
+      ...(Reflect.get(globalThis, GLOBAL_DISPATCHER)?.constructor?.name === 'Agent' ? [] : ['setGlobalDispatcher']),
+      ...(hasReplacedDefaultAnchors() ? ['tls.setDefaultCACertificates'] : []),
+    ],
+  }
+}
+
+/** `tls.setDefaultCACertificates` exists on Node 22.19 and 24.5 on; the default store is then no longer the bundled one. */
+function hasReplacedDefaultAnchors(): boolean {
+  const { getCACertificates } = tls as { getCACertificates?: (type: string) => readonly string[] }
+  if (getCACertificates === undefined) return false
+  const bundled = new Set(getCACertificates('bundled'))
+  const extra = new Set([...getCACertificates('extra'), ...getCACertificates('system')])
+  const active = getCACertificates('default')
+  return active.length < bundled.size || active.some((pem) => !bundled.has(pem) && !extra.has(pem))
+}
+
+const NO_EFFECT = 'no effect: every TLS option is passed explicitly'
+const ANCHORS = 'no effect: anchors come from the options or from Node’s bundled roots'
+const PROXY = 'no effect: this client connects directly'
+
+const VARIABLES: Readonly<Record<string, string>> = {
+  NODE_TLS_REJECT_UNAUTHORIZED: NO_EFFECT,
+  NODE_EXTRA_CA_CERTS: ANCHORS,
+  SSL_CERT_FILE: ANCHORS,
+  SSL_CERT_DIR: ANCHORS,
+  HTTPS_PROXY: PROXY,
+  HTTP_PROXY: PROXY,
+  ALL_PROXY: PROXY,
+}
+
+const FLAGS: readonly (readonly [string, string])[] = [
+  ['--tls-min-v1.0', NO_EFFECT],
+  ['--tls-min-v1.1', NO_EFFECT],
+  ['--tls-min-v1.2', NO_EFFECT],
+  ['--tls-max-v1.2', NO_EFFECT],
+  ['--tls-cipher-list', NO_EFFECT],
+  ['--use-openssl-ca', ANCHORS],
+  ['--use-system-ca', ANCHORS],
+  ['--use-env-proxy', PROXY],
+  ['--tls-keylog', 'no effect: the key log of this client’s connections is switched off'],
+]
+
+const CHECK_SERVER_IDENTITY = tls.checkServerIdentity // as it was when this module was loaded
+const GLOBAL_DISPATCHER = Symbol.for('undici.globalDispatcher.1')

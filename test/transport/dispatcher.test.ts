@@ -1,0 +1,160 @@
+import {
+  createTestRuntime,
+  type ServerIdentity,
+  startRelay,
+  startTlsServer,
+  type TlsServerOptions,
+  testCa,
+} from 'pinfetch/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { PinText } from '../../src/encoding/pin.ts'
+import type { ClientEvent } from '../../src/events/events.ts'
+import { systemRuntime } from '../../src/ports/system.ts'
+import { admit } from '../../src/transport/connector.ts'
+import { PinnedDispatcher } from '../../src/transport/dispatcher.ts'
+import { createAnchors } from '../../src/trust/anchors.ts'
+import type { HostPolicy } from '../../src/trust/policy.ts'
+import { refusalOf, until } from '../support/client.ts'
+import { originOf, policyFor } from '../support/policy.ts'
+
+const HOST = 'api.example.com'
+const ca = testCa()
+const server = ca.issue({ names: [HOST] })
+const next = ca.issue({ names: [HOST] })
+
+async function start(
+  identity: ServerIdentity = server,
+  options: Partial<TlsServerOptions> = {},
+  runtime = systemRuntime,
+) {
+  const peer = await until(startTlsServer({ identity, ...options }))
+  const relay = await until(startRelay({ target: peer }))
+  const origin = originOf(`https://${HOST}:${relay.port}`)
+  let policy = policyFor(origin, [server.pin])
+  const events: ClientEvent[] = []
+  const dispatcher = new PinnedDispatcher({
+    anchors: createAnchors(ca.anchorPem),
+    policyOf: () => policy,
+    runtime,
+    emit: (event) => events.push(event),
+    resolver: async () => ['127.0.0.1'],
+    connectTimeoutMs: 2_000,
+    headersTimeoutMs: 2_000,
+    bodyTimeoutMs: 2_000,
+  })
+  onTestFinished(() => dispatcher.destroy())
+  const get = async (headers: Record<string, string> = {}) => {
+    const response = await dispatcher.request({ origin: `https://${origin.text}`, path: '/', method: 'GET', headers })
+    return { status: response.statusCode, text: await response.body.text() }
+  }
+  const setPolicy = (pins: readonly PinText[], more: Partial<HostPolicy> = {}): void => {
+    policy = policyFor(origin, pins, more)
+    dispatcher.policyChanged()
+  }
+  return { peer, relay, origin, dispatcher, events, get, setPolicy }
+}
+
+describe('B7: undici takes SNI and identity from the Host header; this dispatcher takes them from the URL', () => {
+  test.each(['other.example.com', `${HOST}:1`, 'a b', '', HOST])(
+    'a Host header of %j: ERR_POLICY_HOST_HEADER, no packet',
+    async (host) => {
+      const { get, peer } = await start()
+      await refusalOf(get({ host }), 'ERR_POLICY_HOST_HEADER')
+      expect(peer.accepted).toBe(0)
+    },
+  )
+
+  test('the URL’s own host is accepted in any spelling', async () => {
+    const { get, origin, peer } = await start()
+    expect((await get({ host: origin.text.toUpperCase() })).status).toBe(200)
+    expect(peer.connections[0]?.servername).toBe(HOST)
+  })
+})
+
+describe('B5: a pooled connection does not outlive the pin it was judged by', () => {
+  test('a live connection to a removed key is closed and gets no further request: ERR_TRUST_PIN_MISMATCH', async () => {
+    const { get, setPolicy, peer, relay, events } = await start()
+    await get()
+    setPolicy([next.pin])
+    expect(events).toContainEqual({
+      type: 'tls.retired',
+      host: expect.any(String),
+      connections: 1,
+      code: 'ERR_TRUST_PIN_MISMATCH',
+    })
+    await refusalOf(get(), 'ERR_TRUST_PIN_MISMATCH')
+    await relay.idle()
+    expect(peer.requests.length).toBe(1)
+  })
+
+  test('a live connection that the new policy accepts too goes on', async () => {
+    const { get, setPolicy, peer } = await start()
+    await get()
+    setPolicy([next.pin, server.pin])
+    await new Promise((resolve) => setTimeout(resolve, 10)) // undici counts a connection as busy a little longer
+    await get()
+    expect([peer.connections.length, peer.requests.length]).toEqual([1, 2])
+  })
+
+  test('a request in flight on a removed key is finished, and its connection closed then', async () => {
+    const { get, setPolicy, relay } = await start(server, {
+      handler: (_, response) => void setTimeout(() => response.end('late'), 100),
+    })
+    const inFlight = get()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    setPolicy([next.pin])
+    expect(await inFlight).toEqual({ status: 200, text: 'late' })
+    await relay.idle()
+  })
+
+  test('a request in flight on a denied key is cut at once: ERR_TRUST_PIN_DENIED', async () => {
+    const { get, setPolicy, relay } = await start(server, { handler: () => undefined })
+    const inFlight = get()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    setPolicy([server.pin, next.pin], { denies: [{ spki: server.pin, reason: 'leaked' }] })
+    await refusalOf(inFlight, 'ERR_TRUST_PIN_DENIED')
+    await refusalOf(get(), 'ERR_TRUST_PIN_DENIED')
+    await relay.idle()
+  })
+
+  test('a pin that ends by the clock closes its connections without any event from outside', async () => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const { get, setPolicy, origin, peer } = await start(server, {}, runtime)
+    const notAfter = (runtime.clock.now() + 60_000) as HostPolicy['pinGroups'][number][number]['notAfter'] & number
+    setPolicy([], policyFor(origin, [{ spki: server.pin, notAfter }, next.pin]))
+    expect((await get()).status).toBe(200)
+    await runtime.advance(59_000)
+    expect((await get()).status).toBe(200)
+    await runtime.advance(1_000)
+    await refusalOf(get(), 'ERR_TRUST_PIN_MISMATCH')
+    expect(peer.requests.length).toBe(2)
+  })
+
+  test('nothing is lost when the policy changes under load and every key stays pinned', async () => {
+    const { get, setPolicy } = await start([server, next])
+    setPolicy([server.pin, next.pin])
+    const outcomes: Promise<{ status: number }>[] = []
+    for (let round = 0; round < 200; round += 1) {
+      outcomes.push(get())
+      if (round % 10 === 0) setPolicy([server.pin, next.pin])
+      if (round % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect((await Promise.all(outcomes)).every(({ status }) => status === 200)).toBe(true)
+  })
+})
+
+describe('the last gate', () => {
+  const origin = originOf(`https://${HOST}/`)
+
+  test('a resumed session has no verdict behind it: ERR_TLS_RESUMED', () => {
+    expect(() => admit(origin, { authorized: true, resumed: true, peer: undefined })).toThrow(
+      expect.objectContaining({ code: 'ERR_TLS_RESUMED', requestSent: 'no' }),
+    )
+  })
+
+  test('a handshake that finished without our verdict: ERR_TLS_NO_VERDICT', () => {
+    expect(() => admit(origin, { authorized: true, resumed: false, peer: undefined })).toThrow(
+      expect.objectContaining({ code: 'ERR_TLS_NO_VERDICT' }),
+    )
+  })
+})
