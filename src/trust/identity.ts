@@ -61,11 +61,11 @@ export function matchesIdentifiers(
  * above a registry's name nobody can own. A dot at the end is refused: no CA may issue it, and lenient readers differ.
  */
 function matchesDns(presented: string, host: string, { isPublicSuffix }: IdentityOptions): boolean {
-  if (!DNS_NAME.test(host) || ALL_NUMERIC_END.test(host)) return false
+  if (host.length > 253 || !DNS_NAME.test(host) || ALL_NUMERIC_END.test(host)) return false
   const name = presented.toLowerCase()
   if (!name.startsWith('*.')) return name === host
   const parent = name.slice(2)
-  if (!DNS_NAME.test(parent) || !parent.includes('.')) return false
+  if (parent.length > 253 || !DNS_NAME.test(parent) || !parent.includes('.')) return false
   if (host.slice(host.indexOf('.') + 1) !== parent || !host.includes('.')) return false
   return isPublicSuffix?.(parent) !== true
 }

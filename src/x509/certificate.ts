@@ -1,4 +1,4 @@
-import { createPublicKey, hash, type KeyObject } from 'node:crypto'
+import { hash, type KeyObject } from 'node:crypto'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import {
   contextConstructed,
@@ -16,7 +16,7 @@ import {
 } from './der.ts'
 import { type DecodedExtensions, decodeExtensions, type Extension, parseExtensions } from './extensions.ts'
 import { type DistinguishedName, parseName } from './names.ts'
-import { type PublicKeyInfo, parsePublicKeyInfo } from './public-key.ts'
+import { importPublicKey, type PublicKeyInfo, parsePublicKeyInfo } from './public-key.ts'
 import { parseSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts'
 
 /**
@@ -143,7 +143,7 @@ class ParsedCertificate implements Certificate {
   }
 
   get publicKey(): KeyObject | undefined {
-    if (this.#publicKey === undefined) this.#publicKey = importKey(this.spki)
+    if (this.#publicKey === undefined) this.#publicKey = importPublicKey(this.keyInfo, this.spki) ?? null
     return this.#publicKey ?? undefined
   }
 }
@@ -162,12 +162,4 @@ function extensionsOf(field: DerElement): ReadonlyMap<string, Extension> {
   const extensions = parseExtensions(reader.enter())
   reader.expectEnd()
   return extensions
-}
-
-function importKey(spki: Uint8Array): KeyObject | null {
-  try {
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
-  } catch {
-    return null // OpenSSL's errors have no common class, and every one of them means the same here
-  }
 }

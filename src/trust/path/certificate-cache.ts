@@ -10,7 +10,7 @@ export function readCertificate(der: Uint8Array): Certificate | DerError {
   if (known !== undefined) return known
   try {
     const certificate = parseCertificate(der)
-    parsed.set(sha256, certificate)
+    if (der.length <= MAX_CACHED_BYTES) parsed.set(sha256, certificate)
     return certificate
   } catch (error) {
     if (error instanceof DerError) return error
@@ -19,3 +19,4 @@ export function readCertificate(der: Uint8Array): Certificate | DerError {
 }
 
 const parsed = new BoundedMap<string, Certificate>(256) // 1 to 2 MB; holds the chains of some hundred servers
+const MAX_CACHED_BYTES = 8192 // real certificates have 1 to 3 kB; names by the thousand would fill the memory

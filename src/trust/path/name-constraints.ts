@@ -16,22 +16,19 @@ export function checkNameConstraints(
   below: readonly Certificate[],
   budget: SearchBudget,
 ): Finding | undefined {
-  const constraints = issuer.decoded.nameConstraints
+  const constraints = constraintsOf(issuer)
   if (constraints === undefined) return undefined
-  const malformed = [...constraints.permitted, ...constraints.excluded].find((base) => !isWellFormedBase(base))
-  if (malformed !== undefined) {
-    return refusal(below.length, `${describe(issuer)}: a ${FORM[malformed.kind]} constraint is malformed`)
+  if (constraints.malformed !== undefined) {
+    return refusal(below.length, `${describe(issuer)}: a ${FORM[constraints.malformed]} constraint is malformed`)
   }
-  const permitted = groupBy(constraints.permitted, ({ kind }) => kind)
-  const excluded = groupBy(constraints.excluded, ({ kind }) => kind)
   for (const [index, certificate] of below.entries()) {
     if (index > 0 && certificate.isSelfIssued) continue
     for (const name of namesOf(certificate)) {
-      const allow = permitted.get(name.kind)
-      const forbid = excluded.get(name.kind)
-      if (allow === undefined && forbid === undefined) continue
-      if (!budget.spendComparisons((allow?.length ?? 0) + (forbid?.length ?? 0))) return budget.exceeded
-      const problem = problemOf(name, allow, forbid)
+      const permitted = constraints.permitted.get(name.kind)
+      const excluded = constraints.excluded.get(name.kind)
+      if (!budget.spendComparisons(1 + (permitted?.length ?? 0) + (excluded?.length ?? 0))) return budget.exceeded
+      if (permitted === undefined && excluded === undefined) continue
+      const problem = problemOf(name, permitted, excluded)
       if (problem === undefined) continue
       return refusal(
         index,
@@ -40,6 +37,28 @@ export function checkNameConstraints(
     }
   }
   return undefined
+}
+
+interface Constraints {
+  readonly permitted: ReadonlyMap<GeneralName['kind'], readonly GeneralName[]>
+  readonly excluded: ReadonlyMap<GeneralName['kind'], readonly GeneralName[]>
+  readonly malformed: GeneralName['kind'] | undefined
+}
+
+/** Sorted and checked once a certificate: a search may come by the same issuer thousands of times. */
+function constraintsOf(issuer: Certificate): Constraints | undefined {
+  const { nameConstraints } = issuer.decoded
+  if (nameConstraints === undefined) return undefined
+  const known = compiled.get(issuer)
+  if (known !== undefined) return known
+  const { permitted, excluded } = nameConstraints
+  const constraints: Constraints = {
+    permitted: groupBy(permitted.map(folded), ({ kind }) => kind),
+    excluded: groupBy(excluded.map(folded), ({ kind }) => kind),
+    malformed: [...permitted, ...excluded].find((base) => !isWellFormedBase(base))?.kind,
+  }
+  compiled.set(issuer, constraints)
+  return constraints
 }
 
 function problemOf(
@@ -55,15 +74,23 @@ function problemOf(
 }
 
 /** Every name a certificate claims (RFC 5280 §6.1.3 (b)): its subject and its subjectAltName. */
-function namesOf({ subject, decoded }: Certificate): readonly GeneralName[] {
-  const names: GeneralName[] = [...(decoded.subjectAltName ?? [])]
+function namesOf(certificate: Certificate): readonly GeneralName[] {
+  const known = claimed.get(certificate)
+  if (known !== undefined) return known
+  const { subject, decoded } = certificate
+  const names = (decoded.subjectAltName ?? []).map(folded)
   if (!subject.isEmpty) names.push({ kind: 'directory', name: subject })
   // §4.2.1.10: addresses in the subject count where no subjectAltName stands.
   if (decoded.subjectAltName === undefined) {
     for (const text of subject.emailAddresses) names.push({ kind: 'email', text })
   }
+  claimed.set(certificate, names)
   return names
 }
+
+/** Domain names ignore case (RFC 5280 §7.2); the local part of a mailbox does not (§7.5) and is left to its comparison. */
+const folded = (name: GeneralName): GeneralName =>
+  name.kind === 'dns' ? { kind: 'dns', text: name.text.toLowerCase() } : name
 
 /** Whether all of the name lies within the subtree. */
 function isWithin(name: GeneralName, base: GeneralName): boolean {
@@ -90,13 +117,13 @@ function overlaps(name: GeneralName, base: GeneralName): boolean {
   if (isWithin(name, base)) return true
   if (name.kind !== 'dns' || base.kind !== 'dns') return false
   const { host, isWildcard } = dnsOf(name.text)
-  return isWildcard && base.text.slice(base.text.indexOf('.') + 1).toLowerCase() === host
+  return isWildcard && base.text.slice(base.text.indexOf('.') + 1) === host
 }
 
 function isWellFormedName(name: GeneralName): boolean {
   switch (name.kind) {
     case 'dns':
-      return DNS_NAME.test(name.text.startsWith('*.') ? name.text.slice(2) : name.text)
+      return isDnsName(name.text.startsWith('*.') ? name.text.slice(2) : name.text)
     case 'ip':
       return name.octets.length === 4 || name.octets.length === 16
     case 'directory':
@@ -116,9 +143,9 @@ function isWellFormedBase(base: GeneralName): boolean {
     case 'dns':
     case 'uri':
       // A leading dot, which RFC 5280 gives to URIs alone, is in wide use for dNSName and means "below, not itself".
-      return base.text === '' ? base.kind === 'dns' : DNS_NAME.test(stripDot(base.text))
+      return base.text === '' ? base.kind === 'dns' : isDnsName(stripDot(base.text))
     case 'email':
-      return base.text.includes('@') ? mailboxOf(base.text) !== undefined : DNS_NAME.test(stripDot(base.text))
+      return base.text.includes('@') ? mailboxOf(base.text) !== undefined : isDnsName(stripDot(base.text))
     case 'ip':
       return (base.octets.length === 8 || base.octets.length === 32) && hasContiguousMask(base.octets)
     default:
@@ -128,17 +155,13 @@ function isWellFormedBase(base: GeneralName): boolean {
 
 function dnsOf(text: string): { host: string; isWildcard: boolean } {
   const isWildcard = text.startsWith('*.')
-  return { host: (isWildcard ? text.slice(2) : text).toLowerCase(), isWildcard }
+  return { host: isWildcard ? text.slice(2) : text, isWildcard }
 }
 
-function isDnsWithinBase(host: string, base: string): boolean {
-  return base.startsWith('.') ? host.endsWith(base.toLowerCase()) : isDnsWithin(host, base)
-}
+const isDnsWithinBase = (host: string, base: string): boolean =>
+  base.startsWith('.') ? host.endsWith(base) : isDnsWithin(host, base)
 
-function isDnsWithin(host: string, base: string): boolean {
-  const lower = base.toLowerCase()
-  return lower === '' || host === lower || host.endsWith(`.${lower}`)
-}
+const isDnsWithin = (host: string, base: string): boolean => base === '' || host === base || host.endsWith(`.${base}`)
 
 /** A host exactly, or with a leading dot everything below it (RFC 5280 §4.2.1.10 on URIs and mail). */
 const isHostWithin = (host: string, base: string): boolean =>
@@ -154,7 +177,7 @@ function isEmailWithin(address: string, base: string): boolean {
 
 function mailboxOf(text: string): { local: string; host: string } | undefined {
   const [local = '', host = '', ...rest] = text.split('@')
-  if (rest.length > 0 || !/^[!-~]+$/.test(local) || !DNS_NAME.test(host)) return undefined
+  if (rest.length > 0 || !/^[!-~]+$/.test(local) || !isDnsName(host)) return undefined
   return { local, host: host.toLowerCase() }
 }
 
@@ -162,7 +185,7 @@ function mailboxOf(text: string): { local: string; host: string } | undefined {
 function hostOfUri(uri: string): string | undefined {
   const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(uri)?.[1]
   const host = authority?.slice(authority.lastIndexOf('@') + 1).replace(/:\d*$/, '')
-  if (host === undefined || !DNS_NAME.test(host) || /^[\d.]+$/.test(host)) return undefined
+  if (host === undefined || !isDnsName(host) || /^[\d.]+$/.test(host)) return undefined
   return host.toLowerCase()
 }
 
@@ -188,6 +211,8 @@ function textOf(name: GeneralName): string {
   return 'name' in name ? shorten(name.name.text) : '(of unknown form)'
 }
 
+const isDnsName = (text: string): boolean => text.length <= 253 && DNS_NAME.test(text)
+
 const refusal = (index: number, message: string): Finding => ({
   code: 'ERR_TRUST_NAME_CONSTRAINTS',
   certificateIndex: index,
@@ -208,3 +233,6 @@ const FORM: Readonly<Record<GeneralName['kind'], string>> = {
   ediParty: 'ediPartyName',
   registeredId: 'registeredID',
 }
+
+const compiled = new WeakMap<Certificate, Constraints>()
+const claimed = new WeakMap<Certificate, readonly GeneralName[]>()

@@ -5,7 +5,7 @@ import { EXTENSION, type KeyUsage } from '../../x509/extensions.ts'
 import { describe } from './describe.ts'
 import { checkForm } from './form.ts'
 import type { PathProfile } from './path.ts'
-import { checkKey, checkSignatureAlgorithm } from './signature.ts'
+import { checkKey, checkKeyIsUsable, checkSignatureAlgorithm } from './signature.ts'
 
 /** Where a certificate stands on a path. `trustedEndEntity` is an end entity that is, byte for byte, an anchor. */
 export type Role = 'endEntity' | 'trustedEndEntity' | 'intermediate' | 'anchor'
@@ -36,6 +36,7 @@ export function checkCertificate(
       : checkEndEntity(certificate, role, context, index)) ??
     checkExtendedKeyUsage(certificate, role, context.extendedKeyUsage, index) ??
     checkKey(certificate, index) ??
+    (role === 'intermediate' || role === 'anchor' ? checkKeyIsUsable(certificate, index) : undefined) ??
     (role === 'endEntity' || role === 'intermediate' ? checkSignatureAlgorithm(certificate, index) : undefined) ??
     (context.profile === 'cabf' ? checkForm(certificate, role, context.extendedKeyUsage, index) : undefined)
   )

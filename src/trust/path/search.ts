@@ -5,7 +5,7 @@ import { SearchBudget } from './budget.ts'
 import { describe, shorten } from './describe.ts'
 import { checkNameConstraints } from './name-constraints.ts'
 import type { CertificationPath } from './path.ts'
-import { evaluatePolicies, type PolicyInputs } from './policies.ts'
+import { evaluatePolicies, type PolicyInputs, policyCost } from './policies.ts'
 import { checkCertificate, type Role, type RuleContext } from './rules.ts'
 import { isSignedBy, signatureCost } from './signature.ts'
 
@@ -50,6 +50,7 @@ class PathSearch {
   readonly #input: SearchInput
   readonly #budget = new SearchBudget()
   readonly #findings: Finding[] = []
+  readonly #issuers = new Map<string, readonly Certificate[]>()
   readonly #refusals: Finding[] = []
   readonly #bySubject = new Map<string, PresentedCertificate[]>()
   readonly #places = new Map<string, number>()
@@ -76,7 +77,7 @@ class PathSearch {
     const trusted =
       anchors.has(endEntity.sha256) && this.#passes(path, 'trustedEndEntity') ? this.#complete(path) : undefined
     const found = trusted ?? (this.#passes(path, 'endEntity') ? this.#climb(path, 0) : undefined)
-    if (this.#budget.exceeded !== undefined) this.#findings.push(this.#budget.exceeded)
+    if (this.#budget.exceeded !== undefined) this.#note(this.#budget.exceeded)
     return { path: found, refusedPath: this.#refusedPath, refusals: this.#refusals, findings: this.#findings }
   }
 
@@ -86,7 +87,7 @@ class PathSearch {
     // A loop proves nothing (RFC 4158 §2.4.2).
     const candidates = this.#issuersOf(top).filter((issuer) => !path.some((below) => isSameCa(below, issuer)))
     if (candidates.length === 0 && !this.#input.anchors.has(top.sha256)) {
-      this.#findings.push(unknownIssuer(top, this.#placeOf(topOf(path), path.length - 1)))
+      this.#note(unknownIssuer(top, this.#placeOf(topOf(path), path.length - 1)))
     }
     for (const issuer of candidates) {
       if (!this.#budget.spendStep()) return undefined
@@ -107,7 +108,7 @@ class PathSearch {
     if (isAnchor && !this.#passes(extended, 'intermediate', 'quietly')) return undefined
     const intermediates = depth + (issuer.isSelfIssued ? 0 : 1)
     if (intermediates <= this.#input.maxDepth) return this.#climb(extended, intermediates)
-    if (!isAnchor) this.#findings.push(tooDeep(issuer, this.#placeOf(issuer, path.length), this.#input.maxDepth))
+    if (!isAnchor) this.#note(tooDeep(issuer, this.#placeOf(issuer, path.length), this.#input.maxDepth))
     return undefined
   }
 
@@ -120,7 +121,7 @@ class PathSearch {
     if (!this.#budget.spendSignature(signatureCost(issuer))) return false
     const verdict = isSignedBy(child, issuer)
     this.#links.set(link, verdict)
-    if (!verdict) this.#findings.push(badSignature(child, issuer, this.#placeOf(topOf(path), path.length - 1)))
+    if (!verdict) this.#note(badSignature(child, issuer, this.#placeOf(topOf(path), path.length - 1)))
     return verdict
   }
 
@@ -140,16 +141,20 @@ class PathSearch {
 
   #complete(certificates: Certificates): CertificationPath | undefined {
     if (!this.#budget.spendPath()) return undefined
+    if (!this.#budget.spendComparisons(policyCost(certificates))) return undefined
     const policies = evaluatePolicies(certificates, this.#input)
     if (policies.kind === 'invalid') {
-      this.#findings.push(policies.finding)
+      this.#note(policies.finding)
       return undefined
     }
-    const path: CertificationPath = Object.freeze({ certificates, policies: policies.policies })
+    const path: CertificationPath = Object.freeze({
+      certificates: Object.freeze(certificates),
+      policies: Object.freeze(policies.policies),
+    })
     const refusal = this.#input.acceptPath?.(path)
     if (refusal === undefined) return path
     this.#refusedPath ??= path
-    this.#refusals.push(refusal)
+    if (this.#refusals.length < MAX_NOTES) this.#refusals.push(refusal)
     return undefined
   }
 
@@ -165,21 +170,28 @@ class PathSearch {
   }
 
   #fail(finding: Finding): false {
-    this.#findings.push(finding)
+    this.#note(finding)
     return false
+  }
+
+  #note(finding: Finding): void {
+    if (this.#findings.length < MAX_NOTES || finding === this.#budget.exceeded) this.#findings.push(finding)
   }
 
   /** By name (RFC 5280 §6.1.3 (a) (4)), likeliest first: anchors, then matching key identifiers, then as sent. */
   #issuersOf(child: Certificate): readonly Certificate[] {
+    const known = this.#issuers.get(child.sha256)
+    if (known !== undefined) return known
     const { anchors, now } = this.#input
-    const anchored = anchors.withSubject(child.issuer.key)
     const presented = (this.#bySubject.get(child.issuer.key) ?? [])
       .map(({ certificate }) => certificate)
       .filter(({ sha256 }) => !anchors.has(sha256))
     const rank = (issuer: Certificate): number =>
       (keyIdentifiersDiffer(child, issuer) ? 2 : 0) + (now >= issuer.notBefore && now <= issuer.notAfter ? 0 : 1)
     const byRank = (a: Certificate, b: Certificate): number => rank(a) - rank(b)
-    return [...anchored.toSorted(byRank), ...presented.toSorted(byRank)]
+    const issuers = [...anchors.withSubject(child.issuer.key).toSorted(byRank), ...presented.toSorted(byRank)]
+    this.#issuers.set(child.sha256, issuers)
+    return issuers
   }
 
   /** Place in the presented list; for an anchor that was not sent, its place on the path. */
@@ -226,3 +238,5 @@ const tooDeep = (issuer: Certificate, index: number, maxDepth: number): Finding 
   certificateIndex: index,
   message: `${describe(issuer)}: one intermediate more than the ${maxDepth} a path may have`,
 })
+
+const MAX_NOTES = 256 // of one search; more than a reader sees, less than a peer could make us write

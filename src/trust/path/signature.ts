@@ -20,13 +20,13 @@ export function isSignedBy(child: Certificate, issuer: Certificate): boolean {
 }
 
 /**
- * Price of one check against `issuer`'s key, in checks of ordinary keys. Counted whether or not the link is cached, so
+ * Price of one check against an issuer's key, in units of at most a millisecond (P-384: 0.6 ms). Counted whether or not the link is cached, so
  * that a verdict never depends on what was judged before.
  */
-export function signatureCost(issuer: Certificate): number {
-  const { kind, bits } = issuer.keyInfo
-  if (kind !== 'rsa' && kind !== 'rsa-pss') return 1
-  return Math.max(1, Math.ceil((bits / 4096) ** 2)) // verification is quadratic in the modulus
+export function signatureCost({ keyInfo }: Certificate): number {
+  if (keyInfo.kind === 'ec' && keyInfo.curve === 'P-521') return 2
+  if (keyInfo.kind !== 'rsa' && keyInfo.kind !== 'rsa-pss') return 1
+  return Math.max(1, Math.ceil((keyInfo.bits / 4096) ** 2)) // verification is quadratic in the modulus
 }
 
 /** A rule for every certificate but the anchor, whose own signature proves nothing and is not looked at. */
@@ -51,6 +51,11 @@ export function checkKey(certificate: Certificate, index: number): Finding | und
       message: `${describe(certificate)}: expected RSA of ${MIN_RSA_BITS} to ${MAX_RSA_BITS} bits, P-256, P-384, P-521, Ed25519 or Ed448, saw ${weakness}`,
     }
   }
+  return undefined
+}
+
+/** For issuers: bytes that are no key of their type, such as a point off its curve, verify nothing. */
+export function checkKeyIsUsable(certificate: Certificate, index: number): Finding | undefined {
   if (certificate.publicKey !== undefined) return undefined
   return {
     code: 'ERR_TRUST_CERT_MALFORMED',
