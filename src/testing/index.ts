@@ -9,7 +9,8 @@ export {
 export { generateKey, type KeyPair, type KeyType } from '../x509/generate.ts'
 export * from './ca.ts'
 export * from './forge.ts'
-
+export * from './interceptor.ts'
+export * from './manifest-server.ts'
 export * from './relay.ts'
 export * from './runtime.ts'
 export * from './tls-server.ts'
