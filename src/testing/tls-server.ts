@@ -55,6 +55,7 @@ export async function startTlsServer(options: TlsServerOptions): Promise<TestTls
       maxVersion: options.maxVersion ?? 'TLSv1.3',
       ciphers: options.ciphers ?? EVERY_CIPHER,
       ...(options.groups === undefined ? {} : { ecdhCurve: options.groups }),
+      ...(options.secureOptions === undefined ? {} : { secureOptions: options.secureOptions }),
       ticketKeys,
     }
   }
@@ -143,6 +144,8 @@ export interface TlsServerOptions {
   readonly ciphers?: string
   /** Key exchange groups, separated by colons. One that the client sent no share for makes it say hello twice. */
   readonly groups?: string
+  /** `SSL_OP_…` flags of `node:crypto` constants. */
+  readonly secureOptions?: number
   readonly alpn?: readonly string[]
   /** Asks for a client certificate. None, and any, is accepted. Default false. */
   readonly requestCert?: boolean
