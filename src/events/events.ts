@@ -33,6 +33,8 @@ export type ManifestLifecycleEvent =
       readonly from: number
       readonly to: number
       readonly rootVersion: number
+      /** Whether the client took part in a canary to get it. */
+      readonly canary: boolean
       readonly added: readonly string[]
       readonly removed: readonly string[]
       readonly changed: readonly string[]
@@ -53,7 +55,14 @@ export type ManifestLifecycleEvent =
       readonly bytes: number
       readonly result: 'changed' | 'unchanged' | 'failed'
     }
-  | { readonly type: 'manifest.cacheError'; readonly message: string }
+  /** The status names an older manifest than the one in force, which stays. */
+  | { readonly type: 'manifest.ahead'; readonly version: number; readonly named: number }
+  /** The wall clock stepped against the monotonic one. */
+  | { readonly type: 'manifest.clock'; readonly stepMs: number }
+  /** No source confirmed the newest root for a week: a stolen status key could be hiding behind a withheld one. */
+  | { readonly type: 'manifest.security'; readonly message: string }
+  /** The cache could not be used, or held something that did not verify. The client goes on without it. */
+  | { readonly type: 'manifest.cacheError'; readonly code: ErrorCode; readonly message: string }
 
 export type EventOf<Type extends ClientEvent['type']> = Extract<ClientEvent, { readonly type: Type }>
 export type Emit = (event: ClientEvent) => void

@@ -1,0 +1,254 @@
+import { createHash } from 'node:crypto'
+import { ManifestError, PinfetchError, StoreError } from '../errors/errors.ts'
+import type { Emit } from '../events/events.ts'
+import { type Runtime, toUnixMs } from '../ports/runtime.ts'
+import type { Store } from '../stores/store.ts'
+import { type AcceptedManifest, type AcceptedStatus, acceptManifest, verifyManifest, verifyStatus } from './accept.ts'
+import { addDenies, clearDenies, type StickyDeny } from './denies.ts'
+import type { Knowledge } from './knowledge.ts'
+import { acceptRoot, type TrustedRoot } from './root.ts'
+
+/** What a process finds from those before it: everything verified again, from the embedded root on. */
+export interface Restored {
+  readonly known: Knowledge
+  /** The newest manifest and status that belong together and that the current root’s keys stand behind. */
+  readonly active?: { readonly manifest: AcceptedManifest; readonly status: AcceptedStatus }
+}
+
+export interface ManifestCache {
+  readonly load: (anchor: TrustedRoot) => Promise<Restored>
+  readonly saveRoot: (root: TrustedRoot) => Promise<void>
+  readonly saveStatus: (status: AcceptedStatus) => Promise<void>
+  readonly saveManifest: (manifest: AcceptedManifest) => Promise<void>
+  /** Lets go of what nobody needs any more. */
+  readonly prune: (inUse: InUse) => Promise<void>
+  /** A random id, the same for every process that shares the cache: which side of a canary this client is on. */
+  readonly clientId: () => Promise<string>
+}
+
+export interface InUse {
+  readonly active?: { readonly manifest: AcceptedManifest; readonly status: AcceptedStatus } | undefined
+  readonly denies: readonly StickyDeny[]
+}
+
+/**
+ * Keeps accepted documents as the exact bytes received. The directory is a register that only grows: names carry version
+ * and hash, nothing is overwritten, and reading takes the newest that verifies. Whoever can write there can make the client
+ * forget, never make it trust.
+ *
+ * Best effort: a store that fails raises `manifest.cacheError` and the client goes on without it.
+ */
+export function createCache({ store, repo, env, runtime, emit }: CacheOptions): ManifestCache {
+  const base = `${createHash('sha256').update(repo).digest('hex').slice(0, 16)}/${env}/`
+  let ownId: string | undefined
+
+  const bestEffort = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      emit({ type: 'manifest.cacheError', code: error.code, message: error.message })
+      return otherwise
+    }
+  }
+
+  const corrupt = (name: string, error: unknown): void => {
+    if (!(error instanceof ManifestError)) throw error
+    emit({
+      type: 'manifest.cacheError',
+      code: 'ERR_MANIFEST_CACHE_CORRUPT',
+      message: `${name}: ignored; ${error.message}`,
+    })
+  }
+
+  const get = (name: string) => bestEffort(() => store.get(name), undefined)
+
+  /** A taken name that holds other bytes holds garbage, since the name has the hash of what belongs there. */
+  const put = (name: string, bytes: Uint8Array): Promise<void> =>
+    bestEffort(async () => {
+      if ((await store.put(name, bytes)) === 'written') return
+      const held = await store.get(name)
+      if (held !== undefined && Buffer.compare(held, bytes) === 0) return
+      await store.delete(name)
+      await store.put(name, bytes)
+    }, undefined)
+
+  const list = async (kind: 'status' | 'manifest'): Promise<readonly StoredName[]> => {
+    const names = await bestEffort(() => store.list(`${base}${kind}/`), [])
+    return names.flatMap((name) => parseName(name) ?? []).sort(newestFirst)
+  }
+
+  const loadRoots = async (anchor: TrustedRoot): Promise<ReadonlyMap<number, TrustedRoot>> => {
+    const roots = new Map([[anchor.version, anchor]])
+    for (let newest = anchor; ; ) {
+      const name = rootName(base, newest.version + 1)
+      const bytes = await get(name)
+      if (bytes === undefined) return roots
+      try {
+        newest = await acceptRoot(bytes, newest, END_OF_TIME, name)
+      } catch (error) {
+        corrupt(name, error)
+        return roots
+      }
+      roots.set(newest.version, newest)
+    }
+  }
+
+  /** Each document is judged by the root that was in force when it was accepted: its name says which. */
+  const loadAll = async <Document>(
+    kind: 'status' | 'manifest',
+    roots: ReadonlyMap<number, TrustedRoot>,
+    verify: (bytes: Uint8Array, root: TrustedRoot, source: string) => Promise<Document>,
+  ): Promise<readonly Document[]> => {
+    const documents: Document[] = []
+    for (const { name, rootVersion } of (await list(kind)).slice(0, MAX_FILES_READ)) {
+      const root = roots.get(rootVersion)
+      const bytes = root === undefined ? undefined : await get(name)
+      if (root === undefined || bytes === undefined) continue
+      try {
+        documents.push(await verify(bytes, root, name))
+      } catch (error) {
+        corrupt(name, error)
+      }
+    }
+    return documents
+  }
+
+  return {
+    load: async (anchor) => {
+      const roots = await loadRoots(anchor)
+      const root = [...roots.values()].at(-1) ?? anchor
+      const statuses = (await loadAll('status', roots, verifyStatus)).toSorted(byVersion)
+      const manifests = (await loadAll('manifest', roots, verifyManifest)).toSorted(byVersion)
+      return restore(root, statuses, manifests, runtime)
+    },
+    saveRoot: (root) => put(rootName(base, root.version), root.bytes),
+    saveStatus: (status) => put(documentName(base, 'status', status), status.bytes),
+    saveManifest: (manifest) => put(documentName(base, 'manifest', manifest), manifest.bytes),
+    prune: async ({ active, denies }) => {
+      const inUse = new Set(
+        active === undefined
+          ? []
+          : [documentName(base, 'status', active.status), documentName(base, 'manifest', active.manifest)],
+      )
+      for (const kind of ['status', 'manifest'] as const) {
+        for (const { name } of (await list(kind)).slice(KEEP)) {
+          if (inUse.has(name) || (kind === 'status' && (await holdsDeny(name, denies)))) continue
+          await bestEffort(() => store.delete(name), undefined)
+        }
+      }
+    },
+    clientId: async () => {
+      ownId ??= Buffer.from(runtime.random(16)).toString('hex')
+      await bestEffort(() => store.put(`${base}id`, Buffer.from(ownId ?? '')), 'exists')
+      const held = Buffer.from((await get(`${base}id`)) ?? new Uint8Array()).toString('latin1')
+      if (/^[0-9a-f]{32}$/.test(held)) ownId = held
+      return ownId
+    },
+  }
+
+  /** Text search in an unverified file errs on the side of keeping it. */
+  async function holdsDeny(name: string, denies: readonly StickyDeny[]): Promise<boolean> {
+    if (denies.length === 0) return false
+    const text = Buffer.from((await get(name)) ?? new Uint8Array()).toString('latin1')
+    const payload = Buffer.from(/"payload"\s*:\s*"([\w-]+)"/.exec(text)?.[1] ?? '', 'base64url').toString('latin1')
+    return denies.some(({ spki }) => payload.includes(spki))
+  }
+}
+
+export interface CacheOptions {
+  readonly store: Store
+  readonly repo: string
+  readonly env: string
+  readonly runtime: Runtime
+  readonly emit: Emit
+}
+
+/** Joins verified documents into what is known. A document of an older epoch adds denies and nothing else. */
+async function restore(
+  root: TrustedRoot,
+  statuses: readonly AcceptedStatus[],
+  manifests: readonly AcceptedManifest[],
+  { clock }: Runtime,
+): Promise<Restored> {
+  const { roles } = root.payload
+  const current = statuses.filter(({ epoch }) => epoch === roles.status.epoch)
+  const candidates = manifests.filter(({ epoch }) => epoch === roles.manifest.epoch)
+  const [status, floor] = [current[0], candidates[0]]
+  const oldestFirst = [...manifests].reverse()
+  const denies = oldestFirst.reduce(clearDenies, [...statuses].reverse().reduce(addDenies, [] as readonly StickyDeny[]))
+  const issuedAt = Math.max(0, ...[...current, ...candidates].map(({ payload }) => payload.issuedAt))
+  const known: Knowledge = {
+    root,
+    denies,
+    everAccepted: manifests.length > 0,
+    ...(issuedAt === 0 ? {} : { timeFloor: { issuedAt: toUnixMs(issuedAt), acceptedAt: clock.monotonic() } }),
+    ...(status === undefined ? {} : { status }),
+    ...(floor === undefined ? {} : { floor: floorOf(floor, status) }),
+  }
+  const active = await findActive(root, current, candidates)
+  return active === undefined ? { known } : { known, active }
+}
+
+/** Which canary led to the floor is not stored; the newest status says what was current. */
+function floorOf({ version, sha256 }: AcceptedManifest, status: AcceptedStatus | undefined) {
+  return { version, sha256, current: Math.min(version, status?.payload.manifest.version ?? version) }
+}
+
+async function findActive(
+  root: TrustedRoot,
+  statuses: readonly AcceptedStatus[],
+  manifests: readonly AcceptedManifest[],
+): Promise<Restored['active']> {
+  for (const stored of statuses) {
+    for (const manifest of manifests) {
+      const { manifest: current, canary } = stored.payload
+      const pointer = [current, canary?.manifest].find((named) => named?.sha256 === manifest.sha256)
+      if (pointer === undefined) continue
+      try {
+        const status = await verifyStatus(stored.bytes, root)
+        return { status, manifest: await acceptManifest(manifest.bytes, pointer, { root }) }
+      } catch (error) {
+        if (!(error instanceof PinfetchError)) throw error // signed by a key rotated since: a floor, no more
+      }
+    }
+  }
+  return undefined
+}
+
+interface StoredName {
+  readonly name: string
+  readonly epoch: number
+  readonly version: number
+  readonly rootVersion: number
+}
+
+function rootName(base: string, version: number): string {
+  return `${base}roots/${pad(version, 6)}.json`
+}
+
+function documentName(base: string, kind: 'status' | 'manifest', document: AcceptedStatus | AcceptedManifest): string {
+  const { epoch, version, rootVersion, sha256 } = document
+  return `${base}${kind}/${pad(epoch, 6)}.${pad(version, 16)}.${pad(rootVersion, 6)}.${sha256.slice(0, 16)}.json`
+}
+
+function parseName(name: string): StoredName | undefined {
+  const match = /\/(\d{6,16})\.(\d{16})\.(\d{6,16})\.[0-9a-f]{16}\.json$/.exec(name)
+  if (match === null) return undefined
+  const [epoch = 0, version = 0, rootVersion = 0] = match.slice(1).map(Number)
+  return { name, epoch, version, rootVersion }
+}
+
+function newestFirst(a: StoredName, b: StoredName): number {
+  return b.epoch - a.epoch || b.version - a.version || b.rootVersion - a.rootVersion
+}
+
+function byVersion<Document extends { epoch: number; version: number }>(a: Document, b: Document): number {
+  return b.epoch - a.epoch || b.version - a.version
+}
+
+const pad = (value: number, length: number): string => String(value).padStart(length, '0')
+
+const KEEP = 4 // MANIFEST.md, Cache
+const MAX_FILES_READ = 256 // pruning leaves far fewer; a directory stuffed with more must not delay the start for long
+const END_OF_TIME = toUnixMs(Number.MAX_SAFE_INTEGER) // a stored root's issuedAt was judged when it was accepted

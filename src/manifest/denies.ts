@@ -1,0 +1,41 @@
+import { formatHostPattern, type ParsedHostPattern } from '../encoding/host-pattern.ts'
+import type { PinText } from '../encoding/pin.ts'
+import type { AcceptedManifest, AcceptedStatus } from './accept.ts'
+
+/** A key that a status denied. It stays denied until a manifest says otherwise: no later status can end it by leaving it out. */
+export interface StickyDeny {
+  readonly spki: PinText
+  /** Absent: for every host. */
+  readonly hosts?: readonly ParsedHostPattern[]
+  readonly reason: string
+  /** The manifest that the newest status with this deny named. A manifest older than that cannot have meant this deny. */
+  readonly manifestEpoch: number
+  readonly manifestVersion: number
+}
+
+/** Adds what the status denies; subtracts nothing. */
+export function addDenies(denies: readonly StickyDeny[], status: AcceptedStatus): readonly StickyDeny[] {
+  if (status.payload.deny === undefined) return denies
+  const byIdentity = new Map(denies.map((deny) => [identityOf(deny), deny]))
+  const { manifestEpoch, payload } = status
+  for (const entry of payload.deny ?? []) {
+    byIdentity.set(identityOf(entry), { ...entry, manifestEpoch, manifestVersion: payload.manifest.version })
+  }
+  return [...byIdentity.values()]
+}
+
+/** Drops what the manifest names in `undeny` or took over into its revocations (DECISIONS.md 6). */
+export function clearDenies(
+  denies: readonly StickyDeny[],
+  { payload, epoch, version }: AcceptedManifest,
+): readonly StickyDeny[] {
+  const named = new Set([...(payload.undeny ?? []), ...(payload.revocations?.spki ?? []).map(({ sha256 }) => sha256)])
+  return denies.filter((deny) => {
+    const later = epoch !== deny.manifestEpoch ? epoch > deny.manifestEpoch : version >= deny.manifestVersion
+    return !(named.has(deny.spki) && later)
+  })
+}
+
+export function identityOf({ spki, hosts = [] }: Pick<StickyDeny, 'spki' | 'hosts'>): string {
+  return JSON.stringify([spki, ...hosts.map(formatHostPattern).sort()])
+}

@@ -1,0 +1,272 @@
+import { isIP } from 'node:net'
+import * as z from 'zod'
+import { decodeBase64, decodeBase64Url } from '../encoding/base64.ts'
+import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
+import { isPinText, type PinText } from '../encoding/pin.ts'
+import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
+
+/*
+ * The three payloads. A member that nobody knows is ignored at the top of a document, so that a minor version may add one,
+ * unless `critical` names it; inside host entries, denies and revocations it refuses the document, because ignoring half a
+ * rule can turn it into its opposite. Instants become UnixMs and host patterns are parsed, so no reader does either again.
+ */
+
+export type RootPayload = z.infer<typeof RootPayload>
+export type StatusPayload = z.infer<typeof StatusPayload>
+export type ManifestPayload = z.infer<typeof ManifestPayload>
+export type RootKey = RootPayload['keys'][number]
+export type RoleName = 'root' | 'manifest' | 'status'
+/** One host's pins and policy, as signed; instants are UnixMs. */
+export type HostEntry = z.infer<typeof HostEntry>
+export type DenyEntry = z.infer<typeof DenyEntry>
+/** Where a status says the manifest is: the three facts are about the payload's bytes. */
+export type ManifestPointer = z.infer<typeof ManifestPointer>
+
+/** `YYYY-MM-DDTHH:MM:SSZ`, a real date: other spellings of RFC 3339 are where implementations disagree. */
+export function parseInstant(text: string): UnixMs | undefined {
+  if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(text)) return undefined
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) || formatInstant(toUnixMs(ms)) !== text ? undefined : toUnixMs(ms)
+}
+
+/** Seconds precision; the fraction is dropped. */
+export function formatInstant(instant: UnixMs): string {
+  return new Date(instant).toISOString().replace(/\.\d{3}Z$/, 'Z')
+}
+
+const Instant = z.string().transform((text, context): UnixMs => {
+  const instant = parseInstant(text)
+  if (instant !== undefined) return instant
+  context.addIssue({ code: 'custom', message: 'expected YYYY-MM-DDTHH:MM:SSZ, a real date' })
+  return z.NEVER
+})
+
+const Pattern = z
+  .string()
+  .max(300)
+  .transform((text, context): ParsedHostPattern => {
+    const pattern = parseHostPattern(text)
+    if (pattern !== undefined && formatHostPattern(pattern) === text) return pattern
+    context.addIssue({ code: 'custom', message: 'expected a host, *.host or **.host in canonical form' })
+    return z.NEVER
+  })
+
+const PatternText = Pattern.transform(formatHostPattern)
+const Spki = z.custom<PinText>((value) => typeof value === 'string' && isPinText(value), 'expected sha256/ and base64')
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits')
+const Version = z.int().min(1)
+const Seconds = z.int().min(0)
+const Text = z.string().max(256)
+const Cidr = z.string().refine(isCidr, 'expected a CIDR block')
+
+/** Identifies the repository; also what its publisher checks before signing. */
+export const RepoName = z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,127}$/)
+export const EnvName = z.string().regex(/^[a-z0-9-]{1,32}$/)
+
+const common = {
+  spec: z.string().regex(/^1\.\d{1,5}$/),
+  repo: RepoName,
+  env: EnvName,
+  version: Version,
+  issuedAt: Instant,
+  expires: Instant,
+  critical: z.array(Text).max(64).exactOptional(),
+}
+
+/** A public JWK. Members that RFC 7638 does not hash may be added freely; private ones never. */
+const RootKeySchema = z
+  .looseObject({
+    kty: z.enum(['OKP', 'EC']),
+    crv: z.enum(['Ed25519', 'P-256']),
+    alg: z.enum(['Ed25519', 'ES256']),
+    x: z.string().refine(is32Bytes, 'expected 32 bytes as base64url'),
+    y: z.string().refine(is32Bytes, 'expected 32 bytes as base64url').exactOptional(),
+    kid: Text.exactOptional(),
+    holder: Text.min(1).exactOptional(),
+    note: z.string().max(1024).exactOptional(),
+  })
+  .refine(
+    (key) => !PRIVATE_MEMBERS.some((name) => Object.hasOwn(key, name)),
+    'a private key member must not be published',
+  )
+
+const role = { keys: z.array(Text).min(1).max(16), threshold: z.int().min(1).max(16) }
+
+export const RootPayload = z.object({
+  type: z.literal('root'),
+  ...common,
+  keys: z.array(RootKeySchema).min(2).max(32),
+  roles: z.object({
+    root: z.object(role),
+    manifest: z.object({ ...role, epoch: Version }),
+    status: z.object({ ...role, epoch: Version, mayDeny: z.boolean() }),
+  }),
+})
+
+const ManifestPointer = z.object({
+  version: Version,
+  length: z
+    .int()
+    .min(1)
+    .max(64 * 1024 * 1024),
+  sha256: Sha256,
+})
+
+const DenyEntry = z.strictObject({
+  spki: Spki,
+  hosts: z.array(Pattern).min(1).max(1_000).exactOptional(),
+  reason: Text,
+})
+
+export const StatusPayload = z.object({
+  type: z.literal('status'),
+  ...common,
+  epoch: Version,
+  root: z.object({ version: Version }),
+  manifest: ManifestPointer,
+  canary: z.object({ manifest: ManifestPointer, percent: z.number().min(0).max(100), salt: Text }).exactOptional(),
+  deny: z.array(DenyEntry).max(256).exactOptional(),
+  poll: z.object({ interval: z.int().min(1), spread: z.number().min(0).max(1) }),
+})
+
+const PinSchema = z.strictObject({
+  spki: Spki,
+  notBefore: Instant.exactOptional(),
+  notAfter: Instant.exactOptional(),
+  require: z.enum(['endEntity', 'issuer']).exactOptional(),
+  label: Text.exactOptional(),
+})
+
+const PinGroup = z.array(z.int().min(0).max(15)).min(1).max(16)
+
+const RevocationSchema = z.strictObject({
+  mode: z.enum(['report', 'soft-fail', 'hard-fail']), // never off: DECISIONS.md 5
+  sources: z
+    .array(z.enum(['staple', 'ocsp', 'crl']))
+    .min(1)
+    .exactOptional(),
+  depth: z.enum(['endEntity', 'chain']).exactOptional(),
+  staple: z.enum(['use', 'require', 'ignore']).exactOptional(),
+  fetch: z.enum(['background', 'blocking', 'never']).exactOptional(),
+})
+
+const HostEntry = z
+  .strictObject({
+    host: PatternText,
+    port: z.int().min(1).max(65_535).exactOptional(),
+    mode: z.enum(['enforce', 'report']),
+    enforceFrom: Instant.exactOptional(),
+    rampPercent: z.number().min(1).max(100).exactOptional(),
+    pins: z.array(PinSchema).min(1).max(16),
+    allOf: z.tuple([PinGroup, PinGroup]).exactOptional(),
+    singlePin: z.literal(true).exactOptional(),
+    keyControl: z.enum(['own', 'partner']).exactOptional(),
+    onStale: z.enum(['block', 'report']).exactOptional(),
+    revocation: RevocationSchema.exactOptional(),
+    requireSct: z.boolean().exactOptional(),
+    minTlsVersion: z.enum(['1.2', '1.3']).exactOptional(),
+    reason: Text.min(1).exactOptional(),
+    reviewBy: Instant.exactOptional(),
+    clientCertificate: z.enum(['required', 'optional']).exactOptional(),
+    trustAnchors: z.array(Text).min(1).max(32).exactOptional(),
+    expectedUri: z
+      .string()
+      .max(2048)
+      .regex(/^spiffe:\/\/[^/]+\/./)
+      .exactOptional(),
+    allowedAddresses: z.array(Cidr).min(1).max(256).exactOptional(),
+    maxConnectionAge: z.int().min(1).exactOptional(),
+    profile: z.literal('legacy').exactOptional(),
+    sunset: Instant.exactOptional(),
+    contained: z.literal(true).exactOptional(),
+  })
+  .refine((host) => host.minTlsVersion !== '1.2' || host.reason !== undefined, 'minTlsVersion 1.2 needs a reason')
+  .refine((host) => host.profile !== 'legacy' || host.sunset !== undefined, 'profile legacy needs a sunset')
+  .refine(
+    ({ allOf = [], pins }) => allOf.every((group) => group.every((index) => index < pins.length)),
+    'allOf names a pin that is not listed',
+  )
+
+const Revocations = z.strictObject({
+  spki: z
+    .array(
+      z.strictObject({
+        sha256: Spki,
+        since: Instant,
+        reason: Text,
+        hosts: z.array(Pattern).min(1).max(1_000).exactOptional(),
+      }),
+    )
+    .max(10_000)
+    .exactOptional(),
+  issuerSerial: z
+    .array(
+      z.strictObject({ issuerSpkiSha256: Spki, serials: z.array(z.string().regex(/^[0-9a-f]{2,64}$/)).max(10_000) }),
+    )
+    .max(10_000)
+    .exactOptional(),
+  certificate: z
+    .array(z.strictObject({ sha256: Sha256 }))
+    .max(10_000)
+    .exactOptional(),
+  distrustAfter: z
+    .array(
+      z
+        .strictObject({ spkiSha256: Spki, notBefore: Instant.exactOptional(), sctNotAfter: Instant.exactOptional() })
+        .refine(
+          (rule) => (rule.notBefore === undefined) !== (rule.sctNotAfter === undefined),
+          'one of notBefore, sctNotAfter',
+        ),
+    )
+    .max(10_000)
+    .exactOptional(),
+  unrevoked: z.array(z.unknown()).max(10_000).exactOptional(),
+})
+
+const AnchorDer = z.string().refine((text) => decodeBase64(text) !== undefined, 'expected base64')
+
+export const ManifestPayload = z
+  .object({
+    type: z.literal('manifest'),
+    ...common,
+    epoch: Version,
+    staleGrace: Seconds,
+    hosts: z.array(HostEntry).max(200_000).exactOptional(),
+    blobs: z
+      .array(
+        z.strictObject({
+          sha256: Sha256,
+          length: z
+            .int()
+            .min(1)
+            .max(1024 * 1024),
+          shard: z.tuple([z.int().min(0), z.int().min(1)]).exactOptional(),
+        }),
+      )
+      .min(1)
+      .max(4_096)
+      .exactOptional(),
+    revocations: Revocations.exactOptional(),
+    undeny: z.array(Spki).max(10_000).exactOptional(),
+    anchorSets: z.record(Text.regex(/^[a-z0-9][a-z0-9-]*$/), z.array(AnchorDer).min(1).max(32)).exactOptional(),
+    ct: z.unknown().exactOptional(),
+    interception: z.array(Spki).max(10_000).exactOptional(),
+  })
+  .refine(({ hosts, blobs }) => (hosts === undefined) !== (blobs === undefined), 'exactly one of hosts and blobs')
+  .refine(
+    ({ hosts = [], anchorSets = {} }) =>
+      hosts.every(({ trustAnchors = [] }) => trustAnchors.every((name) => Object.hasOwn(anchorSets, name))),
+    'trustAnchors names a set that anchorSets does not hold',
+  )
+
+function is32Bytes(text: string): boolean {
+  return decodeBase64Url(text)?.length === 32
+}
+
+function isCidr(text: string): boolean {
+  const [address = '', prefix = '', ...rest] = text.split('/')
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  return rest.length === 0 && /^(0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= bits
+}
+
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const // RFC 7518 §6.2.2, §6.3.2, §6.4.1

@@ -1,0 +1,346 @@
+import type { ErrorCode } from '../errors/codes.ts'
+import { ManifestError } from '../errors/errors.ts'
+import type { Emit } from '../events/events.ts'
+import { type Cancel, type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import type { Store } from '../stores/store.ts'
+import { createAttempts, type Seal } from './attempts.ts'
+import { createCache } from './cache.ts'
+import { createClockWatch } from './clock-watch.ts'
+import { type Discovery, type Knowledge, learn, timeOf } from './knowledge.ts'
+import { refreshOnce } from './refresh.ts'
+import { refusal } from './refusal.ts'
+import { parseAnchor, verifyAnchor } from './root.ts'
+import { firstPollMs, nextPollMs } from './schedule.ts'
+import type { ManifestSource, Mirror } from './sources.ts'
+import { createStartup } from './startup.ts'
+import { COLD, deadlines, type ManifestState, next, type StateEvent, type StateKind } from './state.ts'
+import { difference, emitDenyChanges, type ManifestView, manifestIn, viewOf } from './view.ts'
+
+export type { DenyRule, ManifestView } from './view.ts'
+
+export interface ManifestUpdater {
+  /** Resolves when a verified manifest is in force; rejects with the reason once `startupMs` passed without one. */
+  readonly ready: () => Promise<void>
+  /** Settles when the start is over either way: a cached manifest is in force, or the first refresh ended. Never rejects. */
+  readonly firstAttempt: Promise<void>
+  /** What is in force now. The same object until something of it changes. */
+  readonly current: () => ManifestView
+  /** Asks for what is published now; attempts are at least a second apart. Rejects with why the attempt failed. */
+  readonly refresh: () => Promise<void>
+  /** After a pin mismatch: perhaps the pins moved on. At most one in 30 s, whoever asks. */
+  readonly requestEarlyRefresh: () => void
+  readonly health: () => ManifestHealth
+  /** Ends timers and requests; what was in force is answered as `closed`. */
+  readonly close: () => Promise<void>
+}
+
+export interface ManifestHealth {
+  readonly state: StateKind
+  /** 0 while none is in force. */
+  readonly manifestVersion: number
+  readonly manifestEpoch: number
+  readonly rootVersion: number
+  /** 0 while none was accepted. */
+  readonly statusVersion: number
+  /** Since the newest status was issued. */
+  readonly statusAgeMs?: number
+  /** When pinned hosts start to be refused if nobody acts. */
+  readonly expiresAt?: UnixMs
+  readonly lastSuccessAt?: UnixMs
+  /** Of the latest attempt; absent after a success. */
+  readonly lastError?: { readonly code: ErrorCode; readonly message: string; readonly at: UnixMs }
+  readonly denies: number
+  readonly nextPollAt?: UnixMs
+}
+
+export interface ManifestUpdaterOptions {
+  /** The root document that the application ships. */
+  readonly root: Uint8Array
+  readonly source: ManifestSource
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly emit: Emit
+  /** Called in the tick in which `current()` begins to answer something else. */
+  readonly onChange?: () => void
+  readonly startupMs: number
+  /** Must equal the root’s own where given. */
+  readonly repo?: string | undefined
+  readonly env?: string | undefined
+}
+
+/**
+ * Keeps the signed manifest up to date: loads the cache, polls, verifies, and swaps what is in force in one tick. Starts at
+ * once and never gives up; a refused or missing document leaves what was in force.
+ *
+ * @throws ManifestError when the root cannot be read, or belongs to another repository than configured.
+ */
+export function createManifestUpdater(options: ManifestUpdaterOptions): ManifestUpdater {
+  const { source, store, runtime, emit, onChange = () => {}, startupMs } = options
+  const { clock, schedule } = runtime
+  const anchor = parseAnchor(options.root, options)
+  const { repo, env } = anchor.root.payload
+  const cache = createCache({ store, repo, env, runtime, emit })
+  const checkClock = createClockWatch(runtime, emit)
+  const startup = createStartup(runtime, startupMs)
+  const closing = new AbortController()
+  const etags = new Map<Mirror, string>()
+  const seen: Seen = { failures: 0, lastProbe: LONG_AGO, lastEarly: LONG_AGO, rootConfirmedAt: clock.monotonic() }
+
+  let known: Knowledge | undefined
+  let state: ManifestState = COLD
+  let view: ManifestView = viewOf(state, known)
+  let cancelPoll: Cancel = () => {}
+  let cancelTick: Cancel = () => {}
+
+  const time = (): UnixMs => (known === undefined ? clock.now() : timeOf(known, clock.now(), clock.monotonic()))
+
+  /** The only place where what is in force changes. Readers see it in the same tick; events follow. */
+  const enter = (event: StateEvent): void => {
+    const before = state
+    state = next(before, event, time())
+    if (state.kind === 'fresh' || state.kind === 'stale') startup.succeed()
+    else startup.lapse()
+    const seenView = view
+    view = viewOf(state, known, seenView)
+    if (view !== seenView) onChange()
+    if (state.kind !== before.kind && isTransition(before.kind, state.kind)) {
+      emit({ type: `manifest.${state.kind}`, version: view.version })
+    }
+    armTick()
+  }
+
+  const commit = (discovery: Discovery): void => {
+    if (known === undefined || closing.signal.aborted) return
+    const { denies } = known
+    known = learn(known, discovery, clock.monotonic())
+    const { root, status } = known
+    const inForce = manifestIn(state)
+    if (discovery.type !== 'manifest' || status === undefined) enter({ type: 'tick' })
+    else if (discovery.manifest === inForce) enter({ type: 'confirmed', status })
+    else enter({ type: 'activated', manifest: discovery.manifest, status })
+    emitDenyChanges(denies, known.denies, emit)
+    if (discovery.type === 'manifest' && discovery.manifest !== inForce) {
+      const { manifest, asCanary } = discovery
+      const versions = {
+        from: inForce?.version ?? 0,
+        to: manifest.version,
+        rootVersion: root.version,
+        canary: asCanary,
+      }
+      emit({ type: 'manifest.activated', ...versions, ...difference(inForce?.hosts ?? [], manifest.hosts) })
+    }
+  }
+
+  const armTick = (): void => {
+    cancelTick()
+    if (state.kind !== 'fresh' && state.kind !== 'stale') return
+    const { staleAt, expiredAt } = deadlines(state.manifest, state.status)
+    const wait = (state.kind === 'fresh' ? staleAt : expiredAt) - time()
+    cancelTick = schedule(Math.min(Math.max(wait, 1), MAX_TICK_MS), tick) // a clock that steps is seen within the hour
+  }
+
+  const tick = (): void => {
+    checkClock()
+    enter({ type: 'tick' })
+  }
+
+  const armPoll = (afterMs: number): void => {
+    cancelPoll()
+    if (closing.signal.aborted) return
+    seen.nextPollAt = toUnixMs(clock.now() + afterMs)
+    cancelPoll = schedule(afterMs, () => void attempts.request().catch(reported))
+  }
+
+  const run = async (seal: Seal): Promise<void> => {
+    await started
+    if (closing.signal.aborted) throw closedError()
+    if (known === undefined) throw seen.fatal ?? closedError()
+    cancelPoll()
+    const begun = clock.monotonic()
+    const deadline = new AbortController()
+    const cancelDeadline = schedule(REFRESH_TIMEOUT_MS, () => deadline.abort())
+    let bytes = 0
+    const poll = (result: 'changed' | 'unchanged' | 'failed') =>
+      emit({ type: 'manifest.poll', ms: clock.monotonic() - begun, bytes, result })
+    let failure: ManifestError | undefined
+    try {
+      const result = await refreshOnce({
+        mirrors: source.mirrors,
+        cache,
+        runtime,
+        emit,
+        signal: AbortSignal.any([closing.signal, deadline.signal]),
+        known: () => known ?? unstarted(),
+        active: () => manifestIn(state),
+        time,
+        commit,
+        etags,
+        probeRoot: begun - seen.lastProbe > PROBE_EVERY_MS,
+        onProbe: () => {
+          seen.lastProbe = clock.monotonic()
+        },
+        onRootConfirmed: () => {
+          seen.rootConfirmedAt = clock.monotonic()
+        },
+        onBytes: (count) => {
+          bytes += count
+        },
+        onStatusAsked: seal,
+      })
+      seen.failures = 0
+      delete seen.lastError
+      seen.lastSuccessAt = clock.now()
+      poll(result)
+      await cache.prune({ active: 'manifest' in state ? state : undefined, denies: known.denies })
+    } catch (error) {
+      if (closing.signal.aborted) throw closedError()
+      if (!(error instanceof ManifestError)) throw error
+      failure = error
+      const { code, kind, message, source: from } = error
+      seen.failures += 1
+      seen.lastError = { code, message, at: clock.now() }
+      poll('failed')
+      emit({ type: 'manifest.rejected', code, kind, message, ...(from === undefined ? {} : { source: from }) })
+      throw error
+    } finally {
+      cancelDeadline()
+      startup.attempted(failure)
+      tick()
+      watchRoot()
+      armPoll(pollIn(failure))
+    }
+  }
+
+  const pollIn = (failure: ManifestError | undefined): number =>
+    nextPollMs({
+      failures: seen.failures,
+      poll: known?.status?.payload.poll,
+      retryAfterMs: failure?.retryAfterMs,
+      freshForMs: state.kind === 'fresh' ? deadlines(state.manifest, state.status).staleAt - time() : undefined,
+      random,
+    })
+
+  /** DECISIONS.md 7: while a root can be withheld, a stolen status key keeps its power; someone should look. */
+  const watchRoot = (): void => {
+    const unconfirmedMs = clock.monotonic() - seen.rootConfirmedAt
+    if (unconfirmedMs < ROOT_SILENCE_MS) return
+    seen.rootConfirmedAt = clock.monotonic()
+    emit({
+      type: 'manifest.security',
+      message: `no source confirmed the newest root for ${Math.floor(unconfirmedMs / 86_400_000)} days`,
+    })
+  }
+
+  const random = (): number => Buffer.from(runtime.random(4)).readUInt32BE(0) / 2 ** 32
+
+  const start = async (): Promise<void> => {
+    try {
+      const { known: restored, active } = await cache.load(await verifyAnchor(anchor))
+      if (closing.signal.aborted) return
+      known = restored
+      if (active === undefined) enter({ type: 'tick' })
+      else enter({ type: 'activated', ...active })
+      armPoll(state.kind === 'fresh' ? firstPollMs(known.status?.payload.poll, random) : 0)
+    } catch (error) {
+      if (!(error instanceof ManifestError)) throw error
+      const { code, kind, message } = error
+      seen.fatal = error
+      seen.lastError = { code, message, at: clock.now() }
+      emit({ type: 'manifest.rejected', code, kind, message })
+      startup.end(error)
+    }
+  }
+
+  const attempts = createAttempts(run, runtime, closing.signal)
+  const started = start()
+
+  return {
+    ready: startup.ready,
+    firstAttempt: startup.firstAttempt,
+    current: () => {
+      if (state.kind === 'fresh' || state.kind === 'stale' || state.kind === 'expired') tickIfDue()
+      return view
+    },
+    refresh: () => (closing.signal.aborted ? Promise.reject(closedError()) : attempts.request()),
+    requestEarlyRefresh: () => {
+      const now = clock.monotonic()
+      if (closing.signal.aborted || now - seen.lastEarly < EARLY_EVERY_MS) return
+      seen.lastEarly = now
+      attempts.request().catch(reported)
+    },
+    health: () => healthOf(state, known, seen, view, time()),
+    close: async () => {
+      if (closing.signal.aborted) return
+      closing.abort()
+      cancelPoll()
+      startup.end(closedError())
+      enter({ type: 'closed' })
+      await Promise.all([started, attempts.idle()])
+    },
+  }
+
+  function tickIfDue(): void {
+    if (next(state, { type: 'tick' }, time()) !== state) tick()
+  }
+}
+
+/** What the loop remembers that no document says. Instants of the monotonic clock, except the `…At` of UnixMs. */
+interface Seen {
+  failures: number
+  lastProbe: number
+  lastEarly: number
+  rootConfirmedAt: number
+  lastSuccessAt?: UnixMs
+  nextPollAt?: UnixMs
+  lastError?: { readonly code: ErrorCode; readonly message: string; readonly at: UnixMs }
+  fatal?: ManifestError
+}
+
+function healthOf(
+  state: ManifestState,
+  known: Knowledge | undefined,
+  { lastSuccessAt, lastError, nextPollAt }: Seen,
+  view: ManifestView,
+  now: UnixMs,
+): ManifestHealth {
+  const status = known?.status
+  return {
+    state: state.kind,
+    manifestVersion: view.version,
+    manifestEpoch: manifestIn(state)?.epoch ?? 0,
+    rootVersion: known?.root.version ?? 0,
+    statusVersion: status?.version ?? 0,
+    denies: view.denies.length,
+    ...(status === undefined ? {} : { statusAgeMs: now - status.payload.issuedAt }),
+    ...('manifest' in state ? { expiresAt: deadlines(state.manifest, state.status).expiredAt } : {}),
+    ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
+    ...(lastError === undefined ? {} : { lastError }),
+    ...(nextPollAt === undefined || state.kind === 'closed' ? {} : { nextPollAt }),
+  }
+}
+
+/** The first manifest is announced by `manifest.activated`; these are about what becomes of it. */
+function isTransition(before: StateKind, after: StateKind): after is 'fresh' | 'stale' | 'expired' {
+  if (after === 'fresh') return before === 'stale' || before === 'expired'
+  return after === 'stale' || after === 'expired'
+}
+
+function closedError(): ManifestError {
+  return refusal('ERR_MANIFEST_CLOSED', { document: 'status' }, 'the updater was closed')
+}
+
+function unstarted(): never {
+  throw new TypeError('a refresh before the anchor was verified')
+}
+
+/** `run` has told health, events and waiters already. */
+function reported(error: unknown): void {
+  if (!(error instanceof ManifestError)) throw error
+}
+
+const LONG_AGO = Number.NEGATIVE_INFINITY
+const PROBE_EVERY_MS = 3_600_000
+const EARLY_EVERY_MS = 30_000 // a host whose pins are wrong must not become a load on the publisher
+const MAX_TICK_MS = 3_600_000
+const REFRESH_TIMEOUT_MS = 120_000 // above any honest sum of document deadlines
+const ROOT_SILENCE_MS = 7 * 86_400_000

@@ -1,0 +1,116 @@
+import type { ParsedHostPattern } from '../encoding/host-pattern.ts'
+import type { PinText } from '../encoding/pin.ts'
+import type { Emit } from '../events/events.ts'
+import type { AcceptedManifest } from './accept.ts'
+import { identityOf, type StickyDeny } from './denies.ts'
+import type { Knowledge } from './knowledge.ts'
+import { createLookup, type HostLookup } from './lookup.ts'
+import type { HostEntry } from './schema.ts'
+import type { ManifestState, StateKind } from './state.ts'
+
+/** What is in force, in one frozen piece: whoever holds it sees one manifest with its denies, never half of two. */
+export interface ManifestView {
+  readonly kind: StateKind
+  /** 0 while none is in force. */
+  readonly version: number
+  /** Whether a manifest was ever accepted, here or by an earlier process with this cache: then pins in code no longer serve. */
+  readonly everAccepted: boolean
+  readonly lookup: HostLookup
+  /** In force even while no manifest is. */
+  readonly denies: readonly DenyRule[]
+}
+
+export interface DenyRule {
+  readonly spki: PinText
+  /** Absent: for every host. */
+  readonly hosts?: readonly ParsedHostPattern[]
+  readonly reason: string
+}
+
+/** @returns The same object when nothing that a reader can see has changed. */
+export function viewOf(state: ManifestState, known: Knowledge | undefined, before?: ManifestView): ManifestView {
+  const manifest = manifestIn(state)
+  const denies = denyRules(known?.denies ?? [], manifest)
+  const everAccepted = known?.everAccepted ?? false
+  if (
+    before !== undefined &&
+    before.kind === state.kind &&
+    before.everAccepted === everAccepted &&
+    (state.kind === 'closed' || lookupFor(manifest) === before.lookup) &&
+    sameDenies(before.denies, denies)
+  ) {
+    return before
+  }
+  if (state.kind === 'closed' && before !== undefined) return Object.freeze({ ...before, kind: 'closed' })
+  return Object.freeze({
+    kind: state.kind,
+    version: manifest?.version ?? 0,
+    everAccepted,
+    lookup: lookupFor(manifest),
+    denies: Object.freeze(denies),
+  })
+}
+
+export function manifestIn(state: ManifestState): AcceptedManifest | undefined {
+  return state.kind === 'cold' || state.kind === 'closed' ? undefined : state.manifest
+}
+
+/** Which host entries a new manifest brings, drops and alters. */
+export function difference(before: readonly HostEntry[], after: readonly HostEntry[]) {
+  const [from, to] = [byKey(before), byKey(after)]
+  return {
+    added: [...to.keys()].filter((key) => !from.has(key)),
+    removed: [...from.keys()].filter((key) => !to.has(key)),
+    changed: [...to].filter(([key, text]) => from.has(key) && from.get(key) !== text).map(([key]) => key),
+  }
+}
+
+export function emitDenyChanges(before: readonly StickyDeny[], after: readonly StickyDeny[], emit: Emit): void {
+  if (before === after) return
+  const [from, to] = [before, after].map((denies) => new Map(denies.map((deny) => [identityOf(deny), deny.spki])))
+  const added = [...(to ?? [])].filter(([key]) => from?.has(key) !== true).map(([, spki]) => spki)
+  const cleared = [...(from ?? [])].filter(([key]) => to?.has(key) !== true).map(([, spki]) => spki)
+  if (added.length + cleared.length > 0) emit({ type: 'manifest.deny', added, cleared })
+}
+
+/** Denies of statuses, then what the manifest itself revokes. */
+function denyRules(sticky: readonly StickyDeny[], manifest: AcceptedManifest | undefined): readonly DenyRule[] {
+  const revoked = (manifest?.payload.revocations?.spki ?? []).map(
+    ({ sha256, reason, hosts }): DenyRule => ({
+      spki: sha256,
+      reason,
+      ...(hosts === undefined ? {} : { hosts }),
+    }),
+  )
+  return [
+    ...sticky.map(({ spki, hosts, reason }) => ({ spki, reason, ...(hosts === undefined ? {} : { hosts }) })),
+    ...revoked,
+  ]
+}
+
+function sameDenies(a: readonly DenyRule[], b: readonly DenyRule[]): boolean {
+  return a.length === b.length && a.every((deny, index) => sameDeny(deny, b[index]))
+}
+
+function sameDeny(a: DenyRule, b: DenyRule | undefined): boolean {
+  return b !== undefined && a.reason === b.reason && identityOf(a) === identityOf(b)
+}
+
+function byKey(hosts: readonly HostEntry[]): ReadonlyMap<string, string> {
+  return new Map(
+    hosts.map((entry) => [
+      entry.port === undefined ? entry.host : `${entry.host}:${entry.port}`,
+      JSON.stringify(entry),
+    ]),
+  )
+}
+
+function lookupFor(manifest: AcceptedManifest | undefined): HostLookup {
+  if (manifest === undefined) return NOTHING
+  const known = LOOKUPS.get(manifest) ?? createLookup(manifest.hosts)
+  LOOKUPS.set(manifest, known)
+  return known
+}
+
+const NOTHING: HostLookup = () => undefined
+const LOOKUPS = new WeakMap<AcceptedManifest, HostLookup>()
