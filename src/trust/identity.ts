@@ -95,21 +95,21 @@ export function addressOctets(text: string): Uint8Array | undefined {
   if (!text.includes(':')) return v4Octets(text)
   const halves = text.split('::')
   if (halves.length > 2) return undefined
-  const [head, tail] = halves.map(groupsOf)
+  const [head, tail] = halves.map((half, position) => groupsOf(half, position === halves.length - 1))
   if (head === undefined) return undefined
   if (halves.length === 1) return head.length === 16 ? Uint8Array.from(head) : undefined
   if (tail === undefined || head.length + tail.length > 14) return undefined // `::` stands for at least one group
   return Uint8Array.from([...head, ...new Array<number>(16 - head.length - tail.length).fill(0), ...tail])
 }
 
-/** Octets of the colon-separated groups on one side of `::`; the last may be an IPv4 address. */
-function groupsOf(half: string): readonly number[] | undefined {
+/** Octets of the colon-separated groups on one side of `::`; the very last may be an IPv4 address. */
+function groupsOf(half: string, endsAddress: boolean): readonly number[] | undefined {
   if (half === '') return []
   const groups = half.split(':')
   const octets: number[] = []
   for (const [position, group] of groups.entries()) {
     if (group.includes('.')) {
-      const v4 = position === groups.length - 1 ? v4Octets(group) : undefined
+      const v4 = endsAddress && position === groups.length - 1 ? v4Octets(group) : undefined
       if (v4 === undefined) return undefined
       octets.push(...v4)
     } else {

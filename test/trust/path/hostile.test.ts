@@ -1,0 +1,172 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type TestCertificate, testCa } from '../../../src/testing/ca.ts'
+import { crossSign, expiredTwinOf, forgedTwinOf, impostorOf } from '../../../src/testing/forge.ts'
+import { createAnchors } from '../../../src/trust/anchors.ts'
+import { findPath } from '../../../src/trust/path/build.ts'
+import { isSignedBy } from '../../../src/trust/path/signature.ts'
+import { generateKey, type KeyType } from '../../../src/x509/generate.ts'
+import { expectRefusal, judge, NOW } from './support.ts'
+
+const MAX_MS = 100 // of event loop for one peer (conformance target)
+
+const ca = testCa({ now: NOW, intermediates: 2 })
+const other = testCa({ now: NOW, name: 'Other' })
+const [upper, lower] = ca.intermediates
+const leaf = ca.issue({ names: ['api.example.com'] })
+const links = [upper, lower].flatMap((link) => link ?? [])
+
+/** The true chain’s members, their look-alikes, and strangers. */
+const BAG: readonly { readonly der: Uint8Array }[] = [
+  ...links,
+  ca.root,
+  ...[...links, ca.root].flatMap((one) => [
+    forgedTwinOf(one),
+    impostorOf(one),
+    expiredTwinOf(one),
+    crossSign(one, other.root),
+  ]),
+  other.root,
+  other.issuer,
+  other.issue({ names: ['api.example.com'] }),
+  leaf.issue({ ca: true, subject: ca.root.subject }),
+  crossSign(other.root, ca.root),
+]
+
+describe('whatever is presented', () => {
+  test('every link of a path found is signed, by a CA, and the last is an anchor', () => {
+    const anchorSets = [[ca.root], [other.root], [ca.root, other.root], links, [other.issuer]]
+    fc.assert(
+      fc.property(
+        fc.constantFrom(leaf, ...BAG),
+        fc.shuffledSubarray([...BAG], { maxLength: 20 }),
+        fc.constantFrom(...anchorSets),
+        fc.constantFrom('default' as const, 'cabf' as const, 'rfc5280' as const),
+        (endEntity, rest, anchors, profile) => {
+          const result = judge([endEntity, ...rest], anchors, { profile })
+          if (result.kind === 'invalid') {
+            expect(result.findings.length).toBeGreaterThan(0)
+            return
+          }
+          const { certificates } = result.path
+          expect(Buffer.compare(certificates[0].der, endEntity.der)).toBe(0)
+          const top = certificates.at(-1)
+          expect(anchors.some(({ der }) => top !== undefined && Buffer.compare(der, top.der) === 0)).toBe(true)
+          for (const [position, issuer] of certificates.slice(1).entries()) {
+            const child = certificates[position]
+            expect(child !== undefined && isSignedBy(child, issuer)).toBe(true)
+            expect(issuer.decoded.basicConstraints?.ca).toBe(true)
+            expect(issuer.notAfter).toBeGreaterThanOrEqual(NOW)
+          }
+        },
+      ),
+      { numRuns: 400 },
+    )
+  })
+
+  test('bytes with anything changed never throw, never pass where signed bytes changed, and never take long', () => {
+    const anchors = createAnchors(ca.root.der)
+    const chain = leaf.chain
+    fc.assert(
+      fc.property(
+        fc.nat(chain.length - 1),
+        fc.array(fc.record({ at: fc.nat(), value: fc.integer({ min: 0, max: 255 }), cut: fc.boolean() }), {
+          minLength: 1,
+          maxLength: 4,
+        }),
+        (which, edits) => {
+          const presented = chain.map((der, position) => (position === which ? mutate(der, edits) : der))
+          const isSame = presented.every((der, position) => Buffer.compare(der, chain[position] ?? der) === 0)
+          const start = performance.now()
+          const result = findPath({ presented, anchors, now: NOW })
+          expect(performance.now() - start).toBeLessThan(MAX_MS)
+          expect(result.kind).toBe(isSame ? 'valid' : 'invalid')
+        },
+      ),
+      { numRuns: 1500 },
+    )
+  })
+
+  test('random bytes never throw', () => {
+    const anchors = createAnchors(ca.root.der)
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 8 }), (presented) => {
+        expect(findPath({ presented, anchors, now: NOW }).kind).toBe('invalid')
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe('the price of a search', () => {
+  test.each(['P-256', 'P-521', 'RSA-4096'] as const)('48 CAs of one name and different %s keys', (keyType) => {
+    const key = keyType === 'RSA-4096' ? generateKey(keyType) : undefined
+    const cas = chainOfSameName(keyType, 47, key === undefined ? undefined : () => key)
+    expectCheap([cas.at(-1)?.issue({ names: ['a.example'] }) ?? ca.root, ...cas])
+  })
+
+  test('a ladder with two rungs to every next step, 2^10 ways', () => {
+    const rungs = Array.from({ length: 11 }, (_, step) =>
+      [0, 1].map((side) => testCa({ now: NOW, intermediates: 0, name: `${step}${side}` }).root),
+    )
+    const crossed = rungs.flatMap((pair, step) =>
+      pair.flatMap((below) => (rungs[step + 1] ?? []).map((above) => crossSign(below, above))),
+    )
+    const [start] = rungs[0] ?? []
+    expectCheap([start?.issue({ names: ['a.example'] }) ?? ca.root, ...crossed])
+  })
+
+  test('one CA after another, each in four copies, 4^11 ways', () => {
+    const steps = Array.from({ length: 12 }, (_, step) => testCa({ now: NOW, intermediates: 0, name: `${step}` }).root)
+    const copies = steps
+      .slice(0, -1)
+      .flatMap((below, step) => [1, 2, 3, 4].map(() => crossSign(below, steps[step + 1] ?? below)))
+    const presented = [steps[0]?.issue({ names: ['a.example'] }) ?? ca.root, ...copies]
+    expectCheap(presented)
+    expectRefusal(judge(presented, [ca.root], { maxDepth: 20 }), 'ERR_TRUST_PATH_BUDGET', null)
+  })
+
+  test('the same under constraints, with a caller who refuses every path', () => {
+    const steps = Array.from({ length: 6 }, (_, step) => testCa({ now: NOW, intermediates: 0, name: `c${step}` }).root)
+    const nameConstraints = { permitted: Array.from({ length: 30 }, (_, i) => ({ dns: `n${i}.example` })) }
+    const copies = steps
+      .slice(0, -1)
+      .flatMap((below, step) => [1, 2, 3, 4].map(() => crossSign(below, steps[step + 1] ?? below, { nameConstraints })))
+    const root = steps.at(-1) ?? ca.root
+    const start = performance.now()
+    const names = Array.from({ length: 30 }, (_, i) => `n${i}.example`)
+    const result = judge([steps[0]?.issue({ names }) ?? ca.root, ...copies], [root], {
+      acceptPath: () => ({ code: 'ERR_TRUST_PIN_MISMATCH', certificateIndex: null, message: 'never' }),
+    })
+    expect(performance.now() - start).toBeLessThan(MAX_MS * 2) // keys and parsing of a first run included
+    expectRefusal(result, 'ERR_TRUST_PIN_MISMATCH', null)
+  })
+})
+
+function chainOfSameName(keyType: KeyType, count: number, makeKey = () => generateKey(keyType)): TestCertificate[] {
+  const cas = [testCa({ now: NOW, intermediates: 0, name: 'Same', root: { key: makeKey() } }).root]
+  while (cas.length < count) {
+    const issuer = cas.at(-1)
+    if (issuer === undefined) break
+    cas.push(issuer.issue({ ca: true, subject: issuer.subject, key: makeKey() }))
+  }
+  return cas
+}
+
+/** The best of three: the machine has other work. */
+function expectCheap(presented: readonly { readonly der: Uint8Array }[]): void {
+  expect(presented.length).toBeLessThanOrEqual(48)
+  const times = [1, 2, 3].map(() => {
+    const start = performance.now()
+    expect(judge(presented, [ca.root]).kind).toBe('invalid')
+    return performance.now() - start
+  })
+  expect(Math.min(...times)).toBeLessThan(MAX_MS)
+}
+
+function mutate(der: Uint8Array, edits: readonly { at: number; value: number; cut: boolean }[]): Uint8Array {
+  const [first] = edits
+  const bytes = Uint8Array.from(der)
+  for (const { at, value } of edits) bytes[at % bytes.length] = value
+  return first?.cut === true && edits.length === 1 ? bytes.subarray(0, first.at % bytes.length) : bytes
+}

@@ -1,0 +1,127 @@
+import { X509Certificate } from 'node:crypto'
+import { rootCertificates } from 'node:tls'
+import { describe, expect, test } from 'vitest'
+import { testCa } from '../../src/testing/ca.ts'
+import { parseCertificate, subjectKeyOf } from '../../src/x509/certificate.ts'
+import { DerError } from '../../src/x509/der.ts'
+import * as der from '../../src/x509/der-writer.ts'
+import { extension } from '../../src/x509/extension-writer.ts'
+import { certificatesOfPem, pemOf } from '../../src/x509/pem.ts'
+
+const ca = testCa()
+
+describe('parseCertificate', () => {
+  test('reads every root of this Node as OpenSSL does', () => {
+    for (const pem of rootCertificates) {
+      const theirs = new X509Certificate(pem)
+      const ours = parseCertificate(theirs.raw)
+      expect(new Date(theirs.validFrom).getTime()).toBe(ours.notBefore)
+      expect(new Date(theirs.validTo).getTime()).toBe(ours.notAfter)
+      expect(Buffer.from(ours.spki)).toEqual(theirs.publicKey.export({ type: 'spki', format: 'der' }))
+      expect(ours.publicKey?.equals(theirs.publicKey)).toBe(true)
+      expect(theirs.fingerprint256.replaceAll(':', '').toLowerCase()).toBe(ours.sha256)
+      expect(subjectKeyOf(theirs.raw)).toBe(ours.subject.key)
+      expect(ours.isSelfIssued).toBe(true)
+    }
+  })
+
+  test('reads names, purposes and limits', () => {
+    const server = ca.issue({
+      subject: [
+        ['C', 'DE'],
+        ['O', 'A, B'],
+        ['CN', 'x'],
+      ],
+      names: ['a.example'],
+      ips: ['192.0.2.1'],
+    })
+    const { subject, decoded, version } = parseCertificate(server.der)
+    expect(version).toBe(3)
+    expect(subject.text).toBe('CN=x,O=A\\, B,C=DE')
+    expect(decoded.basicConstraints).toEqual({ ca: false })
+    expect([...(decoded.keyUsage ?? [])]).toEqual(['digitalSignature', 'keyEncipherment'])
+    expect(decoded.extendedKeyUsage).toEqual(['1.3.6.1.5.5.7.3.1'])
+    expect(decoded.subjectAltName).toMatchObject([{ kind: 'dns', text: 'a.example' }, { kind: 'ip' }])
+  })
+
+  test('escapes what would move a terminal or reverse a line', () => {
+    const { text } = parseCertificate(ca.issue({ subject: 'a\u001b[2J\r\n\u202Eb' }).der).subject
+    expect(text).toBe('CN=a\\1B[2J\\0D\\0A\\E2\\80\\AEb')
+  })
+
+  test('tells names apart that only look as if they were separated alike', () => {
+    const key = (subject: Parameters<typeof ca.issue>[0]) => parseCertificate(ca.issue(subject).der).subject.key
+    expect(
+      key({
+        subject: [
+          ['O', 'a'],
+          ['CN', 'b'],
+        ],
+      }),
+    ).not.toBe(key({ subject: 'a,2.5.4.3=1:b' }))
+    expect(
+      key({
+        subject: [
+          ['O', 'a'],
+          ['CN', 'b'],
+        ],
+      }),
+    ).not.toBe(
+      key({
+        subject: [
+          ['CN', 'b'],
+          ['O', 'a'],
+        ],
+      }),
+    )
+    expect(key({ subject: 'ÄPFEL  und' })).toBe(key({ subject: ' äpfel und ' }))
+  })
+
+  test.each([
+    ['a second extension of one kind', [extension.keyUsage(['cRLSign'])], [extension.keyUsage(['keyCertSign'])]],
+    ['an empty extendedKeyUsage', [extension.extendedKeyUsage([])], []],
+    ['an empty subjectAltName', [extension.subjectAltName([])], []],
+    ['empty nameConstraints', [extension.nameConstraints({})], []],
+    ['a policy twice', [extension.certificatePolicies(['1.2.3', '1.2.3'])], []],
+    ['a value with bytes after it', [{ ...extension.keyUsage(['cRLSign']), value: Buffer.of(3, 2, 1, 6, 0) }], []],
+    ['empty policyConstraints', [{ oid: '2.5.29.36', critical: true, value: der.sequence() }], []],
+    ['an empty authorityInfoAccess', [extension.authorityInfoAccess({})], []],
+  ])('refuses %s', (_, first, second) => {
+    const bad = ca.issue({ extensions: [...first, ...second] })
+    expect(() => parseCertificate(bad.der)).toThrowError(DerError)
+  })
+
+  test('refuses another signature algorithm outside than inside', () => {
+    const bytes = Buffer.from(ca.issue().der)
+    const oid = Buffer.from(der.objectIdentifier('1.2.840.10045.4.3.2'))
+    const other = Buffer.from(der.objectIdentifier('1.2.840.10045.4.3.3'))
+    other.copy(bytes, bytes.lastIndexOf(oid))
+    expect(() => parseCertificate(bytes)).toThrowError(/inside and outside differ/)
+  })
+
+  test('refuses a negative serial number', () => {
+    const bytes = Buffer.from(ca.issue({ serial: Uint8Array.of(0x11, 0x22, 0x33) }).der)
+    bytes[bytes.indexOf(Buffer.from('0203112233', 'hex')) + 2] = 0x91
+    expect(() => parseCertificate(bytes)).toThrowError(/negative/)
+  })
+})
+
+describe('PEM', () => {
+  test('reads back what it writes', () => {
+    const made = [ca.root.der, ca.issuer.der]
+    expect(certificatesOfPem(made.map(pemOf).join('and some words\r\n')).map((one) => Buffer.from(one))).toEqual(
+      made.map((one) => Buffer.from(one)),
+    )
+  })
+
+  test.each([
+    ['a bad character', (pem: string) => pem.replace('M', '*')],
+    ['no end', (pem: string) => pem.replace(/-----END.*/, '')],
+    ['an end alone', (pem: string) => pem.replace(/-----BEGIN.*/, '')],
+    ['a beginning inside', (pem: string) => pem.replace(/-----END.*/, '') + pem],
+    ['another label', (pem: string) => pem.replaceAll('CERTIFICATE', 'X509 CRL')],
+    ['an empty body', () => '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n'],
+  ])('refuses %s', (_, change) => {
+    expect(() => certificatesOfPem(change(ca.root.pem))).toThrowError(DerError)
+  })
+})
