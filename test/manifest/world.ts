@@ -28,6 +28,10 @@ export interface World {
   readonly start: (overrides?: Partial<Parameters<typeof createManifestUpdater>[0]>) => ManifestUpdater
   /** Moves the clock only while the promise needs it to. */
   readonly drive: <T>(promise: Promise<T>) => Promise<T>
+  /** A refresh that does not have to wait for the second between two. */
+  readonly refresh: (updater: ManifestUpdater) => Promise<void>
+  /** Serves these bytes under the path, whatever was published. */
+  readonly serve: (path: string, bytes: Uint8Array) => void
   readonly now: () => number
   readonly eventsOf: (type: ClientEvent['type']) => ClientEvent[]
 }
@@ -42,7 +46,25 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
   const tags: (string | undefined)[] = []
   const answers: World['answers'] = new Map()
   const source = sourceOf('memory:/', () => repository.files(), { answers, requests, tags })
+  const drive: World['drive'] = async (promise) => {
+    let settled = false
+    const done = () => {
+      settled = true
+    }
+    promise.then(done, done)
+    while (!settled) {
+      await Promise.race([promise.catch(() => undefined), realTime(30)])
+      if (!settled) await runtime.advance(100)
+    }
+    return promise
+  }
   return {
+    drive,
+    refresh: async (updater) => {
+      await runtime.advance(1_000)
+      await drive(updater.refresh())
+    },
+    serve: (path, bytes) => void answers.set(path, { bytes }),
     repository,
     runtime,
     store,
@@ -62,18 +84,6 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
         startupMs: 10_000,
         ...overrides,
       }),
-    drive: async (promise) => {
-      let settled = false
-      const done = () => {
-        settled = true
-      }
-      promise.then(done, done)
-      while (!settled) {
-        await Promise.race([promise.catch(() => undefined), realTime(30)])
-        if (!settled) await runtime.advance(100)
-      }
-      return promise
-    },
     eventsOf: (type) => events.filter((event) => event.type === type),
   }
 }
@@ -169,3 +179,13 @@ export function payloadOf(document: Uint8Array | undefined): Record<string, unkn
 
 export const HOUR = 3_600_000
 export const DAY = 24 * HOUR
+
+/** A world whose first manifest is in force. */
+export async function startedWorld(options: Parameters<typeof createWorld>[0] = {}) {
+  const world = await createWorld(options)
+  await world.repository.publishManifest([host()], { now: world.now() })
+  const updater = world.start()
+  await world.drive(updater.ready())
+  await world.drive(updater.firstAttempt)
+  return { world, updater }
+}
