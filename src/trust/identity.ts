@@ -1,6 +1,7 @@
 import type { Finding } from '../errors/errors.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { GeneralName } from '../x509/general-names.ts'
+import { isDnsName } from './path/dns-name.ts'
 
 /** Whom the caller means to reach. `name` and `address` are in the canonical form of `encoding/host.ts`. */
 export type ReferenceIdentity =
@@ -61,11 +62,11 @@ export function matchesIdentifiers(
  * above a registry's name nobody can own. A dot at the end is refused: no CA may issue it, and lenient readers differ.
  */
 function matchesDns(presented: string, host: string, { isPublicSuffix }: IdentityOptions): boolean {
-  if (host.length > 253 || !DNS_NAME.test(host) || ALL_NUMERIC_END.test(host)) return false
+  if (!isDnsName(host) || ALL_NUMERIC_END.test(host)) return false
   const name = presented.toLowerCase()
   if (!name.startsWith('*.')) return name === host
   const parent = name.slice(2)
-  if (parent.length > 253 || !DNS_NAME.test(parent) || !parent.includes('.')) return false
+  if (!isDnsName(parent) || !parent.includes('.')) return false
   if (host.slice(host.indexOf('.') + 1) !== parent || !host.includes('.')) return false
   return isPublicSuffix?.(parent) !== true
 }
@@ -152,8 +153,6 @@ function addressText(octets: Uint8Array): string {
         .replace(/.{4}(?!$)/g, '$&:')
 }
 
-/** RFC 1123 labels and `_`, which deployed names carry. */
-const DNS_NAME = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 /** WHATWG URL §3.5: a name whose last label is a number is an IPv4 address to someone. */
 const ALL_NUMERIC_END = /(^|\.)\d+$/
 const PRINTABLE = /^[!-~]{1,253}$/

@@ -3,6 +3,7 @@ import type { Certificate } from '../../x509/certificate.ts'
 import type { GeneralName } from '../../x509/general-names.ts'
 import type { SearchBudget } from './budget.ts'
 import { describe, shorten } from './describe.ts'
+import { isDnsName } from './dns-name.ts'
 import { groupBy } from './group-by.ts'
 
 /**
@@ -161,7 +162,9 @@ function dnsOf(text: string): { host: string; isWildcard: boolean } {
 const isDnsWithinBase = (host: string, base: string): boolean =>
   base.startsWith('.') ? host.endsWith(base) : isDnsWithin(host, base)
 
-const isDnsWithin = (host: string, base: string): boolean => base === '' || host === base || host.endsWith(`.${base}`)
+/** Written without a new string for each pair: hostile certificates bring a quarter of a million of them. */
+const isDnsWithin = (host: string, base: string): boolean =>
+  base === '' || (host.endsWith(base) && (host.length === base.length || host.at(-base.length - 1) === '.'))
 
 /** A host exactly, or with a leading dot everything below it (RFC 5280 §4.2.1.10 on URIs and mail). */
 const isHostWithin = (host: string, base: string): boolean =>
@@ -211,16 +214,11 @@ function textOf(name: GeneralName): string {
   return 'name' in name ? shorten(name.name.text) : '(of unknown form)'
 }
 
-const isDnsName = (text: string): boolean => text.length <= 253 && DNS_NAME.test(text)
-
 const refusal = (index: number, message: string): Finding => ({
   code: 'ERR_TRUST_NAME_CONSTRAINTS',
   certificateIndex: index,
   message,
 })
-
-/** RFC 1123 labels and `_`, which deployed names carry. */
-const DNS_NAME = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/
 
 const FORM: Readonly<Record<GeneralName['kind'], string>> = {
   dns: 'dNSName',

@@ -1,9 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { testCa } from '../../../src/testing/ca.ts'
+import { type TestCertificate, testCa } from '../../../src/testing/ca.ts'
 import { tampered } from '../../../src/testing/forge.ts'
 import * as der from '../../../src/x509/der-writer.ts'
-import { chainOf, expectRefusal, judge, NOW } from './support.ts'
+import { generateKey } from '../../../src/x509/generate.ts'
+import { chainOf, DAY_MS, expectRefusal, judge, NOW } from './support.ts'
 
 describe('signatures', () => {
   test.each(['P-256', 'P-384', 'P-521', 'Ed25519', 'Ed448', 'RSA-2048', 'RSA-3072', 'RSA-PSS-2048'] as const)(
@@ -34,6 +35,16 @@ describe('signatures', () => {
       expectRefusal(judge(chainOf(old.issue()), [old.root]), 'ERR_TRUST_WEAK_SIGNATURE', 1)
     },
   )
+
+  test('goes by the algorithm the certificate names, not by the key that happens to fit', () => {
+    const rsa = testCa({ keyType: 'RSA-2048', now: NOW, intermediates: 0 })
+    const curve = testCa({ now: NOW, intermediates: 0 })
+    const [withRsa, withEcdsa] = ['1.2.840.113549.1.1.11', '1.2.840.10045.4.3.2']
+    expect(judge([signedAs(withRsa, rsa.root)], [rsa.root]).kind).toBe('valid')
+    expect(judge([signedAs(withEcdsa, curve.root)], [curve.root]).kind).toBe('valid')
+    expectRefusal(judge([signedAs(withEcdsa, rsa.root)], [rsa.root]), 'ERR_TRUST_SIGNATURE_INVALID', 0)
+    expectRefusal(judge([signedAs(withRsa, curve.root)], [curve.root]), 'ERR_TRUST_SIGNATURE_INVALID', 0)
+  })
 
   test('does not look at the signature of an anchor, which proves nothing', () => {
     const ca = testCa({ now: NOW, intermediates: 0, root: { hash: 'sha1' } })
@@ -99,4 +110,20 @@ function rsaKey(exponent: number): Uint8Array {
   const modulus = new Uint8Array(256).fill(0xff)
   const key = der.sequence(der.integer(modulus), der.integer(exponent))
   return der.sequence(der.sequence(der.objectIdentifier('1.2.840.113549.1.1.1'), der.nothing()), der.bitString(key))
+}
+
+/** A certificate signed with SHA-256 as the issuer's key does it, under an algorithm name of our choice. */
+function signedAs(algorithmOid: string, issuer: TestCertificate): { der: Uint8Array } {
+  const algorithm = der.sequence(der.objectIdentifier(algorithmOid))
+  const tbs = der.sequence(
+    der.tagged(0, der.integer(2)),
+    der.integer(1),
+    algorithm,
+    issuer.subject,
+    der.sequence(der.time(NOW - DAY_MS), der.time(NOW + DAY_MS)),
+    der.sequence(),
+    generateKey().spki,
+  )
+  const signature = new Uint8Array(sign('sha256', tbs, issuer.key.privateKey))
+  return { der: der.sequence(tbs, algorithm, der.bitString(signature)) }
 }
