@@ -46,7 +46,7 @@ const Pattern = z
   .max(300)
   .transform((text, context): ParsedHostPattern => {
     const pattern = parseHostPattern(text)
-    if (pattern !== undefined && formatHostPattern(pattern) === text) return pattern
+    if (pattern !== undefined && formatHostPattern(pattern) === text && !SERVICE_LABEL.test(text)) return pattern
     context.addIssue({ code: 'custom', message: 'expected a host, *.host or **.host in canonical form' })
     return z.NEVER
   })
@@ -269,4 +269,5 @@ function isCidr(text: string): boolean {
   return rest.length === 0 && /^(0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= bits
 }
 
+const SERVICE_LABEL = /(^|\.)_|_(\.|$)/ // RFC 8552 names are no hosts, and `__proto__` is a trap for somebody’s object
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const // RFC 7518 §6.2.2, §6.3.2, §6.4.1
