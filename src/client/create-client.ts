@@ -11,6 +11,7 @@ import { bundledAnchors, createAnchors } from '../trust/anchors.ts'
 import { createFetch } from './fetch.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
+import { findPosture, surroundings } from './posture.ts'
 
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
@@ -46,7 +47,7 @@ export interface Client {
 export function createClient(options: ClientOptions): Client {
   const resolved = resolveOptions(options)
   const { runtime, timeouts } = resolved
-  const { emit, on } = createEmitter()
+  const { emit, hasListeners, on } = createEmitter()
   const connection: Omit<ConnectorOptions, 'policyOf'> & { headersTimeoutMs: number; bodyTimeoutMs: number } = {
     anchors: resolved.anchors === undefined ? bundledAnchors() : createAnchors(resolved.anchors),
     runtime,
@@ -94,9 +95,11 @@ export function createClient(options: ClientOptions): Client {
     await Promise.all([manifest?.updater.close(), dispatcher.close(), manifest?.bootstrap.close()])
   }
 
-  if (resolved.mode === 'report') {
-    queueMicrotask(() => emit({ type: 'posture', subject: 'mode: report', effect: 'pin mismatches are let through' }))
-  }
+  queueMicrotask(() => {
+    if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
+    if (resolved.mode === 'report') emit({ type: 'posture', subject: 'mode: report', effect: 'pin mismatches pass' })
+    for (const finding of findPosture(surroundings())) emit({ type: 'posture', ...finding })
+  })
   return Object.freeze({
     fetch: createFetch({ dispatcher, gate }),
     ready: async () => {

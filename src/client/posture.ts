@@ -33,7 +33,7 @@ export function findPosture({ env, flags, replaced }: Surroundings): readonly Po
 export function surroundings(): Surroundings {
   return {
     env: process.env,
-    flags: [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)],
+    flags: nodeFlags(),
     replaced: [
       ...(tls.checkServerIdentity === CHECK_SERVER_IDENTITY ? [] : ['tls.checkServerIdentity']),
       ...(Reflect.get(globalThis, GLOBAL_DISPATCHER)?.constructor?.name === 'Agent' ? [] : ['setGlobalDispatcher']),
@@ -42,15 +42,21 @@ export function surroundings(): Surroundings {
   }
 }
 
-/** `tls.setDefaultCACertificates` exists on Node 22.19 and 24.5 on; the default store is then no longer the bundled one. */
+/**
+ * `tls.setDefaultCACertificates` exists from Node 22.19 and 24.5 on. A default store that lacks a bundled root was replaced;
+ * one that holds more was, unless a variable or flag that is named anyway explains it.
+ */
 function hasReplacedDefaultAnchors(): boolean {
-  const { getCACertificates } = tls as { getCACertificates?: (type: string) => readonly string[] }
+  const { getCACertificates } = tls as { getCACertificates?: (type: 'default' | 'bundled') => readonly string[] }
   if (getCACertificates === undefined) return false
-  const bundled = new Set(getCACertificates('bundled'))
-  const extra = new Set([...getCACertificates('extra'), ...getCACertificates('system')])
-  const active = getCACertificates('default')
-  return active.length < bundled.size || active.some((pem) => !bundled.has(pem) && !extra.has(pem))
+  const active = new Set(getCACertificates('default'))
+  const bundled = getCACertificates('bundled')
+  if (!bundled.every((pem) => active.has(pem))) return true
+  const explained = ['NODE_EXTRA_CA_CERTS', 'NODE_USE_SYSTEM_CA'].some((name) => (process.env[name] ?? '') !== '')
+  return active.size > bundled.length && !explained && !nodeFlags().includes('--use-system-ca')
 }
+
+const nodeFlags = (): readonly string[] => [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
 
 const NO_EFFECT = 'no effect: every TLS option is passed explicitly'
 const ANCHORS = 'no effect: anchors come from the options or from Node’s bundled roots'

@@ -2,6 +2,8 @@ import type { ClientEvent, Emit, EventOf } from './events.ts'
 
 export interface Emitter {
   readonly emit: Emit
+  /** Whether anyone listens: what is dear to find out need not be found out for nobody. */
+  readonly hasListeners: (type: ClientEvent['type']) => boolean
   /** Returns the function that ends the subscription. */
   readonly on: <Type extends ClientEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void) => () => void
 }
@@ -24,6 +26,7 @@ export function createEmitter(): Emitter {
         }
       }
     },
+    hasListeners: (type) => (listeners.get(type)?.size ?? 0) > 0,
     on: (type, listener) => {
       const set = listeners.get(type) ?? new Set()
       listeners.set(type, set.add(listener))

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { constants, X509Certificate } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
@@ -138,7 +138,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       }
       const tlsSocket = tls.connect(settings)
       socket = tlsSocket
-      tlsSocket.disableRenegotiation()
+      tlsSocket.removeAllListeners('keylog') // --tls-keylog adds one that writes the session's secrets to a file
       tlsSocket.setNoDelay(true)
       tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
       tlsSocket.on('OCSPResponse', () => attempt(() => onCertificates(tlsSocket)))
@@ -190,6 +190,7 @@ function createContext({ anchors, certificate }: ConnectorOptions): tls.SecureCo
       maxVersion: 'TLSv1.3',
       ciphers: CIPHER_SUITES,
       sigalgs: SIGNATURE_ALGORITHMS,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
       ...certificate,
     })
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { createClient } from 'pinfetch'
 import { startTlsServer, type TestHandler, testCa } from 'pinfetch/testing'
 import * as npmUndici from 'undici'
@@ -122,10 +122,8 @@ describe('client.fetch is the runtime’s fetch to its callers', () => {
 describe('client.fetch refuses before any packet', () => {
   test('plain http: ERR_POLICY_PLAINTEXT', async () => {
     let connections = 0
-    const listener = createServer(() => void connections++).listen(0, '127.0.0.1')
-    const { port } = (await new Promise((resolve) =>
-      listener.once('listening', () => resolve(listener.address())),
-    )) as { port: number }
+    const listener = createServer(() => void connections++)
+    const port = await listen(listener)
     const error = await refusalOf(testClient(options).fetch(`http://${HOST}:${port}/`), 'ERR_POLICY_PLAINTEXT')
     expect([error.requestSent, connections]).toEqual(['no', 0])
     listener.close()
@@ -185,21 +183,16 @@ describe('a failing network has a code of its own', () => {
   })
 
   test.each([
-    ['closes at once', 'ERR_TRANSPORT_CLOSED', (socket: import('node:net').Socket) => socket.end()],
-    ['resets', 'ERR_TRANSPORT_CLOSED', (socket: import('node:net').Socket) => socket.resetAndDestroy()],
-    [
-      'speaks plain HTTP',
-      'ERR_TLS_HANDSHAKE',
-      (socket: import('node:net').Socket) => socket.write('HTTP/1.1 400 No\r\n\r\n'),
-    ],
+    ['closes at once', 'ERR_TRANSPORT_CLOSED', (socket: Socket) => socket.end()],
+    ['resets', 'ERR_TRANSPORT_CLOSED', (socket: Socket) => socket.resetAndDestroy()],
+    ['speaks plain HTTP', 'ERR_TLS_HANDSHAKE', (socket: Socket) => socket.write('HTTP/1.1 400 No\r\n\r\n')],
     ['says nothing', 'ERR_TRANSPORT_TIMEOUT', () => undefined],
   ] as const)('a server that %s: %s', async (_, code, behave) => {
     const listener = createServer((socket) => {
       socket.on('error', () => undefined)
       socket.once('data', () => behave(socket))
     })
-    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-    const { port } = listener.address() as { port: number }
+    const port = await listen(listener)
     const error = await refusalOf(testClient(failing).fetch(`https://${HOST}:${port}/`), code)
     expect(error.requestSent).toBe('no')
     listener.close()
@@ -229,3 +222,9 @@ describe('a failing network has a code of its own', () => {
     expect([error.retryable, error.requestSent]).toEqual([true, 'maybe'])
   })
 })
+
+async function listen(listener: Server): Promise<number> {
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const address = listener.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

@@ -10,6 +10,7 @@ import {
   startRelay,
   startTlsServer,
   type TestCertificate,
+  type TestHandler,
   type TestTlsServer,
   testCa,
 } from 'pinfetch/testing'
@@ -50,6 +51,9 @@ async function expectOnlyClientHello({ relay, peer }: Scene): Promise<void> {
   expect(relay.connections.length).toBeGreaterThan(0)
   expect(peer.applicationBytes).toBe(0)
 }
+
+/** Ends the connection with the response, so that the next request makes a handshake. */
+const closing: TestHandler = (_, response) => response.writeHead(200, { connection: 'close' }).end('ok')
 
 const request = { method: 'POST', body: 'secret', headers: { authorization: 'Bearer secret' } }
 
@@ -314,11 +318,3 @@ test('a certificate that does not belong to its key is refused at once: ERR_CONF
     expect.objectContaining({ code: 'ERR_CONFIG_CERTIFICATE' }),
   )
 })
-
-/** Ends the connection with the response, so that the next request makes a handshake. */
-function closing(
-  _: unknown,
-  response: { writeHead(status: number, headers: object): { end(body: string): void } },
-): void {
-  response.writeHead(200, { connection: 'close' }).end('ok')
-}

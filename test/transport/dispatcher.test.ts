@@ -1,11 +1,4 @@
-import {
-  createTestRuntime,
-  type ServerIdentity,
-  startRelay,
-  startTlsServer,
-  type TlsServerOptions,
-  testCa,
-} from 'pinfetch/testing'
+import { createTestRuntime, startRelay, startTlsServer, type TlsServerOptions, testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PinText } from '../../src/encoding/pin.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
@@ -23,7 +16,7 @@ const server = ca.issue({ names: [HOST] })
 const next = ca.issue({ names: [HOST] })
 
 async function start(
-  identity: ServerIdentity = server,
+  identity: TlsServerOptions['identity'] = server,
   options: Partial<TlsServerOptions> = {},
   runtime = systemRuntime,
 ) {

@@ -1,0 +1,16 @@
+/** One process from its first line to a verified 200; prints the milliseconds. */
+import { performance } from 'node:perf_hooks'
+import type { Served } from './server.ts'
+
+const started = performance.now()
+const { port, ca, pins } = JSON.parse(process.env['BENCH_SERVED'] ?? '') as Served
+const url = `https://localhost:${port}/close`
+if (process.argv[2] === 'pinfetch') {
+  const { createClient } = await import('pinfetch')
+  const client = createClient({ pins: { localhost: pins }, anchors: ca })
+  await (await client.fetch(url)).arrayBuffer()
+} else {
+  await (await fetch(url)).arrayBuffer()
+}
+process.stdout.write(String(performance.now() - started))
+process.exit()

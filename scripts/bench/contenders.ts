@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import tls from 'node:tls'
+import { createClient } from 'pinfetch'
+import { Agent, request, fetch as undiciFetch } from 'undici'
+import type { Served } from './server.ts'
+
+export interface Contender {
+  readonly name: string
+  /** One GET, its body read to the end. */
+  readonly get: (path: string) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Ours first. `resume: false` turns undici's TLS session cache off, so that a new connection is a full handshake on both
+ * sides; plain fetch has no such switch.
+ */
+export function createContenders({ port, ca, pins }: Served, resume: boolean): readonly Contender[] {
+  const origin = `https://localhost:${port}`
+  const pinned = createClient({ pins: { localhost: pins }, anchors: ca })
+  const agent = new Agent({ connect: { ca, ...(resume ? {} : { maxCachedSessions: 0 }) } })
+  const nothing = async (): Promise<void> => undefined
+  return [
+    {
+      name: 'pinfetch',
+      get: async (path) => void (await (await pinned.fetch(origin + path)).arrayBuffer()),
+      close: () => pinned.close(),
+    },
+    {
+      name: 'global fetch',
+      get: async (path) => void (await (await fetch(origin + path)).arrayBuffer()),
+      close: nothing,
+    },
+    {
+      name: 'undici.fetch',
+      get: async (path) => void (await (await undiciFetch(origin + path, { dispatcher: agent })).arrayBuffer()),
+      close: nothing,
+    },
+    {
+      name: 'undici.request',
+      get: async (path) => void (await (await request(origin + path, { dispatcher: agent })).body.arrayBuffer()),
+      close: () => agent.close(),
+    },
+    handWritten(port, ca),
+  ]
+}
+
+/** `tls.connect` and a request written by hand: as fast as Node can be, and no client at all. */
+function handWritten(port: number, ca: string): Contender {
+  const secureContext = tls.createSecureContext({ ca })
+  const idle: tls.TLSSocket[] = []
+  const connect = async (): Promise<tls.TLSSocket> => {
+    const socket = tls.connect({ host: '127.0.0.1', port, servername: 'localhost', secureContext })
+    await once(socket, 'secureConnect')
+    return socket.setNoDelay(true)
+  }
+  return {
+    name: 'tls.connect',
+    get: async (path) => {
+      const socket = idle.pop() ?? (await connect())
+      socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost:${port}\r\n\r\n`)
+      let received = 0
+      let expected = Number.POSITIVE_INFINITY
+      while (received < expected) {
+        const [chunk] = (await once(socket, 'data')) as [Buffer]
+        const end = chunk.indexOf('\r\n\r\n')
+        if (received === 0 && end >= 0) {
+          expected = end + 4 + Number(/content-length: (\d+)/i.exec(chunk.toString('latin1', 0, end))?.[1])
+        }
+        received += chunk.length
+      }
+      if (path === '/close') socket.destroy()
+      else idle.push(socket)
+    },
+    close: async () => {
+      for (const socket of idle) socket.destroy()
+    },
+  }
+}

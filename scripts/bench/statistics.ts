@@ -1,0 +1,37 @@
+/** The middle of the values; the mean of the two middle ones. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const [low = Number.NaN, high = Number.NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]]
+  return (low + high) / 2
+}
+
+export interface Ratio {
+  readonly median: number
+  /** 95 % of the resampled medians lie between. */
+  readonly interval: readonly [number, number]
+}
+
+/** The ratio of paired rounds with its 95 % interval by bootstrap. Seeded, so that one run prints one answer. */
+export function pairedRatio(ours: readonly number[], theirs: readonly number[]): Ratio {
+  const ratios = ours.map((value, round) => value / (theirs[round] ?? Number.NaN))
+  const random = mulberry32(ratios.length)
+  const medians = Array.from({ length: RESAMPLES }, () =>
+    median(ratios.map(() => ratios[Math.floor(random() * ratios.length)] ?? Number.NaN)),
+  ).sort((a, b) => a - b)
+  const at = (share: number): number => medians[Math.floor(share * (RESAMPLES - 1))] ?? Number.NaN
+  return { median: median(ratios), interval: [at(0.025), at(0.975)] }
+}
+
+/** A small generator for resampling; not for secrets. */
+function mulberry32(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const RESAMPLES = 2_000

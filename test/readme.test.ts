@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { startTlsServer, testCa } from 'pinfetch/testing'
+import ts from 'typescript'
+import { expect, test } from 'vitest'
+import { createClient } from '../src/index.ts'
+import { until } from './support/client.ts'
+import { startTestPins } from './support/pins.ts'
+
+const root = join(import.meta.dirname, '..')
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code)
+
+test('every TypeScript block of the README type-checks against the package', () => {
+  expect(blocks.length).toBeGreaterThan(0)
+  const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root)
+  const files = new Map(blocks.map((code, index) => [join(root, `readme-block-${index}.ts`), code]))
+  const host = ts.createCompilerHost(options)
+  const { getSourceFile, fileExists } = host
+  host.fileExists = (name) => files.has(name) || fileExists(name)
+  host.getSourceFile = (name, languageVersion, ...rest) => {
+    const code = files.get(name)
+    return code === undefined
+      ? getSourceFile(name, languageVersion, ...rest)
+      : ts.createSourceFile(name, code, languageVersion)
+  }
+  const program = ts.createProgram([...files.keys()], options, host)
+  const problems = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
+    return `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
+  })
+  expect(problems).toEqual([])
+}, 60_000)
+
+test('the first sample of the README runs: its hosts are loopback servers, every other word is as printed', async () => {
+  const ca = testCa()
+  const api = await until(startTlsServer({ identity: ca.issue({ names: ['api.bank.com'] }) }))
+  const pins = await startTestPins({
+    ca,
+    name: 'pins.example.com',
+    hosts: { 'api.bank.com': [ca.issuer.pin, ca.root.pin] },
+  })
+  const [sample = ''] = blocks
+  const runnable = sample
+    .replace("import { createClient } from 'pinfetch'", '')
+    .replace('https://pins.example.com/', `https://pins.example.com:${pins.server.port}/`)
+    .replace('https://api.bank.com/', `https://api.bank.com:${api.port}/`)
+    .replace("'./root.json'", 'root')
+  const printed: unknown[] = []
+  const console = { log: (line: unknown) => printed.push(line) }
+  const local: typeof createClient = ({ manifest, ...options }) =>
+    createClient({
+      ...options,
+      ...(manifest === undefined ? {} : { manifest: { ...manifest, memoryOnly: true } }),
+      anchors: ca.anchorPem,
+      resolver: async () => ['127.0.0.1'],
+    })
+  const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor
+  await new AsyncFunction('createClient', 'root', 'console', runnable)(local, pins.repository.root, console)
+  expect(printed).toEqual([200])
+  expect(api.requests.map(({ path }) => path)).toEqual(['/v1/accounts'])
+})
