@@ -85,6 +85,7 @@ describe('parseCertificate', () => {
     ['a policy twice', [extension.certificatePolicies(['1.2.3', '1.2.3'])], []],
     ['a value with bytes after it', [{ ...extension.keyUsage(['cRLSign']), value: Buffer.of(3, 2, 1, 6, 0) }], []],
     ['empty policyConstraints', [{ oid: '2.5.29.36', critical: true, value: der.sequence() }], []],
+    ['a name subtree with a minimum', [subtreeWithMinimum()], []],
     ['an empty authorityInfoAccess', [extension.authorityInfoAccess({})], []],
   ])('refuses %s', (_, first, second) => {
     const bad = ca.issue({ extensions: [...first, ...second] })
@@ -97,6 +98,12 @@ describe('parseCertificate', () => {
     const other = Buffer.from(der.objectIdentifier('1.2.840.10045.4.3.3'))
     other.copy(bytes, bytes.lastIndexOf(oid))
     expect(() => parseCertificate(bytes)).toThrowError(/inside and outside differ/)
+  })
+
+  test('refuses extensions in versions that have none', () => {
+    const bytes = Buffer.from(ca.issue().der)
+    bytes[bytes.indexOf(Buffer.from('a003020102', 'hex')) + 4] = 1
+    expect(() => parseCertificate(bytes)).toThrowError(/extensions need version 3/)
   })
 
   test('refuses a negative serial number', () => {
@@ -125,3 +132,9 @@ describe('PEM', () => {
     expect(() => certificatesOfPem(change(ca.root.pem))).toThrowError(DerError)
   })
 })
+
+function subtreeWithMinimum() {
+  const base = der.taggedPrimitive(2, Buffer.from('example.com'))
+  const subtree = der.sequence(base, der.taggedPrimitive(0, Uint8Array.of(1)))
+  return { oid: '2.5.29.30', critical: true, value: der.sequence(der.tagged(0, subtree)) }
+}

@@ -50,6 +50,35 @@ describe('certificate policies', () => {
     expect(pathWith([policies(ONE), requireExplicit(3)], [policies(TWO)]).run().kind).toBe('valid')
   })
 
+  test('names the certificate at which the last policy was lost', () => {
+    const { run } = pathWith([], [policies(ONE)])
+    expectRefusal(run({ initialExplicitPolicy: true }), 'ERR_TRUST_POLICY', 1)
+  })
+
+  test('an end entity may itself require a policy', () => {
+    expectRefusal(pathWith([policies(ONE)], [policies(TWO), requireExplicit(0)]).run(), 'ERR_TRUST_POLICY', 0)
+    expect(pathWith([policies(ONE)], [policies(TWO), requireExplicit(1)]).run().kind).toBe('valid')
+  })
+
+  test('self-issued CAs use up no count, and may pass anyPolicy on', () => {
+    const ca = testCa({ now: NOW, intermediate: { extensions: [policies(ONE), requireExplicit(2)] } })
+    const renewed = ca.issuer.issue({ ca: true, subject: ca.issuer.subject, extensions: [policies(ONE)] })
+    expect(judge(chainOf(renewed.issue({ extensions: [policies(TWO)] })), [ca.root]).kind).toBe('valid')
+    const below = ca.issuer.issue({ ca: true, subject: 'Below', extensions: [policies(ONE)] })
+    expectRefusal(judge(chainOf(below.issue({ extensions: [policies(TWO)] })), [ca.root]), 'ERR_TRUST_POLICY', 0)
+
+    const strict = testCa({ now: NOW, intermediate: { extensions: [policies(ONE), requireExplicit(0)] } })
+    const inhibit = { initialAnyPolicyInhibit: true }
+    const selfIssued = strict.issuer.issue({ ca: true, subject: strict.issuer.subject, extensions: [policies(ANY)] })
+    expect(judge(chainOf(selfIssued.issue({ extensions: [policies(ONE)] })), [strict.root], inhibit).kind).toBe('valid')
+    const another = strict.issuer.issue({ ca: true, subject: 'Another', extensions: [policies(ANY)] })
+    expectRefusal(
+      judge(chainOf(another.issue({ extensions: [policies(ONE)] })), [strict.root], inhibit),
+      'ERR_TRUST_POLICY',
+      1,
+    )
+  })
+
   test('reports the policies the path is valid for', () => {
     const { ca, server, run } = pathWith([policies(ONE, TWO)], [policies(TWO)])
     expect(expectPath(run(), server, ca.issuer, ca.root).policies).toEqual([TWO])

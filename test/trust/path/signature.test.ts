@@ -6,6 +6,8 @@ import * as der from '../../../src/x509/der-writer.ts'
 import { generateKey } from '../../../src/x509/generate.ts'
 import { chainOf, DAY_MS, expectRefusal, judge, NOW } from './support.ts'
 
+const [SHA256, SHA512] = ['2.16.840.1.101.3.4.2.1', '2.16.840.1.101.3.4.2.3']
+
 describe('signatures', () => {
   test.each(['P-256', 'P-384', 'P-521', 'Ed25519', 'Ed448', 'RSA-2048', 'RSA-3072', 'RSA-PSS-2048'] as const)(
     'verifies paths made with %s',
@@ -44,6 +46,24 @@ describe('signatures', () => {
     expect(judge([signedAs(withEcdsa, curve.root)], [curve.root]).kind).toBe('valid')
     expectRefusal(judge([signedAs(withEcdsa, rsa.root)], [rsa.root]), 'ERR_TRUST_SIGNATURE_INVALID', 0)
     expectRefusal(judge([signedAs(withRsa, curve.root)], [curve.root]), 'ERR_TRUST_SIGNATURE_INVALID', 0)
+  })
+
+  test.each([
+    ['another hash for the mask', SHA256, SHA512, 32],
+    ['a salt shorter than the hash', SHA256, SHA256, 20],
+    ['SHA-1', '1.3.14.3.2.26', '1.3.14.3.2.26', 20],
+  ])('refuses RSASSA-PSS with %s', (_, hash, maskHash, salt) => {
+    const ca = testCa({ keyType: 'RSA-2048', now: NOW, intermediates: 0 })
+    const parameters = der.sequence(
+      der.tagged(0, der.sequence(der.objectIdentifier(hash))),
+      der.tagged(
+        1,
+        der.sequence(der.objectIdentifier('1.2.840.113549.1.1.8'), der.sequence(der.objectIdentifier(maskHash))),
+      ),
+      der.tagged(2, der.integer(salt)),
+    )
+    const server = signedAs('1.2.840.113549.1.1.10', ca.root, parameters)
+    expectRefusal(judge([server], [ca.root]), 'ERR_TRUST_WEAK_SIGNATURE', 0)
   })
 
   test('does not look at the signature of an anchor, which proves nothing', () => {
@@ -97,6 +117,7 @@ describe('keys', () => {
           der.bitString(new Uint8Array(32)),
         ),
     ],
+    ['a point in hybrid form', () => hybridPoint()],
     ['an RSA exponent of 1', () => rsaKey(1)],
     ['an even RSA exponent', () => rsaKey(65_536)],
   ])('refuses a malformed key: %s', (_, make) => {
@@ -106,6 +127,13 @@ describe('keys', () => {
   })
 })
 
+/** X9.62 hybrid: as long as the uncompressed form, another first octet, another pin for the same key. */
+function hybridPoint(): Uint8Array {
+  const spki = Uint8Array.from(generateKey().spki)
+  spki[spki.length - 65] = 6 + ((spki.at(-1) ?? 0) & 1)
+  return spki
+}
+
 function rsaKey(exponent: number): Uint8Array {
   const modulus = new Uint8Array(256).fill(0xff)
   const key = der.sequence(der.integer(modulus), der.integer(exponent))
@@ -113,8 +141,12 @@ function rsaKey(exponent: number): Uint8Array {
 }
 
 /** A certificate signed with SHA-256 as the issuer's key does it, under an algorithm name of our choice. */
-function signedAs(algorithmOid: string, issuer: TestCertificate): { der: Uint8Array } {
-  const algorithm = der.sequence(der.objectIdentifier(algorithmOid))
+function signedAs(
+  algorithmOid: string,
+  issuer: TestCertificate,
+  ...parameters: readonly Uint8Array[]
+): { der: Uint8Array } {
+  const algorithm = der.sequence(der.objectIdentifier(algorithmOid), ...parameters)
   const tbs = der.sequence(
     der.tagged(0, der.integer(2)),
     der.integer(1),
