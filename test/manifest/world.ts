@@ -28,6 +28,8 @@ export interface World {
   readonly start: (overrides?: Partial<Parameters<typeof createManifestUpdater>[0]>) => ManifestUpdater
   /** Moves the clock only while the promise needs it to. */
   readonly drive: <T>(promise: Promise<T>) => Promise<T>
+  /** Moves the clock for long, waiting whenever an attempt is at work: signatures are verified outside of the fake time. */
+  readonly pass: (ms: number) => Promise<void>
   /** A refresh that does not have to wait for the second between two. */
   readonly refresh: (updater: ManifestUpdater) => Promise<void>
   /** Serves these bytes under the path, whatever was published. */
@@ -58,8 +60,17 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
     }
     return promise
   }
+  let requestsDone = 0
+  const pass: World['pass'] = async (ms) => {
+    const end = runtime.clock.monotonic() + ms
+    while (runtime.clock.monotonic() < end) {
+      await runtime.advance(Math.min(60_000, end - runtime.clock.monotonic()))
+      for (let turn = 0; turn < 100 && requests.length > requestsDone; turn += 1) await realTime(1)
+    }
+  }
   return {
     drive,
+    pass,
     refresh: async (updater) => {
       await runtime.advance(1_000)
       await drive(updater.refresh())
@@ -80,7 +91,10 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
         source,
         store,
         runtime,
-        emit: (event) => events.push(event),
+        emit: (event) => {
+          events.push(event)
+          if (event.type === 'manifest.poll') requestsDone = requests.length
+        },
         startupMs: 10_000,
         ...overrides,
       }),
