@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { type CanonicalHost, canonicalHost } from './host.ts'
+import { isPublicSuffix } from './public-suffix.ts'
 
 /**
  * `api.example.com` exactly; `*.example.com` exactly one more label; `**.example.com` the apex and any depth.
@@ -12,12 +13,12 @@ export interface ParsedHostPattern {
   readonly base: CanonicalHost
 }
 
-/** `undefined` when the text is no pattern. A wildcard needs two labels below it: `*.com` would pin a registry. */
+/** `undefined` when the text is no pattern. A wildcard over a public suffix (`*.com`, `**.co.uk`) covers strangers: refused. */
 export function parseHostPattern(text: string): ParsedHostPattern | undefined {
   const kind = text.startsWith('**.') ? 'anyDepth' : text.startsWith('*.') ? 'oneLabel' : 'exact'
   const base = canonicalHost(text.slice(kind === 'anyDepth' ? 3 : kind === 'oneLabel' ? 2 : 0))
   if (base === undefined) return undefined
-  if (kind !== 'exact' && (isIP(base) !== 0 || !base.includes('.'))) return undefined
+  if (kind !== 'exact' && (isIP(base) !== 0 || !base.includes('.') || isPublicSuffix(base))) return undefined
   return { kind, base }
 }
 
