@@ -7,6 +7,7 @@ import { type AcceptedManifest, type AcceptedStatus, acceptManifest, verifyManif
 import { addDenies, clearDenies, type StickyDeny } from './denies.ts'
 import type { Knowledge } from './knowledge.ts'
 import { acceptRoot, type TrustedRoot } from './root.ts'
+import type { ManifestPointer } from './schema.ts'
 
 /** What a process finds from those before it: everything verified again, from the embedded root on. */
 export interface Restored {
@@ -186,7 +187,7 @@ async function restore(
     ...(status === undefined ? {} : { status }),
     ...(floor === undefined ? {} : { floor: floorOf(floor, status) }),
   }
-  const active = await findActive(root, current, candidates)
+  const active = await findActive(root, current, floor)
   return active === undefined ? { known } : { known, active }
 }
 
@@ -195,25 +196,35 @@ function floorOf({ version, sha256 }: AcceptedManifest, status: AcceptedStatus |
   return { version, sha256, current: Math.min(version, status?.payload.manifest.version ?? version) }
 }
 
+/**
+ * Only the newest manifest may be in force again; an older one would be a rollback by restart. A status must have named it;
+ * it is as fresh as the newest status that names it still, or names an older one, which is what a client ahead of an
+ * aborted canary sees.
+ */
 async function findActive(
   root: TrustedRoot,
   statuses: readonly AcceptedStatus[],
-  manifests: readonly AcceptedManifest[],
+  newest: AcceptedManifest | undefined,
 ): Promise<Restored['active']> {
-  for (const stored of statuses) {
-    for (const manifest of manifests) {
-      const { manifest: current, canary } = stored.payload
-      const pointer = [current, canary?.manifest].find((named) => named?.sha256 === manifest.sha256)
-      if (pointer === undefined) continue
-      try {
-        const status = await verifyStatus(stored.bytes, root)
-        return { status, manifest: await acceptManifest(manifest.bytes, pointer, { root }) }
-      } catch (error) {
-        if (!(error instanceof PinfetchError)) throw error // signed by a key rotated since: a floor, no more
-      }
-    }
+  const named = statuses.flatMap((status) => pointersOf(status)).find(({ sha256 }) => sha256 === newest?.sha256)
+  if (newest === undefined || named === undefined) return undefined
+  const behind = statuses.find(
+    (status) =>
+      pointersOf(status).some(({ sha256 }) => sha256 === newest.sha256) ||
+      (status.manifestEpoch === newest.epoch && status.payload.manifest.version < newest.version),
+  )
+  if (behind === undefined) return undefined
+  try {
+    const status = await verifyStatus(behind.bytes, root)
+    return { status, manifest: await acceptManifest(newest.bytes, named, { root }) }
+  } catch (error) {
+    if (error instanceof PinfetchError) return undefined // signed by a key rotated since: a floor, no more
+    throw error
   }
-  return undefined
+}
+
+function pointersOf({ payload: { manifest, canary } }: AcceptedStatus): readonly ManifestPointer[] {
+  return canary === undefined ? [manifest] : [manifest, canary.manifest]
 }
 
 interface StoredName {

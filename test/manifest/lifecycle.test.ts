@@ -231,13 +231,12 @@ describe('refresh', () => {
     world.requests.length = 0
     for (let second = 0; second < 29; second += 1) {
       updater.requestEarlyRefresh()
-      await world.runtime.advance(1_000)
+      await world.pass(1_000)
     }
     expect(world.requests).toHaveLength(1)
-    await world.runtime.advance(1_000)
+    await world.pass(2_000)
     updater.requestEarlyRefresh()
-    await world.runtime.advance(1)
-    await world.drive(Promise.resolve())
+    await world.pass(1_000)
     expect(world.requests).toHaveLength(2)
     await updater.close()
   })
