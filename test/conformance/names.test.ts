@@ -1,26 +1,14 @@
-import { isIP } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { canonicalHost } from '../../src/encoding/host.ts'
-import { matchesIdentifiers } from '../../src/trust/identity.ts'
-import type { GeneralName } from '../../src/x509/general-names.ts'
+import { type NamesCase as Input, runNamesCase } from '../../scripts/conformance/names.ts'
 import { hasVectors, vectorLines } from '../support/vectors.ts'
 import exceptions from './exceptions.json' with { type: 'json' }
 
-interface NameCase {
-  readonly id: string
-  readonly host: string
-  readonly dns: readonly string[]
-  readonly ipHex: readonly string[]
-  readonly expected: boolean
-}
-
-/** The registries' suffixes that the table's wildcards touch; a whole list is the user's to bring. */
-const REGISTRIES = new Set(['com', 'us', 'uk', 'co.uk', 'com.br', 'xn--mgbaam7a8h', 'example'])
+type NamesCase = Input & { readonly id: string; readonly expected: boolean }
 
 const isPresent = hasVectors('path')
 
 describe.skipIf(!isPresent)('host names of Chromium and Go', () => {
-  const cases = isPresent ? vectorLines<NameCase>('path/hostnames.jsonl') : []
+  const cases = isPresent ? vectorLines<NamesCase>('path/hostnames.jsonl') : []
 
   test('no name is accepted that the tables refuse', () => {
     expect(cases.filter((row) => !row.expected && isAccepted(row)).map(({ id }) => id)).toEqual([])
@@ -32,14 +20,4 @@ describe.skipIf(!isPresent)('host names of Chromium and Go', () => {
   })
 })
 
-function isAccepted({ host: text, dns, ipHex }: NameCase): boolean {
-  const isBracketed = text.startsWith('[') // brackets belong to URLs; the table's hosts have left theirs behind
-  const host = isBracketed ? undefined : canonicalHost(text)
-  if (host === undefined) return false
-  const names: readonly GeneralName[] = [
-    ...dns.map((name): GeneralName => ({ kind: 'dns', text: name })),
-    ...ipHex.map((hex): GeneralName => ({ kind: 'ip', octets: Buffer.from(hex, 'hex') })),
-  ]
-  const reference = isIP(host) === 0 ? ({ kind: 'dns', name: host } as const) : ({ kind: 'ip', address: host } as const)
-  return matchesIdentifiers(names, reference, { isPublicSuffix: (name) => REGISTRIES.has(name) })
-}
+const isAccepted = (row: NamesCase): boolean => runNamesCase({ ...row, publicSuffix: true }).result === 'pass'

@@ -11,7 +11,7 @@ import {
   type TestRuntime,
   testCa,
 } from 'pinfetch/testing'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { pinOfSpki } from '../../src/encoding/pin.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { startTestPins } from '../support/pins.ts'
@@ -88,9 +88,10 @@ describe('the main road', () => {
     await client.fetch(url)
     await repository.deny([first.pin], 'key found in a public bucket')
     const denied = new Promise((resolve) => client.on('manifest.deny', resolve))
-    const untilPollMs = (client.health().manifest?.nextPollAt ?? 0) - runtime.clock.now()
+    const nextPollAt = await vi.waitUntil(() => client.health().manifest?.nextPollAt)
+    const untilPollMs = nextPollAt - runtime.clock.now()
     expect(untilPollMs).toBeLessThanOrEqual(375_000) // interval 300 s, spread 25 %
-    await runtime.advance(untilPollMs)
+    await runtime.advance(untilPollMs + 1)
     await denied
     const error = await refusalOf(client.fetch(url), 'ERR_TRUST_PIN_DENIED')
     expect(error.message).toContain('key found in a public bucket')

@@ -7,10 +7,11 @@ export interface Run {
 }
 
 /** Runs a program in a process of its own, for what a process decides once: its environment, flags, globals, exit. */
-export function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+export function run(args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Promise<Run> {
   return new Promise((resolve, reject) => {
     const inherited = { ...process.env, NODE_OPTIONS: '', VITEST: undefined }
-    const child = spawn(process.execPath, args, { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, args, { env: { ...inherited, ...env }, stdio: 'pipe' })
+    child.stdin.on('error', () => undefined).end(input) // a program that ends early does not read it
     const output = { stdout: '', stderr: '' }
     child.stdout.on('data', (chunk) => (output.stdout += String(chunk)))
     child.stderr.on('data', (chunk) => (output.stderr += String(chunk)))
