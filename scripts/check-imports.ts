@@ -37,6 +37,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'tldts-icann': ['encoding/public-suffix.ts'],
   '@peculiar/x509': ['x509'],
   jose: ['manifest/verify.ts', 'publisher', 'auth', 'stores', 'signing'],
+  commander: ['cli'],
+  picocolors: ['cli'],
   zod: ['client', 'manifest', 'publisher', 'cli', 'auth'],
 }
 
