@@ -568,6 +568,11 @@ export const CODES = {
     about: 'A name to store under has characters that are not safe in a file name.',
     fix: 'Use letters, digits, dot, hyphen, underscore, and / between parts.',
   },
+  ERR_STORE_EXPOSED: {
+    retryable: false,
+    about: 'Other users may write to the directory of the store.',
+    fix: 'chmod 700 the directory: whoever writes there can make the library forget which documents were the newest.',
+  },
   ERR_STORE_SYMLINK: {
     retryable: false,
     about: 'A symbolic link stands where stored bytes should be.',

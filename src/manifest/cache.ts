@@ -117,6 +117,7 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
 
   return {
     load: async (anchor) => {
+      await bestEffort(async () => store.inspect?.(), undefined)
       const roots = await loadRoots(anchor)
       const root = [...roots.values()].at(-1) ?? anchor
       const statuses = (await loadAll('status', roots, verifyStatus)).toSorted(byVersion)

@@ -71,7 +71,7 @@ interface RootWalk {
 }
 
 function createRootWalk(context: RefreshContext): RootWalk {
-  const { mirrors, cache, known, time, emit, commit } = context
+  const { cache, known, time, emit, commit } = context
   let probed = false
   let steps = 0
   let unreadable: ManifestError | undefined
@@ -84,7 +84,7 @@ function createRootWalk(context: RefreshContext): RootWalk {
       const message = `more than ${MAX_ROOT_STEPS} newer roots; the next refresh goes on from here`
       throw refusal('ERR_MANIFEST_ROOT_CHAIN_TOO_LONG', { document: 'root', version: current.version }, message)
     }
-    const next = await firstServed(mirrors, (mirror) => nextRoot(mirror, current))
+    const next = await firstServed(context, (mirror) => nextRoot(mirror, current))
     if (next === undefined) return false
     steps += 1
     await cache.saveRoot(next)
@@ -127,9 +127,9 @@ function createRootWalk(context: RefreshContext): RootWalk {
 }
 
 async function refreshStatus(context: RefreshContext, roots: RootWalk): Promise<AcceptedStatus> {
-  const { mirrors, cache, known, time, commit, etags } = context
+  const { cache, known, time, commit, etags } = context
   context.onStatusAsked()
-  const { verdict, keepTag } = await firstServed(mirrors, async (mirror) => {
+  const { verdict, keepTag } = await firstServed(context, async (mirror) => {
     const trusted = known().status
     const ifNoneMatch = trusted === undefined ? undefined : etags.get(mirror)
     const answer = await fetch(context, mirror, STATUS_PATH, { document: 'status' }, MAX_STATUS_BYTES, ifNoneMatch)
@@ -249,7 +249,7 @@ export function canaryShare(salt: string, clientId: string): number {
 
 /** Content networks show a new status before a new manifest, for seconds. */
 async function fetchManifest(context: RefreshContext, pointer: ManifestPointer): Promise<AcceptedManifest> {
-  const { mirrors, runtime, known, time, signal } = context
+  const { runtime, known, time, signal } = context
   const { version, length, sha256 } = pointer
   const path = `manifests/${version}.${sha256}.json`
   const attempt = async (mirror: Mirror): Promise<AcceptedManifest> => {
@@ -263,13 +263,13 @@ async function fetchManifest(context: RefreshContext, pointer: ManifestPointer):
   }
   for (const delayMs of QUICK_RETRIES_MS) {
     try {
-      return await firstServed(mirrors, attempt)
+      return await firstServed(context, attempt)
     } catch (error) {
       if (!isRefusal(error, 'ERR_MANIFEST_UNAVAILABLE')) throw error
       await wait(runtime.schedule, delayMs, signal)
     }
   }
-  return firstServed(mirrors, attempt)
+  return firstServed(context, attempt)
 }
 
 async function fetch(
@@ -289,7 +289,10 @@ async function fetch(
  * The first mirror that serves something acceptable wins. When none does, an error that is no alarm comes first: one mirror
  * that lags behind or lies is no attack on a client that has others. `undefined` from any of them counts when none had more.
  */
-async function firstServed<T>(mirrors: readonly Mirror[], attempt: (mirror: Mirror) => Promise<T>): Promise<T> {
+async function firstServed<T>(
+  { mirrors, signal }: RefreshContext,
+  attempt: (mirror: Mirror) => Promise<T>,
+): Promise<T> {
   const failures: ManifestError[] = []
   let absent: { readonly value: T } | undefined
   for (const mirror of mirrors) {
@@ -298,7 +301,7 @@ async function firstServed<T>(mirrors: readonly Mirror[], attempt: (mirror: Mirr
       if (value !== undefined) return value
       absent = { value }
     } catch (error) {
-      if (!(error instanceof ManifestError)) throw error
+      if (signal.aborted || !(error instanceof ManifestError)) throw error // out of time: the next mirror has none either
       failures.push(error)
     }
   }

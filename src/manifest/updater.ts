@@ -158,7 +158,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     cancelPoll()
     const begun = clock.monotonic()
     const deadline = new AbortController()
-    const cancelDeadline = schedule(REFRESH_TIMEOUT_MS, () => deadline.abort())
+    const cancelDeadline = schedule(REFRESH_TIMEOUT_MS, () => deadline.abort(timedOut()))
     let bytes = 0
     const poll = (result: 'changed' | 'unchanged' | 'failed') =>
       emit({ type: 'manifest.poll', ms: clock.monotonic() - begun, bytes, result })
@@ -327,6 +327,11 @@ function isTransition(before: StateKind, after: StateKind): after is 'fresh' | '
 
 function closedError(): ManifestError {
   return refusal('ERR_MANIFEST_CLOSED', { document: 'status' }, 'the updater was closed')
+}
+
+function timedOut(): ManifestError {
+  const message = `the refresh took more than ${REFRESH_TIMEOUT_MS / 1_000} s`
+  return refusal('ERR_MANIFEST_FETCH_TIMEOUT', { document: 'status' }, message)
 }
 
 function unstarted(): never {

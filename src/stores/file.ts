@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { constants, link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { constants, link, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { StoreError } from '../errors/errors.ts'
 import { isStoreName, type Store } from './store.ts'
@@ -34,6 +34,12 @@ export function fileStore(directory: string): Store {
     delete: async (name) => {
       const path = pathOf(name)
       await attempt('ERR_STORE_WRITE', name, () => ifPresent(unlink(path)))
+    },
+    inspect: async () => {
+      const entry = await attempt('ERR_STORE_READ', directory, () => ifPresent(stat(directory)))
+      if (entry === undefined || process.platform === 'win32' || (entry.mode & 0o022) === 0) return
+      const mode = (entry.mode & 0o777).toString(8)
+      throw new StoreError('ERR_STORE_EXPOSED', `${directory}: mode ${mode} lets other users write here`)
     },
   }
 }

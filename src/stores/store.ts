@@ -14,6 +14,8 @@ export interface Store {
   readonly list: (prefix: string) => Promise<readonly string[]>
   /** Nothing happens when the name is not there. */
   readonly delete: (name: string) => Promise<void>
+  /** Rejects with a StoreError when others may write here: they could make the library forget, though never trust. */
+  readonly inspect?: () => Promise<void>
 }
 
 /** Whether a name can mean one thing only on every file system: no `..`, no separator of another system, no device name. */

@@ -193,6 +193,14 @@ test.each(['get', 'put', 'list', 'delete'] as const)(
   },
 )
 
+test('a store that others may write to is used, with a warning (case 127)', async () => {
+  const inspect = () => Promise.reject(new StoreError('ERR_STORE_EXPOSED', '/var/cache: mode 777'))
+  const { world, updater } = await startedWorld({ store: { ...memoryStore(), inspect } })
+  expect(corrupt(world)).toEqual(['ERR_STORE_EXPOSED'])
+  expect(await namesIn(world.store, 'status')).toHaveLength(1)
+  await updater.close()
+})
+
 test('a document is in the store before it is in force', async () => {
   const world = await createWorld()
   await world.repository.publishManifest([host()], { now: world.now() })

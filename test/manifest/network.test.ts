@@ -175,6 +175,20 @@ describe('mirrors', () => {
     await updater.close()
   })
 
+  test('a refresh that crawls from mirror to mirror ends with ERR_MANIFEST_FETCH_TIMEOUT after two minutes', async () => {
+    const world = await createWorld()
+    const answers = new Map([['roots/2.json', 'hang' as const]])
+    const mirrors = Array.from(
+      { length: 40 },
+      (_, at) => sourceOf(`m${at}`, () => new Map(), { answers }).mirrors,
+    ).flat()
+    const updater = world.start({ source: { mirrors } })
+    const refused = refusalOf(updater.refresh())
+    await world.runtime.advance(130_000)
+    expect(await refused).toMatchObject({ code: 'ERR_MANIFEST_FETCH_TIMEOUT', document: 'status' })
+    await updater.close()
+  })
+
   test('each mirror is sent its own entity tag', async () => {
     const { world, updater } = await startedWorld()
     const answers = new Map([

@@ -93,6 +93,16 @@ describe('fileStore', () => {
     expect((await lstat(join(path, NAME))).mode & 0o777).toBe(0o600)
   })
 
+  test('a directory that others may write to is ERR_STORE_EXPOSED on inspection (case 127)', async () => {
+    const path = fresh()
+    const store = fileStore(path)
+    await store.inspect?.() // nothing there yet
+    await store.put(NAME, bytes('one'))
+    await store.inspect?.()
+    await chmod(path, 0o777)
+    await expect(store.inspect?.()).rejects.toMatchObject({ code: 'ERR_STORE_EXPOSED' })
+  })
+
   test('leaves no temporary file, also when the name was taken', async () => {
     const path = fresh()
     const store = fileStore(path)
