@@ -1,0 +1,7 @@
+import type { KnipConfig } from 'knip'
+
+export default {
+  entry: ['src/{index,*/index,cli/main}.ts', 'scripts/**/*.ts', 'examples/*.ts'],
+  project: ['{src,test,scripts,examples}/**/*.ts'],
+  ignoreExportsUsedInFile: { interface: true, type: true }, // the shapes that an exported function takes or gives
+} satisfies KnipConfig
