@@ -84,11 +84,11 @@ export function createClient(options: ClientOptions): Client {
     return { updater, bootstrap }
   }
 
-  const gate = async (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> => {
-    if (manifest === undefined || manifest.updater.current().kind !== 'cold') return
+  const gate = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined => {
+    if (manifest === undefined || manifest.updater.current().kind !== 'cold') return undefined
     const { updater } = manifest
     const settled = policies.bundled(origin) ? updater.firstAttempt : updater.ready().catch(() => undefined)
-    await abortable(settled, signal) // what stays missing is refused by `policies.of`, with its reason
+    return abortable(settled, signal) // what stays missing is refused by `policies.of`, with its reason
   }
 
   const close = async (): Promise<void> => {

@@ -5,8 +5,8 @@ import { requestFailure } from '../transport/failure.ts'
 
 export interface FetchOptions {
   readonly dispatcher: PinnedDispatcher
-  /** Settles when the policy for the origin can be known; rejects with the signal's reason. */
-  readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void>
+  /** Settles when the policy for the origin can be known, rejects with the signal's reason; `undefined` when it is known. */
+  readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void> | undefined
 }
 
 /**
@@ -22,7 +22,8 @@ export function createFetch({ dispatcher, gate }: FetchOptions): typeof globalTh
     const url = urlOf(input)
     const origin = originOf(url)
     const request = toGlobalRealm(input, init)
-    await gate(origin, signalOf(request))
+    const waiting = gate(origin, signalOf(request))
+    if (waiting !== undefined) await waiting
     const wanted = request.init.redirect ?? (request.input instanceof Request ? request.input.redirect : 'follow')
     try {
       const response = await runtimeFetch(request.input, { ...request.init, redirect: 'manual', dispatcher: own })

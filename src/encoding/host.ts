@@ -24,14 +24,19 @@ export function canonicalHost(text: string): CanonicalHost | undefined {
   return hostOf(`https://${bare}/`)
 }
 
-/** The canonical origin of an https URL. The scheme is the caller's to check. */
+/** The canonical origin of an https URL; `undefined` where its host is none. The scheme is the caller's to check. */
 export function canonicalOrigin(url: URL): CanonicalOrigin | undefined {
+  const known = origins.get(url.host)
+  if (known !== undefined) return known
   const host = canonicalHost(url.hostname)
   if (host === undefined) return undefined
   const port = url.port === '' ? 443 : Number(url.port)
-  const kind = isIP(host) === 0 ? 'dns' : 'ip'
   const bracketed = host.includes(':') ? `[${host}]` : host
-  return { host, port, kind, text: port === 443 ? bracketed : `${bracketed}:${port}` }
+  const kind = isIP(host) === 0 ? 'dns' : 'ip'
+  const origin = Object.freeze({ host, port, kind, text: port === 443 ? bracketed : `${bracketed}:${port}` } as const)
+  if (origins.size >= MAX_ORIGINS) origins.clear()
+  origins.set(url.host, origin)
+  return origin
 }
 
 function hostOf(href: string): CanonicalHost | undefined {
@@ -47,3 +52,7 @@ function isDnsName(name: string): boolean {
   if (!name.split('.').every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) return false
   return domainToASCII(name) === name
 }
+
+// Every request asks, and a service talks to few hosts. The answer depends on the spelling alone.
+const origins = new Map<string, CanonicalOrigin>()
+const MAX_ORIGINS = 1_000

@@ -1,4 +1,4 @@
-import { constants, X509Certificate } from 'node:crypto'
+import { constants, type X509Certificate } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
@@ -83,6 +83,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   const connect: Connector['connect'] = (origin, done) => {
     let socket: tls.TLSSocket | undefined
     let peer: VerifiedPeer | undefined
+    let judged: X509Certificate | undefined
     let settled = false
 
     const settle = (result: Connection | PinfetchError): void => {
@@ -107,9 +108,10 @@ export function createConnector(options: ConnectorOptions): Connector {
 
     const onCertificates = (tlsSocket: tls.TLSSocket): void => {
       if (peer !== undefined) throw new TlsError('ERR_TLS_SECOND_HANDSHAKE', secondHandshake(origin))
-      const presented = readPresented(tlsSocket)
-      if (presented.length === 0) return // a resumed session shows none; onSecure refuses it
-      peer = judge(origin, presented, policyOf(origin))
+      const { certificates, endEntity } = readPresented(tlsSocket)
+      if (endEntity === undefined) return // a resumed session shows none; onSecure refuses it
+      peer = judge(origin, certificates, policyOf(origin))
+      judged = endEntity
     }
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
       const { authorized } = tlsSocket
@@ -132,7 +134,7 @@ export function createConnector(options: ConnectorOptions): Connector {
         requestOCSP: true, // makes the event of the verdict fire, staple or not
         ALPNProtocols: ['http/1.1'],
         minVersion: MIN_VERSION,
-        checkServerIdentity: () => secondOpinion(origin, peer),
+        checkServerIdentity: () => secondOpinion(origin, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
         ...(lookup === undefined ? {} : { lookup }),
       }
@@ -204,15 +206,13 @@ function identityOf({ kind, host }: CanonicalOrigin): ReferenceIdentity {
   return kind === 'dns' ? { kind, name: host } : { kind, address: host }
 }
 
-/** Node's name check on the certificate we copied: its own reads a view that is empty by now, and falls back to the CN. */
-function secondOpinion(origin: CanonicalOrigin, peer: VerifiedPeer | undefined): Error | undefined {
-  const [endEntity] = peer?.presented ?? []
+/** Node's name check on the certificate that was judged: its own reads a view that is empty by now, and falls back to the CN. */
+function secondOpinion(origin: CanonicalOrigin, endEntity: X509Certificate | undefined): Error | undefined {
   if (endEntity === undefined) return new Error('no certificate was judged')
-  const certificate = new X509Certificate(endEntity)
   const matched =
     origin.kind === 'ip'
-      ? certificate.checkIP(origin.host)
-      : certificate.checkHost(origin.host, { subject: 'never', partialWildcards: false })
+      ? endEntity.checkIP(origin.host)
+      : endEntity.checkHost(origin.host, { subject: 'never', partialWildcards: false })
   return matched === undefined ? new Error(`the certificate does not name ${origin.host}`) : undefined
 }
 

@@ -50,8 +50,7 @@ export class PinnedDispatcher extends Dispatcher {
       const message = `${origin.text}: the client was closed`
       throw new TransportError('ERR_TRANSPORT_CLIENT_CLOSED', message, { host: origin.text })
     }
-    const headers = foldContentLength(options.headers)
-    requireOwnHost(headers, origin)
+    const headers = checkedHeaders(options.headers, origin)
     const { pool } = this.#poolOf(origin)
     // An explicit servername, so that no header steers which connection undici takes.
     const servername = origin.kind === 'dns' ? origin.host : null
@@ -190,49 +189,50 @@ function isFit({ policy: known, validUntil }: OriginPool, policy: HostPolicy, no
   return (known === policy || known.generation === policy.generation) && now < validUntil
 }
 
-/** RFC 9110 §7.2: the Host field names the authority of the URL. Another one would ask this peer for another's data. */
-function requireOwnHost(headers: UndiciDispatcher.DispatchOptions['headers'], origin: CanonicalOrigin): void {
-  for (const host of headerValues(headers, 'host')) {
-    const url = `https://${host}/`
-    if (URL.canParse(url) && canonicalOrigin(new URL(url))?.text === origin.text) continue
-    const message = `${origin.text}: the Host header names ${JSON.stringify(host)}, not the host of the URL`
-    throw new PolicyError('ERR_POLICY_HOST_HEADER', message, { host: origin.text })
-  }
-}
+type Headers = UndiciDispatcher.DispatchOptions['headers']
 
-/** Node 20 and 22's own fetch joins a caller's Content-Length with its own: `5, 5`, which undici 7 refuses. RFC 9110 §8.6 allows to fold it. */
-function foldContentLength(headers: UndiciDispatcher.DispatchOptions['headers']): typeof headers {
-  const [value] = headerValues(headers, 'content-length')
-  if (value === undefined || !value.includes(',')) return headers
-  const values = new Set(value.split(',').map((part) => part.trim()))
-  const [only] = values
-  if (values.size !== 1 || only === undefined) return headers
-  return Object.fromEntries(
-    headerEntries(headers).map(([name, was]) => [name, name.toLowerCase() === 'content-length' ? only : was]),
-  )
-}
-
-function headerValues(headers: UndiciDispatcher.DispatchOptions['headers'], name: string): string[] {
-  const values: string[] = []
-  for (const [key, value] of headerEntries(headers)) {
-    if (key.length === name.length && key.toLowerCase() === name) values.push(...[value].flat().map(String))
-  }
-  return values
-}
-
-function headerEntries(headers: UndiciDispatcher.DispatchOptions['headers']): [string, string | string[]][] {
-  if (headers === null || headers === undefined) return []
-  const flat = Array.isArray(headers) ? headers : undefined
-  if (flat !== undefined && typeof flat[0] === 'string') {
-    const entries: [string, string][] = []
-    for (let i = 0; i + 1 < flat.length; i += 2) entries.push([String(flat[i]), String(flat[i + 1])])
-    return entries
-  }
-  const pairs: Iterable<unknown> = Symbol.iterator in headers ? headers : Object.entries(headers)
-  return [...pairs].flatMap((pair): [string, string | string[]][] => {
-    if (!Array.isArray(pair) || pair[1] === undefined) return []
-    return [[String(pair[0]), Array.isArray(pair[1]) ? pair[1].map(String) : String(pair[1])]]
+/**
+ * One pass over the headers. RFC 9110 §7.2: the Host field names the authority of the URL; another one would ask this peer
+ * for another's data. And Node 20 and 22's own fetch joins a caller's Content-Length with its own, `5, 5`, which undici 7
+ * refuses and §8.6 allows to fold.
+ */
+function checkedHeaders(headers: Headers, origin: CanonicalOrigin): Headers {
+  let length: string | undefined
+  eachHeader(headers, (name, value) => {
+    if (name.length === 4 && name.toLowerCase() === 'host') requireOwnHost(String(value), origin)
+    if (isContentLength(name) && String(value).includes(',')) length = foldedLength(String(value))
   })
+  if (length === undefined) return headers
+  const folded: unknown[] = []
+  eachHeader(headers, (name, value) => folded.push(name, isContentLength(name) ? length : value))
+  return folded as string[]
+}
+
+const isContentLength = (name: string): boolean => name.length === 14 && name.toLowerCase() === 'content-length'
+
+/** The one value that a list repeats; `undefined` for a list that disagrees with itself, which undici then refuses. */
+function foldedLength(list: string): string | undefined {
+  const [length, ...others] = new Set(list.split(',').map((part) => part.trim()))
+  return others.length === 0 ? length : undefined
+}
+
+function requireOwnHost(host: string, origin: CanonicalOrigin): void {
+  const url = `https://${host}/`
+  if (URL.canParse(url) && canonicalOrigin(new URL(url))?.text === origin.text) return
+  const message = `${origin.text}: the Host header names ${JSON.stringify(host)}, not the host of the URL`
+  throw new PolicyError('ERR_POLICY_HOST_HEADER', message, { host: origin.text })
+}
+
+/** undici takes headers as a flat list, as pairs, or as an object. */
+function eachHeader(headers: Headers, visit: (name: string, value: unknown) => void): void {
+  if (headers === null || headers === undefined) return
+  if (Array.isArray(headers) && !Array.isArray(headers[0])) {
+    for (let i = 0; i + 1 < headers.length; i += 2) visit(String(headers[i]), headers[i + 1])
+  } else if (Symbol.iterator in headers) {
+    for (const [name, value] of headers as Iterable<readonly [string, unknown]>) visit(String(name), value)
+  } else {
+    for (const name in headers) visit(name, headers[name])
+  }
 }
 
 function settle(ended: Promise<void>, callback: (() => void) | undefined): Promise<void> | undefined {
