@@ -3,6 +3,7 @@ import { ManifestError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import { type Cancel, type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import type { Store } from '../stores/store.ts'
+import type { AcceptedManifest } from './accept.ts'
 import { createAttempts, type Seal } from './attempts.ts'
 import { createCache } from './cache.ts'
 import { createClockWatch } from './clock-watch.ts'
@@ -120,15 +121,18 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     else enter({ type: 'activated', manifest: discovery.manifest, status })
     emitDenyChanges(denies, known.denies, emit)
     if (discovery.type === 'manifest' && discovery.manifest !== inForce) {
-      const { manifest, asCanary } = discovery
-      const versions = {
-        from: inForce?.version ?? 0,
-        to: manifest.version,
-        rootVersion: root.version,
-        canary: asCanary,
-      }
-      emit({ type: 'manifest.activated', ...versions, ...difference(inForce?.hosts ?? [], manifest.hosts) })
+      announce(discovery.manifest, inForce, root.version, discovery.asCanary)
     }
+  }
+
+  const announce = (
+    to: AcceptedManifest,
+    from: AcceptedManifest | undefined,
+    rootVersion: number,
+    canary: boolean,
+  ): void => {
+    const versions = { from: from?.version ?? 0, to: to.version, rootVersion, canary }
+    emit({ type: 'manifest.activated', ...versions, ...difference(from?.hosts ?? [], to.hosts) })
   }
 
   const armTick = (): void => {
@@ -239,7 +243,10 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       if (closing.signal.aborted) return
       known = restored
       if (active === undefined) enter({ type: 'tick' })
-      else enter({ type: 'activated', ...active })
+      else {
+        enter({ type: 'activated', ...active })
+        announce(active.manifest, undefined, known.root.version, active.manifest.version !== known.floor?.current)
+      }
       armPoll(state.kind === 'fresh' ? firstPollMs(known.status?.payload.poll, random) : 0)
     } catch (error) {
       if (!(error instanceof ManifestError)) throw error

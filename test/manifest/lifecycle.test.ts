@@ -17,6 +17,9 @@ test('a cold start without network is fresh from a fresh cache, at once (case 13
   await again.ready()
   expect(performance.now() - begun).toBeLessThan(200)
   expect(again.current()).toMatchObject({ kind: 'fresh', version: 1, everAccepted: true })
+  expect(world.events).toEqual([
+    expect.objectContaining({ type: 'manifest.activated', from: 0, to: 1, canary: false, added: ['api.example.com'] }),
+  ])
   await again.firstAttempt
   await again.close()
 })
