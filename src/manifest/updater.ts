@@ -1,4 +1,3 @@
-import type { ErrorCode } from '../errors/codes.ts'
 import { ManifestError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import { type Cancel, type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
@@ -7,6 +6,7 @@ import type { AcceptedManifest } from './accept.ts'
 import { createAttempts, type Seal } from './attempts.ts'
 import { createCache } from './cache.ts'
 import { createClockWatch } from './clock-watch.ts'
+import { healthOf, type ManifestHealth, type Seen } from './health.ts'
 import { type Discovery, type Knowledge, learn, timeOf } from './knowledge.ts'
 import { refreshOnce } from './refresh.ts'
 import { refusal } from './refusal.ts'
@@ -17,6 +17,7 @@ import { createStartup } from './startup.ts'
 import { COLD, deadlines, type ManifestState, next, type StateEvent, type StateKind } from './state.ts'
 import { difference, emitDenyChanges, type ManifestView, manifestIn, viewOf } from './view.ts'
 
+export type { ManifestHealth } from './health.ts'
 export type { DenyRule, ManifestView } from './view.ts'
 
 export interface ManifestUpdater {
@@ -33,25 +34,6 @@ export interface ManifestUpdater {
   readonly health: () => ManifestHealth
   /** Ends timers and requests; what was in force is answered as `closed`. */
   readonly close: () => Promise<void>
-}
-
-export interface ManifestHealth {
-  readonly state: StateKind
-  /** 0 while none is in force. */
-  readonly manifestVersion: number
-  readonly manifestEpoch: number
-  readonly rootVersion: number
-  /** 0 while none was accepted. */
-  readonly statusVersion: number
-  /** Since the newest status was issued. */
-  readonly statusAgeMs?: number
-  /** When pinned hosts start to be refused if nobody acts. */
-  readonly expiresAt?: UnixMs
-  readonly lastSuccessAt?: UnixMs
-  /** Of the latest attempt; absent after a success. */
-  readonly lastError?: { readonly code: ErrorCode; readonly message: string; readonly at: UnixMs }
-  readonly denies: number
-  readonly nextPollAt?: UnixMs
 }
 
 export interface ManifestUpdaterOptions {
@@ -288,41 +270,6 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
 
   function tickIfDue(): void {
     if (next(state, { type: 'tick' }, time()) !== state) tick()
-  }
-}
-
-/** What the loop remembers that no document says. Instants of the monotonic clock, except the `…At` of UnixMs. */
-interface Seen {
-  failures: number
-  lastProbe: number
-  lastEarly: number
-  rootConfirmedAt: number
-  lastSuccessAt?: UnixMs
-  nextPollAt?: UnixMs
-  lastError?: { readonly code: ErrorCode; readonly message: string; readonly at: UnixMs }
-  fatal?: ManifestError
-}
-
-function healthOf(
-  state: ManifestState,
-  known: Knowledge | undefined,
-  { lastSuccessAt, lastError, nextPollAt }: Seen,
-  view: ManifestView,
-  now: UnixMs,
-): ManifestHealth {
-  const status = known?.status
-  return {
-    state: state.kind,
-    manifestVersion: view.version,
-    manifestEpoch: manifestIn(state)?.epoch ?? 0,
-    rootVersion: known?.root.version ?? 0,
-    statusVersion: status?.version ?? 0,
-    denies: view.denies.length,
-    ...(status === undefined ? {} : { statusAgeMs: now - status.payload.issuedAt }),
-    ...('manifest' in state ? { expiresAt: deadlines(state.manifest, state.status).expiredAt } : {}),
-    ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
-    ...(lastError === undefined ? {} : { lastError }),
-    ...(nextPollAt === undefined || state.kind === 'closed' ? {} : { nextPollAt }),
   }
 }
 

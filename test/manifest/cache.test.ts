@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { StoreError } from '../../src/errors/errors.ts'
 import { generateSigningKey } from '../../src/publisher/keys.ts'
 import { createRepository } from '../../src/publisher/repository.ts'
+import { fileStore } from '../../src/stores/file.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import type { Store } from '../../src/stores/store.ts'
-import { codeOf, createWorld, DAY, forge, host, payloadOf, startedWorld, text, type World } from './world.ts'
+import { codeOf, createWorld, DAY, forge, host, payloadOf, sourceOf, startedWorld, text, type World } from './world.ts'
 
 const BASE = `${createHash('sha256').update('acme/pins').digest('hex').slice(0, 16)}/prod/`
 
@@ -249,4 +253,45 @@ test('a directory that vanishes while running is made again (case 124)', async (
   expect(await namesIn(world.store, 'manifest')).toHaveLength(1)
   await world.runtime.advance(DAY)
   await updater.close()
+})
+
+test('four clients on one directory that see different versions: none regresses, the next start has the newest (cases 120, 131)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'pinfetch-cache-'))
+  const world = await createWorld({ store: fileStore(directory) })
+  const history: ReadonlyMap<string, Uint8Array>[] = []
+  for (let version = 1; version <= 5; version += 1) {
+    await world.repository.publishManifest([host(`v${version}.example.com`)], { now: world.now() })
+    history.push(world.repository.files())
+  }
+  const shown = [0, 0, 0, 0]
+  const clients = shown.map((_, at) =>
+    world.start({
+      source: sourceOf(`client ${at}`, () => history[shown[at] ?? 0] ?? new Map()),
+      store: fileStore(directory),
+    }),
+  )
+  const versions = () => clients.map((client) => client.current().version)
+  for (const [step, moves] of [
+    [2, 0, 1, 0],
+    [0, 3, 1, 2],
+    [4, 1, 0, 3],
+  ].entries()) {
+    const before = versions()
+    moves.forEach((version, at) => {
+      shown[at] = version
+    })
+    await world.runtime.advance(1_000)
+    await world.drive(Promise.all(clients.map((client) => client.refresh().catch(() => undefined))))
+    expect(
+      versions().every((version, at) => version >= (before[at] ?? 0)),
+      `step ${step}`,
+    ).toBe(true)
+  }
+  await Promise.all(clients.map((client) => client.close()))
+  world.answers.set('roots/2.json', new Error('offline'))
+  const next = world.start({ store: fileStore(directory) })
+  await next.ready()
+  expect(next.current().version).toBe(5)
+  await next.close()
+  await rm(directory, { recursive: true })
 })

@@ -147,6 +147,12 @@ describe('manifest', () => {
     )
   })
 
+  test('hosts of 1 MiB and more do not stand inline: ERR_MANIFEST_PAYLOAD_SCHEMA', async () => {
+    const sized = (count: number) => Array.from({ length: count }, (_, at) => host(`h${at}.example.com`))
+    expect(await judgeManifest((manifest) => ({ ...manifest, hosts: sized(4_000) }))).toBe('accepted')
+    expect(await judgeManifest((manifest) => ({ ...manifest, hosts: sized(9_000) }))).toBe(SCHEMA)
+  })
+
   test('200,001 hosts are refused with ERR_MANIFEST_PAYLOAD_SCHEMA (case 77)', async () => {
     const hosts = Array.from({ length: 200_001 }, (_, at) => host(`h${at}.example.com`))
     expect(await judgeManifest((manifest) => ({ ...manifest, hosts }))).toBe(SCHEMA)
