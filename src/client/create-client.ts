@@ -11,7 +11,7 @@ import { bundledAnchors, createAnchors } from '../trust/anchors.ts'
 import { createFetch } from './fetch.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
-import { findPosture, surroundings } from './posture.ts'
+import { findLoosenings, findPosture, surroundings } from './posture.ts'
 
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
@@ -60,6 +60,12 @@ export function createClient(options: ClientOptions): Client {
   const policies = createPolicies({ options: resolved, emit, view: () => manifest?.updater.current() })
   const dispatcher = new PinnedDispatcher({
     ...connection,
+    emit: (event) => {
+      emit(event)
+      // Perhaps the key moved and the manifest with it, within the poll interval.
+      if (event.type === 'tls.rejected' && event.code === 'ERR_TRUST_PIN_MISMATCH')
+        manifest?.updater.requestEarlyRefresh()
+    },
     ...(resolved.certificate === undefined ? {} : { certificate: resolved.certificate }),
     policyOf: policies.of,
   })
@@ -97,8 +103,8 @@ export function createClient(options: ClientOptions): Client {
 
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
-    if (resolved.mode === 'report') emit({ type: 'posture', subject: 'mode: report', effect: 'pin mismatches pass' })
-    for (const finding of findPosture(surroundings())) emit({ type: 'posture', ...finding })
+    const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings())]
+    for (const finding of findings) emit({ type: 'posture', ...finding })
   })
   return Object.freeze({
     fetch: createFetch({ dispatcher, gate }),

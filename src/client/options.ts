@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
+import {
+  isMinted,
+  type Loosening,
+  type ManifestMay,
+  type Tls12Host,
+  type UnpinnedHost,
+} from '../dangerous/loosening.ts'
 import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { ConfigurationError } from '../errors/errors.ts'
@@ -43,6 +50,12 @@ export interface ClientOptions {
   readonly pins?: Readonly<Record<string, readonly string[] | HostPins>>
   /** `'report'` for every host: for a first roll-out. Path, name and denied keys are enforced all the same. Default `'enforce'`. */
   readonly mode?: 'enforce' | 'report'
+  /** Hosts that no manifest and no pins cover. Default `'reject'`; `allowUnpinned` of `pinfetch/dangerous` makes exceptions. */
+  readonly unlistedHosts?: 'reject' | readonly UnpinnedHost[]
+  /** Hosts that may speak TLS 1.2, from `allowTls12` of `pinfetch/dangerous`. Default none: TLS 1.3 everywhere. */
+  readonly tls12Hosts?: readonly Tls12Host[]
+  /** What the manifest may loosen, from `manifestMay` of `pinfetch/dangerous`. Default nothing. */
+  readonly manifestMay?: ManifestMay
   /** Trust anchors as PEM. Default: the roots bundled with Node, whatever the environment adds to Node's own default. */
   readonly anchors?: string | readonly string[]
   /** The client's certificate and key for mutual TLS: PEM, end entity first. */
@@ -87,6 +100,9 @@ export interface ResolvedOptions {
   readonly manifest: ResolvedManifest | undefined
   readonly pins: readonly ResolvedPins[]
   readonly mode: 'enforce' | 'report'
+  readonly unlistedHosts: readonly UnpinnedHost[]
+  readonly tls12Hosts: readonly Tls12Host[]
+  readonly manifestMay: ManifestMay | undefined
   readonly anchors: readonly string[] | undefined
   readonly certificate: ClientCertificate | undefined
   readonly resolver: Resolver | undefined
@@ -102,19 +118,22 @@ export interface ResolvedOptions {
 export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const parsed = Options.safeParse(options)
   if (!parsed.success) throw optionError(parsed.error.issues[0])
-  const { manifest, pins = {}, mode, anchors, certificate, resolver, timeouts, runtime } = parsed.data
+  const { manifest, pins = {}, anchors, unlistedHosts, ...rest } = parsed.data
   if (manifest === undefined && Object.keys(pins).length === 0) {
     throw invalid('', '`manifest` or `pins` is required: there is no unpinned default')
   }
   return deepFreeze({
     manifest: manifest === undefined ? undefined : resolveManifest(manifest),
-    pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, mode))),
-    mode,
+    pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, rest.mode))),
+    unlistedHosts: unlistedHosts === 'reject' ? [] : unlistedHosts,
     anchors: anchors === undefined ? undefined : [anchors].flat(),
-    certificate,
-    resolver,
-    timeouts,
-    runtime,
+    manifestMay: rest.manifestMay,
+    certificate: rest.certificate,
+    resolver: rest.resolver,
+    tls12Hosts: rest.tls12Hosts,
+    mode: rest.mode,
+    timeouts: rest.timeouts,
+    runtime: rest.runtime,
   })
 }
 
@@ -227,10 +246,19 @@ const HostEntry = z.strictObject({
   notAfter: z.date().optional(),
 })
 
+const minted = <Kind extends Loosening['kind']>(kind: Kind) =>
+  z.custom<Extract<Loosening, { readonly kind: Kind }>>(
+    (value) => isMinted(value, kind),
+    'expected what the function of pinfetch/dangerous answers',
+  )
+
 const Options = z.strictObject({
   manifest: Manifest.optional(),
   pins: z.record(z.string(), z.union([z.array(z.string()).max(16), HostEntry])).optional(),
   mode: z.enum(['enforce', 'report']).default('enforce'),
+  unlistedHosts: z.union([z.literal('reject'), z.array(minted('unpinnedHost'))]).default('reject'),
+  tls12Hosts: z.array(minted('tls12Host')).default([]),
+  manifestMay: minted('manifestMay').optional(),
   anchors: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
   certificate: z
     .strictObject({ cert: z.string(), key: z.string(), passphrase: z.string().optional() })

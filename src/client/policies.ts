@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { CanonicalOrigin } from '../encoding/host.ts'
-import { hostIndex } from '../encoding/host-pattern.ts'
+import type { ManifestLoosening } from '../dangerous/loosening.ts'
+import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
+import { hostIndex, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
 import { PolicyError, TrustError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
@@ -29,13 +30,22 @@ export interface PolicySources {
   readonly emit: Emit
 }
 
+interface Made {
+  readonly policy: HostPolicy
+  /** The clock alone changes the policy then. */
+  readonly until: number
+}
+
 /** Joins what is known about hosts into one policy per origin, memoised until the manifest or the clock changes it. */
 export function createPolicies({ options, view, emit }: PolicySources): Policies {
   const { clock } = options.runtime
   const createdAt = clock.now()
   const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
+  const unpinned = patternIndex(options.unlistedHosts)
+  const tls12 = patternIndex(options.tls12Hosts)
+  const may = (loosening: ManifestLoosening): boolean => options.manifestMay?.loosenings.includes(loosening) === true
   let memoOf: ManifestView | undefined
-  const memo = new Map<string, { readonly policy: HostPolicy; readonly until: number }>()
+  const memo = new Map<string, Made>()
 
   const of = (origin: CanonicalOrigin): HostPolicy => {
     const now = clock.now()
@@ -52,55 +62,79 @@ export function createPolicies({ options, view, emit }: PolicySources): Policies
     return made.policy
   }
 
-  const make = (origin: CanonicalOrigin, manifest: ManifestView | undefined, now: UnixMs) => {
-    if (manifest !== undefined && manifest.kind !== 'cold')
-      return { policy: fromManifest(origin, manifest), until: FOREVER }
-    const entry = inCode(origin.host)
-    if (manifest === undefined && entry === undefined) throw notCovered(origin, 0)
-    const notAfter = entry === undefined ? undefined : endOf(entry, manifest, createdAt)
-    const serves = entry !== undefined && manifest?.everAccepted !== true && (notAfter === undefined || now < notAfter)
-    if (!serves && manifest !== undefined) throw noManifest(origin)
-    if (!serves || entry === undefined) throw pinsExpired(origin)
-    const pins = entry.pins.map((spki): Pin => (notAfter === undefined ? { spki } : { spki, notAfter }))
-    const { host, port } = origin
-    const denies = deniesFor(origin, manifest)
-    const facts = {
-      host,
-      port,
-      source: 'code',
-      mode: entry.mode,
-      pinGroups: [pins],
-      denies,
-      manifestVersion: 0,
-    } as const
-    return { policy: withGeneration(facts), until: notAfter ?? FOREVER }
+  const make = (origin: CanonicalOrigin, manifest: ManifestView | undefined, now: UnixMs): Made => {
+    if (manifest === undefined) return fromCode(origin, undefined, now) ?? unlisted(origin, undefined)
+    if (manifest.kind !== 'cold') return fromManifest(origin, manifest, now)
+    const fallback = manifest.everAccepted ? undefined : fromCode(origin, manifest, now)
+    if (fallback === undefined) throw noManifest(origin)
+    return fallback
   }
 
-  const fromManifest = (origin: CanonicalOrigin, manifest: ManifestView): HostPolicy => {
-    const { host, port } = origin
-    const entry = manifest.lookup(host, port)
-    if (entry === undefined) throw notCovered(origin, manifest.version)
-    if (manifest.kind === 'expired' || manifest.kind === 'closed') throw manifestExpired(origin, manifest)
+  const fromCode = (origin: CanonicalOrigin, manifest: ManifestView | undefined, now: UnixMs): Made | undefined => {
+    const entry = inCode(origin.host)
+    if (entry === undefined) return undefined
+    const notAfter = endOf(entry, manifest, createdAt)
+    if (notAfter !== undefined && now >= notAfter) {
+      if (manifest !== undefined) return undefined
+      throw pinsExpired(origin)
+    }
+    const pins = entry.pins.map((spki): Pin => (notAfter === undefined ? { spki } : { spki, notAfter }))
+    const policy = policyOf(origin, manifest, { source: 'code', mode: entry.mode, pinGroups: [pins] })
+    return { policy, until: notAfter ?? FOREVER }
+  }
+
+  const fromManifest = (origin: CanonicalOrigin, manifest: ManifestView, now: UnixMs): Made => {
+    const entry = manifest.lookup(origin.host, origin.port)
+    if (entry === undefined) return unlisted(origin, manifest)
     if (entry.contained === true) throw contained(origin)
     const unsupported = unsupportedRule(entry, options)
     if (unsupported !== undefined) throw cannotEnforce(origin, unsupported, manifest.version)
-    if (entry.mode === 'report' && options.mode === 'enforce') {
-      emit({
-        type: 'posture',
-        subject: `manifest: ${entry.host} asks for report mode`,
-        effect: 'enforced all the same',
-      })
-    }
-    return withGeneration({
+    const isOver = manifest.kind === 'expired' || manifest.kind === 'closed'
+    const reportsStale = isOver && entry.onStale === 'report' && loosened(entry, 'stale', 'requests past expiry')
+    if (isOver && !reportsStale) throw manifestExpired(origin, manifest)
+
+    const isStaged = entry.enforceFrom !== undefined && now < entry.enforceFrom
+    const asksForReport = entry.mode === 'report' || isStaged || entry.rampPercent !== undefined
+    const reports = asksForReport && loosened(entry, 'report', 'report mode') && (entry.mode === 'report' || isStaged)
+    const asksForTls12 = entry.minTlsVersion === '1.2' && loosened(entry, 'tls12', 'TLS 1.2')
+    const policy = policyOf(origin, manifest, {
+      source: 'manifest',
+      mode: options.mode === 'report' || reports || reportsStale ? 'report' : 'enforce',
+      pinGroups: pinGroups(entry),
+      ...(asksForTls12 ? { minTlsVersion: '1.2' } : {}),
+    })
+    return { policy, until: isStaged ? (entry.enforceFrom ?? FOREVER) : FOREVER }
+  }
+
+  const unlisted = (origin: CanonicalOrigin, manifest: ManifestView | undefined): Made => {
+    if (unpinned(origin.host) === undefined) throw notCovered(origin, manifest?.version ?? 0)
+    const policy = policyOf(origin, manifest, { source: 'dangerous', mode: 'enforce', pinGroups: [] })
+    return { policy, until: FOREVER }
+  }
+
+  /** A manifest may loosen what the client's own options allow it to; otherwise the strict reading holds, and is told. */
+  const loosened = ({ host }: HostEntry, loosening: ManifestLoosening, what: string): boolean => {
+    const allowed = may(loosening)
+    const effect = allowed
+      ? 'in force: manifestMay allows it'
+      : 'the strict reading holds: manifestMay does not allow it'
+    emit({ type: 'posture', subject: `manifest: ${host} asks for ${what}`, effect })
+    return allowed
+  }
+
+  const policyOf = (
+    { host, port }: CanonicalOrigin,
+    manifest: ManifestView | undefined,
+    decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> & Partial<Pick<HostPolicy, 'minTlsVersion'>>,
+  ): HostPolicy =>
+    withGeneration({
       host,
       port,
-      source: 'manifest',
-      mode: options.mode,
-      pinGroups: pinGroups(entry),
-      denies: deniesFor(origin, manifest),
-      manifestVersion: manifest.version,
+      denies: deniesFor(host, manifest),
+      minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
+      manifestVersion: manifest?.version ?? 0,
+      ...decided,
     })
-  }
 
   return {
     of,
@@ -116,7 +150,17 @@ export function createPolicies({ options, view, emit }: PolicySources): Policies
 /** Reaches the manifest's own host: chain and name are checked, pins only where the client was given some. */
 export function bootstrapPolicy({ host, port }: CanonicalOrigin, pins: readonly PinText[]): HostPolicy {
   const pinGroups = pins.length === 0 ? [] : [pins.map((spki): Pin => ({ spki }))]
-  return withGeneration({ host, port, source: 'bootstrap', mode: 'enforce', pinGroups, denies: [], manifestVersion: 0 })
+  const facts = { source: 'bootstrap', mode: 'enforce', denies: [], minTlsVersion: '1.3', manifestVersion: 0 } as const
+  return withGeneration({ host, port, pinGroups, ...facts })
+}
+
+function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly Rule[]) {
+  return hostIndex(
+    rules.flatMap((rule): (readonly [ParsedHostPattern, Rule])[] => {
+      const pattern = parseHostPattern(rule.pattern)
+      return pattern === undefined ? [] : [[pattern, rule]]
+    }),
+  )
 }
 
 function withGeneration(facts: Omit<HostPolicy, 'generation'>): HostPolicy {
@@ -130,7 +174,7 @@ function pinGroups({ pins, allOf }: HostEntry): readonly (readonly Pin[])[] {
   return allOf.map((indexes) => indexes.flatMap((index) => pins[index] ?? []))
 }
 
-function deniesFor({ host }: CanonicalOrigin, manifest: ManifestView | undefined): readonly Deny[] {
+function deniesFor(host: CanonicalHost, manifest: ManifestView | undefined): readonly Deny[] {
   const denies = manifest?.denies ?? []
   return denies
     .filter(

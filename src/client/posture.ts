@@ -1,4 +1,7 @@
 import tls from 'node:tls'
+import { formatHostPattern } from '../encoding/host-pattern.ts'
+import type { UnixMs } from '../ports/runtime.ts'
+import type { ResolvedOptions } from './options.ts'
 
 /** What the process brings along that would weaken a client which does not pass every TLS option itself. */
 export interface Surroundings {
@@ -27,6 +30,28 @@ export function findPosture({ env, flags, replaced }: Surroundings): readonly Po
   }
   for (const subject of replaced) findings.push({ subject, effect: 'not used by this client' })
   return findings
+}
+
+/** Names each option that loosens a default, with the reason its author gave. Pure. */
+export function findLoosenings(options: ResolvedOptions, now: UnixMs): readonly PostureFinding[] {
+  const { mode, pins, unlistedHosts, tls12Hosts, manifestMay } = options
+  const reporting = pins.filter((entry) => entry.mode === 'report' && mode === 'enforce')
+  return [
+    ...(mode === 'report' ? [{ subject: 'mode: report', effect: 'pin mismatches are let through' }] : []),
+    ...reporting.map(({ pattern }) => ({
+      subject: `${formatHostPattern(pattern)}: mode report`,
+      effect: 'pin mismatches are let through',
+    })),
+    ...unlistedHosts.map(({ pattern, reason }) => ({ subject: `${pattern}: unpinned`, effect: `in force: ${reason}` })),
+    ...tls12Hosts.map(({ pattern, reason, reviewBy }) => ({
+      subject: `${pattern}: TLS 1.2`,
+      effect: `in force: ${reason}${reviewBy !== undefined && now > reviewBy.getTime() ? '; its review is overdue' : ''}`,
+    })),
+    ...(manifestMay?.loosenings ?? []).map((loosening) => ({
+      subject: `manifestMay: ${loosening}`,
+      effect: `in force: ${manifestMay?.reason}`,
+    })),
+  ]
 }
 
 /** Reads the process. Only names leave it, no values: a proxy variable may carry a password. */

@@ -23,10 +23,25 @@ export const CODES = {
     about: 'A host or host pattern is not a name, an IP address, *.name or **.name.',
     fix: 'Write the host as in a URL: no scheme, no path, one pattern at the left end.',
   },
+  ERR_CONFIG_REASON: {
+    retryable: false,
+    about: 'Something of `pinfetch/dangerous` was asked for without a reason.',
+    fix: 'Say in one sentence why it is acceptable here; the sentence is repeated at every start.',
+  },
   ERR_CONFIG_CERTIFICATE: {
     retryable: false,
     about: 'A configured certificate or key cannot be read or the two do not belong together.',
     fix: 'Give PEM; check that key and certificate are a pair.',
+  },
+  ERR_CONFIG_USAGE: {
+    retryable: false,
+    about: 'The command line names something unknown, or leaves something out.',
+    fix: 'Run the command with --help; its first lines are an example.',
+  },
+  ERR_CONFIG_PASSPHRASE: {
+    retryable: false,
+    about: 'A private key is encrypted, and the passphrase is missing or wrong.',
+    fix: 'Set PINFETCH_PASSPHRASE for this one command.',
   },
   ERR_TRUST_HOST_NOT_COVERED: {
     retryable: false,
@@ -562,6 +577,11 @@ export const CODES = {
     retryable: true,
     about: 'Bytes could not be stored.',
     fix: 'The cause carries the system’s word; check space, owner and mode of the directory.',
+  },
+  ERR_STORE_EXISTS: {
+    retryable: false,
+    about: 'A file stands where a new one would go; keys and signed documents are never overwritten.',
+    fix: 'Use another directory, or move the old one away once you are sure that nobody needs it.',
   },
   ERR_STORE_NAME: {
     retryable: false,

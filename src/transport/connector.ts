@@ -56,7 +56,13 @@ export interface Connector {
  */
 export function createConnector(options: ConnectorOptions): Connector {
   const { anchors, policyOf, runtime, emit, connectTimeoutMs, resolver } = options
-  const secureContext = createContext(options)
+  const contexts: Partial<Record<HostPolicy['minTlsVersion'], tls.SecureContext>> = {
+    '1.3': createContext(options, '1.3'),
+  }
+  const contextFor = ({ minTlsVersion }: HostPolicy): tls.SecureContext => {
+    contexts[minTlsVersion] ??= createContext(options, minTlsVersion)
+    return contexts[minTlsVersion]
+  }
   const lookup = resolver === undefined ? undefined : lookupOf(resolver)
 
   const evaluate = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): TrustVerdict =>
@@ -129,11 +135,10 @@ export function createConnector(options: ConnectorOptions): Connector {
         host: origin.host,
         port: origin.port,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
-        secureContext,
+        secureContext: contextFor(policyOf(origin)),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
         requestOCSP: true, // makes the event of the verdict fire, staple or not
         ALPNProtocols: ['http/1.1'],
-        minVersion: MIN_VERSION,
         checkServerIdentity: () => secondOpinion(origin, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
         ...(lookup === undefined ? {} : { lookup }),
@@ -184,13 +189,16 @@ export function admit(
   return peer
 }
 
-function createContext({ anchors, certificate }: ConnectorOptions): tls.SecureContext {
+function createContext(
+  { anchors, certificate }: ConnectorOptions,
+  minTlsVersion: HostPolicy['minTlsVersion'],
+): tls.SecureContext {
   try {
     return tls.createSecureContext({
       ca: [...anchors.pem],
-      minVersion: MIN_VERSION,
+      minVersion: `TLSv${minTlsVersion}`,
       maxVersion: 'TLSv1.3',
-      ciphers: CIPHER_SUITES,
+      ciphers: (minTlsVersion === '1.3' ? TLS13_SUITES : [...TLS13_SUITES, ...TLS12_SUITES]).join(':'),
       sigalgs: SIGNATURE_ALGORITHMS,
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
       ...certificate,
@@ -263,9 +271,17 @@ function lookupOf(resolver: Resolver): LookupFunction {
   }
 }
 
-const MIN_VERSION = 'TLSv1.3'
 const TCP_KEEP_ALIVE_MS = 60_000
-const CIPHER_SUITES = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256' // RFC 8446 §B.4
+const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'] // RFC 8446 §B.4
+// RFC 9325 §4.2: ephemeral key exchange and authenticated encryption, nothing else.
+const TLS12_SUITES = [
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+]
 // RFC 8446 §4.2.3 without SHA-1; the PKCS#1 ones serve certificate signatures only.
 const SIGNATURE_ALGORITHMS = [
   'ecdsa_secp256r1_sha256',

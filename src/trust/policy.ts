@@ -32,6 +32,7 @@ export interface HostPolicy {
   /** Each group must have an active pin on the path; nearly always one group. Empty only for `bootstrap` and `dangerous`. */
   readonly pinGroups: readonly (readonly Pin[])[]
   readonly denies: readonly Deny[]
+  readonly minTlsVersion: '1.2' | '1.3'
   /** 0 when no manifest is in force. */
   readonly manifestVersion: number
   /** Digest over all of the above but the manifest version. */

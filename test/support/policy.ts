@@ -18,7 +18,18 @@ export function policyFor(
   const group = pins.map((pin): Pin => (typeof pin === 'string' ? { spki: pin } : pin))
   const pinGroups = group.length === 0 ? [] : [group]
   const generation = `test-${generations++}`
-  return { host, port, source: 'code', mode: 'enforce', pinGroups, denies: [], manifestVersion: 0, generation, ...more }
+  return {
+    host,
+    port,
+    source: 'code',
+    mode: 'enforce',
+    pinGroups,
+    denies: [],
+    minTlsVersion: '1.3',
+    manifestVersion: 0,
+    generation,
+    ...more,
+  }
 }
 
 let generations = 0

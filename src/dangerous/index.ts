@@ -1,0 +1,37 @@
+/** `pinfetch/dangerous`: everything that loosens a default. Each needs a reason; each is told at start as a `posture` event. */
+import {
+  type ManifestLoosening,
+  type ManifestMay,
+  mint,
+  type Tls12Host,
+  type UnpinnedHost,
+  type Why,
+} from './loosening.ts'
+
+export type { ManifestLoosening, ManifestMay, Tls12Host, UnpinnedHost, Why } from './loosening.ts'
+
+/**
+ * For `unlistedHosts`: lets hosts be requested that no manifest and no pins cover. Anyone with a trusted CA can then stand in
+ * the middle of these requests.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`
+ */
+export const allowUnpinned = (pattern: string, { reason }: Why): UnpinnedHost =>
+  mint({ kind: 'unpinnedHost', pattern, reason })
+
+/**
+ * For `tls12Hosts`: lets TLS 1.2 be spoken with hosts that have nothing better. Under 1.2 the server's certificate travels in
+ * the clear; forward secrecy and authenticated encryption stay required.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`
+ */
+export const allowTls12 = (pattern: string, { reason, reviewBy }: Why & { readonly reviewBy?: Date }): Tls12Host =>
+  mint({ kind: 'tls12Host', pattern, reason, ...(reviewBy === undefined ? {} : { reviewBy }) })
+
+/**
+ * For `manifestMay`: what the signed manifest may loosen in this client. Whoever holds the manifest keys can then use it.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_REASON`
+ */
+export const manifestMay = (loosenings: readonly ManifestLoosening[], { reason }: Why): ManifestMay =>
+  mint({ kind: 'manifestMay', loosenings: [...loosenings], reason })

@@ -1,0 +1,59 @@
+import { parseHostPattern } from '../encoding/host-pattern.ts'
+import { ConfigurationError } from '../errors/errors.ts'
+
+export interface Why {
+  /** Why the loosening is acceptable here: read by reviewers, repeated in the `posture` event at every start. */
+  readonly reason: string
+}
+
+/** Hosts that may be requested without pins. Chain, name and denied keys are checked all the same. */
+export interface UnpinnedHost extends Why {
+  readonly kind: 'unpinnedHost'
+  readonly pattern: string
+}
+
+/** Hosts that may be reached over TLS 1.2: ECDHE with AES-GCM or ChaCha20-Poly1305, nothing weaker. */
+export interface Tls12Host extends Why {
+  readonly kind: 'tls12Host'
+  readonly pattern: string
+  /** From then on the `posture` event asks for a review. */
+  readonly reviewBy?: Date
+}
+
+/** What a signed manifest may loosen. Whatever is not named is read strictly, and an event says so. */
+export interface ManifestMay extends Why {
+  readonly kind: 'manifestMay'
+  readonly loosenings: readonly ManifestLoosening[]
+}
+
+/** `report`: mode report. `stale`: report mode past expiry. `tls12`: TLS 1.2 with a reason. */
+export type ManifestLoosening = 'report' | 'stale' | 'tls12'
+
+export type Loosening = UnpinnedHost | Tls12Host | ManifestMay
+
+/** Options take loosenings made here and no look-alikes, so that every one of them is an import a reviewer can find. */
+export function mint<Kind extends Loosening>(loosening: Kind): Kind {
+  const { reason } = loosening
+  if (typeof reason !== 'string' || reason.trim() === '') {
+    throw new ConfigurationError('ERR_CONFIG_REASON', `${loosening.kind}: a reason is required, and must not be blank`)
+  }
+  if ('pattern' in loosening && parseHostPattern(loosening.pattern) === undefined) {
+    const seen = JSON.stringify(loosening.pattern)
+    throw new ConfigurationError(
+      'ERR_CONFIG_HOST',
+      `${loosening.kind}: expected a host, *.host or **.host, got ${seen}`,
+    )
+  }
+  const made = { ...loosening }
+  minted.add(Object.freeze(made))
+  return made
+}
+
+export function isMinted<Kind extends Loosening['kind']>(
+  value: unknown,
+  kind: Kind,
+): value is Extract<Loosening, { readonly kind: Kind }> {
+  return typeof value === 'object' && value !== null && minted.has(value) && (value as Loosening).kind === kind
+}
+
+const minted = new WeakSet<object>()
