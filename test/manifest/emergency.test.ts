@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { canonicalHost } from '../../src/encoding/host.ts'
 import { canaryShare } from '../../src/manifest/refresh.ts'
+import { generateSigningKey } from '../../src/publisher/keys.ts'
 import { codeOf, createWorld, DAY, host, payloadOf, pin, startedWorld, type World } from './world.ts'
+
+const BASE = `${createHash('sha256').update('acme/pins').digest('hex').slice(0, 16)}/prod/`
 
 const stolen = { spki: pin('one'), reason: 'laptop stolen' }
 
@@ -211,6 +215,25 @@ test.each([
   await again.ready()
   await world.refresh(again)
   expect(again.current().version).toBe(2)
+  await again.close()
+})
+
+test('a client ahead of an aborted canary that lost its manifest’s key refuses the older one with ERR_MANIFEST_ROLLBACK', async () => {
+  const { world, updater } = await startedWorld()
+  const canary = { canaryPercent: 100, salt: 'x' }
+  await world.repository.publishManifest([host('new.example.com')], { now: world.now(), status: canary })
+  await world.refresh(updater)
+  await world.repository.publishStatus({ now: world.now(), members: { canary: undefined } as never })
+  await world.refresh(updater)
+  await updater.close()
+  const keys = [await generateSigningKey()]
+  await world.repository.rotateRoot({ now: world.now(), roles: { manifest: { keys, threshold: 1 } } })
+  const [root] = await world.store.list(`${BASE}roots/`)
+  expect(root).toBeUndefined()
+  await world.store.put(`${BASE}roots/000002.json`, world.repository.root())
+  const again = world.start()
+  expect(await codeOf(world.drive(again.refresh()))).toBe('ERR_MANIFEST_ROLLBACK')
+  expect(again.current()).toMatchObject({ kind: 'cold', everAccepted: true })
   await again.close()
 })
 
