@@ -38,7 +38,7 @@ export abstract class PinfetchError<Code extends ErrorCode = ErrorCode> extends 
   /** Whether the same call may succeed later without anyone acting. Says nothing about whether it may be sent twice. */
   readonly retryable: boolean
   readonly requestSent: RequestSent
-  readonly host?: string
+  declare readonly host?: string
 
   constructor(code: Code, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -68,7 +68,7 @@ export class TrustError extends PinfetchError<CodeIn<'TRUST'>> {
   /** The verified path that was refused, end entity first; empty when no path verified. */
   readonly chain: readonly ChainEntry[]
   /** The manifest in force when the verdict was given. */
-  readonly manifestVersion?: number
+  declare readonly manifestVersion?: number
 
   constructor(code: CodeIn<'TRUST'>, message: string, details: TrustDetails = {}) {
     super(code, message, details)
@@ -109,10 +109,10 @@ export interface ManifestDetails extends ErrorDetails {
 export class ManifestError extends PinfetchError<CodeIn<'MANIFEST'>> {
   override readonly name = 'ManifestError'
   readonly kind: ManifestErrorKind
-  readonly document?: 'root' | 'status' | 'manifest' | 'blob'
-  readonly version?: number
-  readonly source?: string
-  readonly retryAfterMs?: number
+  declare readonly document?: 'root' | 'status' | 'manifest' | 'blob'
+  declare readonly version?: number
+  declare readonly source?: string
+  declare readonly retryAfterMs?: number
 
   constructor(code: CodeIn<'MANIFEST'>, message: string, details: ManifestDetails) {
     super(code, message, details)
