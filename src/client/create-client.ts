@@ -8,7 +8,7 @@ import type { ConnectorOptions } from '../transport/connector.ts'
 import { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { bundledAnchors, createAnchors } from '../trust/anchors.ts'
-import { createFetch } from './fetch.ts'
+import { createFetch, sendOver } from './fetch.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
@@ -107,7 +107,7 @@ export function createClient(options: ClientOptions): Client {
     for (const finding of findings) emit({ type: 'posture', ...finding })
   })
   return Object.freeze({
-    fetch: createFetch({ dispatcher, gate }),
+    fetch: createFetch({ send: sendOver(dispatcher), gate }),
     ready: async () => {
       if (manifest === undefined) return
       if (resolved.pins.length === 0) return manifest.updater.ready()

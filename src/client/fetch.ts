@@ -4,35 +4,40 @@ import type { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { requestFailure } from '../transport/failure.ts'
 
 export interface FetchOptions {
-  readonly dispatcher: PinnedDispatcher
+  /** Sends one request and follows nothing: the runtime's fetch over our dispatcher, or a test's stand-in. */
+  readonly send: typeof globalThis.fetch
   /** Settles when the policy for the origin can be known, rejects with the signal's reason; `undefined` when it is known. */
   readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void> | undefined
 }
 
-/**
- * WHATWG fetch with our dispatcher. It is the runtime's own fetch, so Request, Response, FormData and streams are those of
- * the global realm: the npm package's fetch belongs to another one, where a global FormData becomes the text
- * `[object FormData]`. It is captured here, once: a patched fetch that copies the init members it knows would drop the
- * dispatcher, and with it every check.
- */
-export function createFetch({ dispatcher, gate }: FetchOptions): typeof globalThis.fetch {
-  const runtimeFetch = globalThis.fetch
-  const own = dispatcher as unknown as NonNullable<RequestInit['dispatcher']> // Node's typings know Node's undici only
+/** WHATWG fetch, narrowed: https only, no dispatcher of the caller's, no redirect followed, our errors. */
+export function createFetch({ send, gate }: FetchOptions): typeof globalThis.fetch {
   return async (input, init) => {
-    const url = urlOf(input)
-    const origin = originOf(url)
+    const origin = originOf(urlOf(input))
     const request = toGlobalRealm(input, init)
     const waiting = gate(origin, signalOf(request))
     if (waiting !== undefined) await waiting
     const wanted = request.init.redirect ?? (request.input instanceof Request ? request.input.redirect : 'follow')
     try {
-      const response = await runtimeFetch(request.input, { ...request.init, redirect: 'manual', dispatcher: own })
+      const response = await send(request.input, { ...request.init, redirect: 'manual' })
       if (wanted !== 'manual' && isRedirect(response)) throw await redirectRefused(response, origin)
       return response
     } catch (error) {
       throw requestFailure(error, origin.text)
     }
   }
+}
+
+/**
+ * The runtime's own fetch over our dispatcher, so that Request, Response, FormData and streams are those of the global realm:
+ * the npm package's fetch belongs to another one, where a global FormData becomes the text `[object FormData]`. It is
+ * captured here, once: a patched fetch that copies the init members it knows would drop the dispatcher, and with it every
+ * check.
+ */
+export function sendOver(dispatcher: PinnedDispatcher): typeof globalThis.fetch {
+  const runtimeFetch = globalThis.fetch
+  const own = dispatcher as unknown as NonNullable<RequestInit['dispatcher']> // Node's typings know Node's undici only
+  return (input, init) => runtimeFetch(input, { ...init, dispatcher: own })
 }
 
 function urlOf(input: Parameters<typeof fetch>[0]): URL {

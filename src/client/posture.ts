@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import tls from 'node:tls'
 import { formatHostPattern } from '../encoding/host-pattern.ts'
 import type { UnixMs } from '../ports/runtime.ts'
@@ -8,7 +9,7 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Node's own flags, from the command line and NODE_OPTIONS. */
   readonly flags: readonly string[]
-  /** Whether the process-wide undici dispatcher, `tls.checkServerIdentity` or the default trust store was replaced. */
+  /** What of Node's process-wide dispatcher, name check, TLS defaults and trust store was replaced. */
   readonly replaced: readonly string[]
 }
 
@@ -22,9 +23,10 @@ export interface PostureFinding {
 export function findPosture({ env, flags, replaced }: Surroundings): readonly PostureFinding[] {
   const findings: PostureFinding[] = []
   for (const [name, effect] of Object.entries(VARIABLES)) {
-    if ((env[name] ?? env[name.toLowerCase()] ?? '') !== '') findings.push({ subject: name, effect })
+    if ((env[name] || env[name.toLowerCase()] || '') !== '') findings.push({ subject: name, effect })
   }
-  for (const flag of flags) {
+  for (const given of flags) {
+    const flag = given.replace(/^--[^=]+/, (name) => name.replaceAll('_', '-')) // Node takes either
     const known = FLAGS.find(([prefix]) => flag === prefix || flag.startsWith(`${prefix}=`))
     if (known !== undefined) findings.push({ subject: known[0], effect: known[1] })
   }
@@ -60,12 +62,30 @@ export function surroundings(): Surroundings {
     env: process.env,
     flags: nodeFlags(),
     replaced: [
-      ...(tls.checkServerIdentity === CHECK_SERVER_IDENTITY ? [] : ['tls.checkServerIdentity']),
-      ...(Reflect.get(globalThis, GLOBAL_DISPATCHER)?.constructor?.name === 'Agent' ? [] : ['setGlobalDispatcher']),
+      ...(isNodesNameCheck(tls.checkServerIdentity) ? [] : ['tls.checkServerIdentity']),
+      ...(isNodesDispatcher() ? [] : ['setGlobalDispatcher']),
+      ...(/^TLSv1(\.1)?$/.test(tls.DEFAULT_MIN_VERSION) ? ['tls.DEFAULT_MIN_VERSION'] : []),
+      ...(tls.DEFAULT_MAX_VERSION === 'TLSv1.3' ? [] : ['tls.DEFAULT_MAX_VERSION']),
+      ...(tls.DEFAULT_CIPHERS === constants.defaultCipherList ? [] : ['tls.DEFAULT_CIPHERS']),
       ...(hasReplacedDefaultAnchors() ? ['tls.setDefaultCACertificates'] : []),
     ],
   }
 }
+
+/** The function as it was when this module was loaded, and even then only if it can still tell two names apart. */
+function isNodesNameCheck(check: typeof tls.checkServerIdentity): boolean {
+  return check === CHECK_SERVER_IDENTITY && check(STRANGER, NAMED_OTHERWISE) !== undefined
+}
+
+/** Whoever set one of the same class before this module was loaded is not noticed. */
+function isNodesDispatcher(): boolean {
+  return DISPATCHERS.every(({ symbol, loaded }) => {
+    const dispatcher: unknown = Reflect.get(globalThis, symbol)
+    return dispatcher === loaded && (dispatcher === undefined || NODES_DISPATCHERS.has(nameOf(dispatcher)))
+  })
+}
+
+const nameOf = (value: unknown): string => Object(value).constructor?.name ?? ''
 
 /**
  * `tls.setDefaultCACertificates` exists from Node 22.19 and 24.5 on. A default store that lacks a bundled root was replaced;
@@ -95,6 +115,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
   HTTPS_PROXY: PROXY,
   HTTP_PROXY: PROXY,
   ALL_PROXY: PROXY,
+  NODE_USE_ENV_PROXY: PROXY,
+  NODE_USE_SYSTEM_CA: ANCHORS,
 }
 
 const FLAGS: readonly (readonly [string, string])[] = [
@@ -109,5 +131,13 @@ const FLAGS: readonly (readonly [string, string])[] = [
   ['--tls-keylog', 'no effect: the key log of this client’s connections is switched off'],
 ]
 
-const CHECK_SERVER_IDENTITY = tls.checkServerIdentity // as it was when this module was loaded
-const GLOBAL_DISPATCHER = Symbol.for('undici.globalDispatcher.1')
+const CHECK_SERVER_IDENTITY = tls.checkServerIdentity
+const STRANGER = 'a.invalid'
+const NAMED_OTHERWISE = { subject: {}, subjectaltname: 'DNS:b.invalid' } as tls.PeerCertificate
+
+void globalThis.Headers // installs Node's own dispatcher, where nobody has set one
+const DISPATCHERS = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map((name) => {
+  const symbol = Symbol.for(name)
+  return { symbol, loaded: Reflect.get(globalThis, symbol) as unknown }
+})
+const NODES_DISPATCHERS: ReadonlySet<string> = new Set(['Agent', 'Dispatcher1Wrapper']) // the latter from Node 26 on

@@ -23,6 +23,11 @@ export const CODES = {
     about: 'A host or host pattern is not a name, an IP address, *.name or **.name.',
     fix: 'Write the host as in a URL: no scheme, no path, one pattern at the left end.',
   },
+  ERR_CONFIG_FILE: {
+    retryable: false,
+    about: 'A configuration file, or one it names, cannot be read.',
+    fix: 'Correct the member named in the message; config.schema.json describes every one.',
+  },
   ERR_CONFIG_REASON: {
     retryable: false,
     about: 'Something of `pinfetch/dangerous` was asked for without a reason.',

@@ -8,6 +8,7 @@ export {
 } from '../x509/extension-writer.ts'
 export { generateKey, type KeyPair, type KeyType } from '../x509/generate.ts'
 export * from './ca.ts'
+export { type FakeClient, type FakeClientOptions, fakeClient } from './fake-client.ts'
 export * from './forge.ts'
 export * from './interceptor.ts'
 export * from './manifest-server.ts'

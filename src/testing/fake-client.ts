@@ -1,0 +1,66 @@
+import type { Client, ClientHealth } from '../client/create-client.ts'
+import { createFetch } from '../client/fetch.ts'
+import { hostIndex, parseHostPattern } from '../encoding/host-pattern.ts'
+import type { CodeIn } from '../errors/codes.ts'
+import { TrustError } from '../errors/errors.ts'
+import { createEmitter } from '../events/emitter.ts'
+import type { ClientEvent } from '../events/events.ts'
+
+export interface FakeClientOptions {
+  /** Answers the requests. Default: `globalThis.fetch` as it is at each call, so that msw and other patches of it work. */
+  readonly fetch?: typeof globalThis.fetch
+  /** Hosts that are covered; others are refused with `ERR_TRUST_HOST_NOT_COVERED`. Default: every host. */
+  readonly covers?: readonly string[]
+  /** Hosts whose peer is refused, with the code: `{ 'api.example.com': 'ERR_TRUST_PIN_MISMATCH' }`. */
+  readonly refuses?: Readonly<Record<string, CodeIn<'TRUST'>>>
+  readonly health?: ClientHealth
+}
+
+export interface FakeClient extends Client {
+  /** Delivers an event to the listeners, as the real client would. */
+  readonly emit: (event: ClientEvent) => void
+}
+
+/**
+ * A client for unit tests of the code that uses one: the real fetch contract (https only, redirects refused, typed errors)
+ * over an injected fetch. There is no TLS in it and nothing is pinned: whether pins hold is tested on loopback servers,
+ * with `startTlsServer` and the real `createClient`.
+ */
+export function fakeClient(options: FakeClientOptions = {}): FakeClient {
+  const { covers, refuses = {}, health = { state: 'ready' } } = options
+  const { emit, on } = createEmitter()
+  const covered = covers === undefined ? () => true : indexOf(covers.map((pattern) => [pattern, true]))
+  const refused = indexOf(Object.entries(refuses))
+  const send: typeof globalThis.fetch = (input, init) => (options.fetch ?? globalThis.fetch)(input, init)
+  const close = async (): Promise<void> => undefined
+  return {
+    fetch: createFetch({
+      send,
+      gate: ({ host, text }) => {
+        if (covered(host) === undefined) {
+          throw new TrustError('ERR_TRUST_HOST_NOT_COVERED', `${text}: not covered by the fake client`, { host: text })
+        }
+        const code = refused(host)
+        if (code !== undefined) throw new TrustError(code, `${text}: refused by the fake client`, { host: text })
+        return undefined
+      },
+    }),
+    ready: async () => undefined,
+    health: () => health,
+    manifest: { refresh: async () => undefined, version: 1 },
+    on,
+    emit,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function indexOf<Rule>(entries: readonly (readonly [string, Rule])[]) {
+  return hostIndex(
+    entries.map(([text, rule]) => {
+      const pattern = parseHostPattern(text)
+      if (pattern === undefined) throw new TypeError(`fakeClient: ${JSON.stringify(text)} is no host pattern`)
+      return [pattern, rule] as const
+    }),
+  )
+}
