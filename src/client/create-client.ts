@@ -113,7 +113,7 @@ export function createClient(options: ClientOptions): Client {
       if (resolved.pins.length === 0) return manifest.updater.ready()
       await manifest.updater.firstAttempt
     },
-    health: () => healthOf(manifest?.updater),
+    health: () => healthOf(manifest?.updater, resolved.pins.length > 0),
     manifest: Object.freeze({
       refresh: async () => manifest?.updater.refresh(),
       get version() {
@@ -126,10 +126,11 @@ export function createClient(options: ClientOptions): Client {
   })
 }
 
-function healthOf(updater: ManifestUpdater | undefined): ClientHealth {
+function healthOf(updater: ManifestUpdater | undefined, hasPinsInCode: boolean): ClientHealth {
   if (updater === undefined) return { state: 'ready' }
   const manifest = updater.health()
-  return { state: HEALTH[manifest.state], manifest }
+  const servesFallback = manifest.state === 'cold' && hasPinsInCode && !updater.current().everAccepted
+  return { state: servesFallback ? 'degraded' : HEALTH[manifest.state], manifest }
 }
 
 async function abortable(work: Promise<void>, signal: AbortSignal | null): Promise<void> {

@@ -74,18 +74,21 @@ export function surroundings(): Surroundings {
 
 /** The function as it was when this module was loaded, and even then only if it can still tell two names apart. */
 function isNodesNameCheck(check: typeof tls.checkServerIdentity): boolean {
-  return check === CHECK_SERVER_IDENTITY && check(STRANGER, NAMED_OTHERWISE) !== undefined
+  if (check !== CHECK_SERVER_IDENTITY) return false
+  try {
+    return check(STRANGER, NAMED_OTHERWISE) !== undefined
+  } catch {
+    return false // Node's own returns its error
+  }
 }
 
 /** Whoever set one of the same class before this module was loaded is not noticed. */
 function isNodesDispatcher(): boolean {
   return DISPATCHERS.every(({ symbol, loaded }) => {
     const dispatcher: unknown = Reflect.get(globalThis, symbol)
-    return dispatcher === loaded && (dispatcher === undefined || NODES_DISPATCHERS.has(nameOf(dispatcher)))
+    return loaded === undefined || (dispatcher === loaded && NODES_DISPATCHERS.has(loaded.constructor.name))
   })
 }
-
-const nameOf = (value: unknown): string => Object(value).constructor?.name ?? ''
 
 /**
  * `tls.setDefaultCACertificates` exists from Node 22.19 and 24.5 on. A default store that lacks a bundled root was replaced;
@@ -138,6 +141,6 @@ const NAMED_OTHERWISE = { subject: {}, subjectaltname: 'DNS:b.invalid' } as tls.
 void globalThis.Headers // installs Node's own dispatcher, where nobody has set one
 const DISPATCHERS = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map((name) => {
   const symbol = Symbol.for(name)
-  return { symbol, loaded: Reflect.get(globalThis, symbol) as unknown }
+  return { symbol, loaded: Reflect.get(globalThis, symbol) as object | undefined }
 })
 const NODES_DISPATCHERS: ReadonlySet<string> = new Set(['Agent', 'Dispatcher1Wrapper']) // the latter from Node 26 on

@@ -35,7 +35,8 @@ export class PinnedDispatcher extends Dispatcher {
   readonly #connector: ReturnType<typeof createConnector>
   readonly #origins = new Map<string, CanonicalOrigin>()
   readonly #pools = new Map<string, OriginPool>()
-  readonly #retiring = new Set<UndiciPool>()
+  /** Drained, and still with a request in flight: a key denied meanwhile is cut here too. */
+  readonly #retiring = new Set<OriginPool>()
   #closed = false
 
   constructor(options: DispatcherOptions) {
@@ -59,13 +60,14 @@ export class PinnedDispatcher extends Dispatcher {
 
   /** Call when the policies changed: every live connection is judged again, in this tick. */
   policyChanged(): void {
-    for (const entry of [...this.#pools.values()]) {
+    for (const entry of [...this.#pools.values(), ...this.#retiring]) {
       try {
         const policy = this.#options.policyOf(entry.origin)
-        if (!isFit(entry, policy, this.#options.runtime.clock.now())) this.#judgeAgain(entry, policy)
+        if (isFit(entry, policy, this.#options.runtime.clock.now())) continue
+        this.#judgeAgain(entry, policy)
       } catch (error) {
         if (!(error instanceof PinfetchError)) throw error
-        this.#retire(entry, error, false) // no policy covers the origin any longer
+        this.#retire(entry, error) // no policy covers the origin any longer
       }
     }
   }
@@ -92,9 +94,9 @@ export class PinnedDispatcher extends Dispatcher {
 
   async #end(end: (pool: UndiciPool) => Promise<void>): Promise<void> {
     this.#closed = true
-    const pools = [...[...this.#pools.values()].map(({ pool }) => pool), ...this.#retiring]
+    const entries = [...this.#pools.values(), ...this.#retiring]
     this.#pools.clear()
-    await Promise.all(pools.map((pool) => (pool.destroyed ? undefined : end(pool))))
+    await Promise.all(entries.map(({ pool }) => (pool.destroyed ? undefined : end(pool))))
   }
 
   #originOf(origin: string | URL | undefined): CanonicalOrigin {
@@ -162,7 +164,7 @@ export class PinnedDispatcher extends Dispatcher {
       if (result.code === 'ERR_TRUST_PIN_DENIED') socket.destroy(result)
     }
     if (refusal !== undefined) {
-      this.#retire(entry, refusal, true)
+      this.#retire(entry, refusal)
       return false
     }
     entry.policy = policy
@@ -171,17 +173,18 @@ export class PinnedDispatcher extends Dispatcher {
   }
 
   /** Idle connections close now, requests in flight finish within the grace; nothing new is sent on any of them. */
-  #retire({ origin, pool, peers }: OriginPool, { code }: PinfetchError, judged: boolean): void {
+  #retire(entry: OriginPool, { code }: PinfetchError): void {
+    if (this.#retiring.has(entry)) return
+    const { origin, pool, peers } = entry
     this.#pools.delete(origin.text)
-    this.#retiring.add(pool)
-    if (judged || peers.size > 0) {
-      this.#options.emit({ type: 'tls.retired', host: origin.text, connections: peers.size, code })
-    }
+    this.#retiring.add(entry)
+    if (peers.size > 0) this.#options.emit({ type: 'tls.retired', host: origin.text, connections: peers.size, code })
     const cancel = this.#options.runtime.schedule(GRACE_MS, () => void pool.destroy())
-    void pool.close().then(() => {
+    const forget = (): void => {
       cancel()
-      this.#retiring.delete(pool)
-    })
+      this.#retiring.delete(entry)
+    }
+    pool.close().then(forget, forget)
   }
 }
 

@@ -110,6 +110,15 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
     await relay.idle()
   })
 
+  test('a request that finishes on a removed key is cut when that key is denied meanwhile: ERR_TRUST_PIN_DENIED', async () => {
+    const { get, setPolicy } = await start(server, { handler: () => undefined })
+    const inFlight = get()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    setPolicy([next.pin])
+    setPolicy([next.pin], { denies: [{ spki: server.pin, reason: 'leaked' }] })
+    await refusalOf(inFlight, 'ERR_TRUST_PIN_DENIED')
+  })
+
   test('a pin that ends by the clock closes its connections without any event from outside', async () => {
     const runtime = createTestRuntime({ now: Date.now() })
     const { get, setPolicy, origin, peer } = await start(server, {}, runtime)
