@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
+import { resolve } from 'node:path'
 import { defineConfig, type Options } from 'tsup'
 
 const library = {
@@ -24,7 +25,11 @@ export default defineConfig({
   dts: { entry: library, compilerOptions: { ignoreDeprecations: '6.0' } }, // tsup sets `baseUrl`, which TypeScript 6 deprecates
   noExternal: bundled,
   esbuildPlugins: [requiredBuiltins()],
-  onSuccess: async () => writeFileSync('dist/cli.licenses.txt', bundled.map(licence).join('\n')),
+  onSuccess: async () => {
+    const { configSchema } = await import(resolve('dist/index.js'))
+    writeFileSync('dist/config.schema.json', JSON.stringify(configSchema(), null, 2))
+    writeFileSync('dist/cli.licenses.txt', bundled.map(licence).join('\n'))
+  },
 })
 
 /** commander is CommonJS: its `require` of a built-in, inside an ES module, becomes Node's own way to ask for one. */
