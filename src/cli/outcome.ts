@@ -1,0 +1,113 @@
+import { CODES, type CodeIn, type ErrorCode } from '../errors/codes.ts'
+import { ConfigurationError, PinfetchError } from '../errors/errors.ts'
+import type { Io, Paint } from './io.ts'
+
+/** What a command found. `text` is the answer, for people; `data` is the same answer for programs. */
+export interface Outcome {
+  readonly data: object
+  readonly text: readonly string[]
+  /** What stands around the answer: on standard error, so that a pipe carries the answer alone. */
+  readonly notes?: readonly string[]
+  readonly warnings?: readonly string[]
+  /** What one would do now. */
+  readonly next?: string
+  /** A check that did not pass: the answer stands, and the exit code says no. */
+  readonly failure?: Failure
+}
+
+export interface Failure {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint: string
+}
+
+/** Documented in the help text: scripts rely on them. */
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130
+
+/** A command line that cannot be understood, with what to write instead. */
+export class UsageError extends ConfigurationError {
+  readonly hint: string
+
+  constructor(message: string, hint: string, code: CodeIn<'CONFIG'> = 'ERR_CONFIG_USAGE', cause?: unknown) {
+    super(code, message, { cause })
+    this.hint = hint
+  }
+}
+
+export interface Rendering {
+  readonly command: string
+  readonly json: boolean
+  /** For the stream that carries the text, and for standard error. */
+  readonly paint: { readonly text: Paint; readonly notes: Paint }
+}
+
+/**
+ * The answer goes to standard output, what surrounds it (warnings, the next step, errors) to standard error, so that a
+ * pipe carries the answer alone. With `--json` standard output holds one object and nothing else.
+ */
+export function render(outcome: Outcome, io: Io, { command, json, paint }: Rendering): ExitCode {
+  const { data, text, notes = [], warnings = [], next, failure } = outcome
+  const answer = json ? io.stderr : io.stdout
+  for (const line of text) answer.write(`${line}\n`)
+  for (const note of notes) io.stderr.write(`${note}\n`)
+  for (const warning of warnings) io.stderr.write(`${paint.notes.yellow('warning')}  ${warning}\n`)
+  if (failure !== undefined) writeFailure(failure, io, paint.notes)
+  if (next !== undefined) io.stderr.write(`${paint.notes.dim('next')}  ${next}\n`)
+  if (json) writeJson(io, { command, ok: failure === undefined, data, warnings, error: failure ?? null })
+  return failure === undefined ? 0 : exitCodeOf(failure.code)
+}
+
+/** The same for a command that could not answer. */
+export function renderError(error: PinfetchError, io: Io, { command, json, paint }: Rendering): ExitCode {
+  const failure = failureOf(error)
+  writeFailure(failure, io, paint.notes)
+  if (json) writeJson(io, { command, ok: false, data: null, warnings: [], error: failure })
+  return exitCodeOf(error.code)
+}
+
+export function failureOf(error: PinfetchError): Failure {
+  const { code, message } = error
+  const hint = error instanceof UsageError ? error.hint : CODES[code].fix
+  return { code, message: withCause(message, error.cause), hint }
+}
+
+/** 1: a check did not pass. 2: the command line. 3: network and files. 4: a signed document or its signatures. */
+export function exitCodeOf(code: ErrorCode): ExitCode {
+  if (code.startsWith('ERR_CONFIG_')) return 2
+  if (/^ERR_(TRANSPORT|TLS|STORE)_/.test(code) || UNREACHABLE.has(code)) return 3
+  if (code.startsWith('ERR_MANIFEST_')) return code.endsWith('_EXPIRED') ? 1 : 4
+  return 1
+}
+
+function writeFailure({ code, message, hint }: Failure, { stderr }: Io, paint: Paint): void {
+  stderr.write(`${paint.red('error')}  ${paint.bold(code)}  ${message}\n`)
+  stderr.write(`${paint.dim('hint')}  ${hint}\n`)
+  stderr.write(`${paint.dim('more')}  pinfetch explain ${code}\n`)
+}
+
+interface Answer {
+  readonly command: string
+  readonly ok: boolean
+  readonly data: object | null
+  readonly warnings: readonly string[]
+  readonly error: Failure | null
+}
+
+/** One object, its members always in this order. */
+function writeJson({ stdout }: Io, { command, ok, data, warnings, error }: Answer): void {
+  const schema = `pinfetch/${command.replace(/ /g, '-') || 'usage'}/v1`
+  stdout.write(`${JSON.stringify({ schema, ok, command, data, warnings, error }, null, 2)}\n`)
+}
+
+/** "Could not be fetched" alone helps nobody: the reason below is ours too, and says it. */
+function withCause(message: string, cause: unknown): string {
+  return cause instanceof PinfetchError ? `${message} (${cause.message})` : message
+}
+
+const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([
+  'ERR_MANIFEST_FETCH_HTTP',
+  'ERR_MANIFEST_FETCH_TIMEOUT',
+  'ERR_MANIFEST_FETCH_NETWORK',
+  'ERR_MANIFEST_FETCH_REDIRECT',
+  'ERR_MANIFEST_UNAVAILABLE',
+] as const satisfies readonly ErrorCode[])

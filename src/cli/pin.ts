@@ -1,0 +1,239 @@
+import { type Command, Option } from 'commander'
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { formatHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
+import { type PinHash, pinOfSpki } from '../encoding/pin.ts'
+import { CODES } from '../errors/codes.ts'
+import type { AnchorSet } from '../trust/anchors.ts'
+import type { Certificate } from '../x509/certificate.ts'
+import type { Material } from '../x509/material.ts'
+import { anchorsFrom, identityOf, type Judgement, judge, placeAll, serverName, verdictText } from './chain.ts'
+import type { Io } from './io.ts'
+import type { Failure, Outcome } from './outcome.ts'
+import { UsageError } from './outcome.ts'
+import { propose, readSibling } from './partner.ts'
+import { probe } from './probe.ts'
+import type { Run } from './program.ts'
+import { materialOf, openSource } from './source.ts'
+import { dateOf, keyText, table } from './text.ts'
+
+export function addPin(program: Command, run: Run): void {
+  program
+    .command('pin')
+    .summary('the pin of a key: from a file, or as a server shows it')
+    .argument('<source>', 'certificate, request or key (PEM or DER), raw SPKI, - for standard input, or host[:port]')
+    .addOption(new Option('--hash <name>', 'digest').choices(Object.keys(HASHES)).default('sha256'))
+    .option('--ca <pem>', 'roots to verify a chain with, in place of Node’s')
+    .option('--sni <name>', 'name to ask the server for, and to expect in its certificate')
+    .option('--partner', 'propose a pin set for an API that somebody else runs')
+    .option('--sibling <pem>', 'with --partner: another issuer that the API’s owner may move to')
+    .addHelpText('before', EXAMPLE)
+    .action((source: string, options: PinOptions) => run((io) => pin(source, options, io)))
+}
+
+interface PinOptions {
+  readonly hash: string
+  readonly ca?: string
+  readonly sni?: string
+  readonly partner?: true
+  readonly sibling?: string
+}
+
+/** Keys with where they came from, and what the library would say about the certificates around them. */
+interface Seen {
+  readonly source: object
+  readonly keys: readonly KeyLine[]
+  /** Absent when nothing was asked to be verified. */
+  readonly judgement?: Judgement
+  /** What a policy for this key would be written for. */
+  readonly host: string | undefined
+  readonly warnings: readonly string[]
+}
+
+interface KeyLine {
+  readonly pin: string
+  readonly kind: Material['kind']
+  readonly position: string | null
+  readonly subject: string | null
+  readonly notAfter: string | null
+  readonly key: string
+}
+
+async function pin(text: string, options: PinOptions, io: Io): Promise<Outcome> {
+  const hash = HASHES[options.hash] ?? 'sha256'
+  const anchors = await anchorsFrom(options.ca)
+  const source = await openSource(text, io)
+  const seen =
+    source.kind === 'host'
+      ? await seeServer(source.origin, { hash, anchors, sni: serverName(options.sni) }, io)
+      : seeFile(source.name, materialOf(source.name, source.bytes, io), { ...options, hash, anchors }, io)
+  if (options.partner !== true) return answer(seen, text)
+  return withProposal(seen, { hash, anchors, sibling: options.sibling, text }, io)
+}
+
+async function seeServer(
+  origin: CanonicalOrigin,
+  { hash, anchors, sni }: { readonly hash: PinHash; readonly anchors: AnchorSet; readonly sni: string | undefined },
+  io: Io,
+): Promise<Seen> {
+  const { presented, address, protocol, keyProven } = await probe(origin, { sni, signal: io.signal })
+  const now = io.now()
+  const judgement = judge({ presented, anchors, now, identity: identityOf(origin, sni) })
+  return {
+    source: { kind: 'server', name: origin.text, address, protocol, keyProven, observedAt: dateOf(now) },
+    keys: placeAll(presented, judgement.path).map(({ certificate, position }) =>
+      certificateLine(certificate, position, hash),
+    ),
+    judgement,
+    host: sni ?? origin.host,
+    warnings: [SEEN_FROM_HERE, ...(keyProven ? [] : [NOT_PROVEN])],
+  }
+}
+
+function seeFile(
+  name: string,
+  materials: readonly Material[],
+  options: PinOptions & { readonly hash: PinHash; readonly anchors: AnchorSet },
+  io: Io,
+): Seen {
+  const { hash, anchors, ca, partner } = options
+  const certificates = materials.flatMap((material) => (material.kind === 'certificate' ? [material.certificate] : []))
+  const presented = certificates.map(({ der }) => der)
+  const isJudged = (ca !== undefined || partner === true) && certificates.length > 0
+  const judgement = isJudged ? judge({ presented, anchors, now: io.now(), identity: undefined }) : undefined
+  const placed = placeAll(presented, judgement?.path)
+  const lines = placed.map(({ certificate, position }) => certificateLine(certificate, position, hash))
+  return {
+    source: { kind: 'file', name },
+    keys: [...lines, ...materials.flatMap((material) => keyLine(material, hash) ?? [])],
+    host: serverName(options.sni) ?? certificates.flatMap(dnsNames)[0],
+    warnings: materials.flatMap((material) =>
+      material.kind === 'request' && !material.request.isSelfSigned ? [UNSIGNED_REQUEST] : [],
+    ),
+    ...(judgement === undefined ? {} : { judgement }),
+  }
+}
+
+function answer({ source, keys, judgement, host, warnings }: Seen, text: string): Outcome {
+  const failure = failureOf(judgement)
+  const [first] = keys
+  const isServer = text !== '-' && 'observedAt' in source
+  const next = isServer
+    ? `pinfetch pin ${text} --partner   # a pin set, if somebody else runs it; if you do: pinfetch pin <key file>`
+    : `pinfetch manifest add-host ${host ?? '<host>'} --dir <dir> --pin ${first?.pin} --pin <key in reserve>`
+  return {
+    data: { source, keys, path: pathData(judgement), proposal: null },
+    text: keyTable(keys),
+    notes: judgement === undefined ? [] : [`path  ${verdictText(judgement)}`],
+    warnings,
+    next,
+    ...(failure === undefined ? {} : { failure }),
+  }
+}
+
+async function withProposal(
+  seen: Seen,
+  options: {
+    readonly hash: PinHash
+    readonly anchors: AnchorSet
+    readonly sibling: string | undefined
+    readonly text: string
+  },
+  io: Io,
+): Promise<Outcome> {
+  const { source, keys, judgement, host, warnings } = seen
+  const path = judgement?.path
+  if (judgement === undefined || host === undefined) {
+    throw new UsageError(
+      '--partner needs a certificate that names a host',
+      'Name the server: pinfetch pin host --partner',
+    )
+  }
+  // A proposal from a chain that nobody vouches for would be trust on first use.
+  if (path === undefined || judgement.findings.length > 0) return answer(seen, options.text)
+  const { hash, anchors } = options
+  const sibling = options.sibling === undefined ? undefined : await readSibling(options.sibling, anchors, io)
+  const proposal = propose({ path, host, hash, sibling })
+  return {
+    data: { source, keys, path: pathData(judgement), proposal: proposal.data },
+    text: proposal.text,
+    notes: [...keyTable(keys), `path  ${verdictText(judgement)}`],
+    warnings: [...warnings, ...proposal.warnings],
+    next: proposal.next,
+  }
+}
+
+function certificateLine({ spki, subject, notAfter, keyInfo }: Certificate, position: string, hash: PinHash): KeyLine {
+  return {
+    pin: pinOfSpki(spki, hash),
+    kind: 'certificate',
+    position,
+    subject: subject.text,
+    notAfter: dateOf(notAfter),
+    key: keyText(keyInfo),
+  }
+}
+
+function keyLine(material: Material, hash: PinHash): KeyLine | undefined {
+  if (material.kind === 'certificate') return undefined
+  const { spki, keyInfo } = material.kind === 'request' ? material.request : material
+  return {
+    pin: pinOfSpki(spki, hash),
+    kind: material.kind,
+    position: null,
+    subject: material.kind === 'request' ? material.request.subject.text : null,
+    notAfter: null,
+    key: keyText(keyInfo),
+  }
+}
+
+function keyTable(keys: readonly KeyLine[]): readonly string[] {
+  return table(
+    keys.map(({ pin: spki, kind, position, key, notAfter, subject }) => [
+      spki,
+      position ?? kind,
+      key,
+      ...(notAfter === null ? [] : [`until ${notAfter}`]),
+      subject ?? '',
+    ]),
+  )
+}
+
+function pathData(judgement: Judgement | undefined): object | null {
+  if (judgement === undefined) return null
+  const { path, findings } = judgement
+  const anchor = path?.certificates.at(-1)?.subject.text ?? null
+  return { verifies: findings.length === 0, anchor, findings }
+}
+
+/** A check that did not pass, unless none was made. */
+export function failureOf(judgement: Judgement | undefined): Failure | undefined {
+  const [finding] = judgement?.findings ?? []
+  if (finding === undefined) return undefined
+  return { code: finding.code, message: finding.message, hint: CODES[finding.code].fix }
+}
+
+function dnsNames({ decoded }: Certificate): readonly string[] {
+  return (decoded.subjectAltName ?? []).flatMap((name) => {
+    const pattern = name.kind === 'dns' ? parseHostPattern(name.text) : undefined
+    return pattern === undefined ? [] : [formatHostPattern(pattern)]
+  })
+}
+
+const HASHES: Readonly<Record<string, PinHash>> = {
+  sha256: 'sha256',
+  sha384: 'sha384',
+  sha512: 'sha512',
+  256: 'sha256',
+  384: 'sha384',
+  512: 'sha512',
+}
+
+const SEEN_FROM_HERE =
+  'this is what this network showed just now; somebody in between can show the same to every look from here. Compare the keys with the API’s owner, or from another network, before you pin one.'
+const NOT_PROVEN = 'the handshake broke off, so the server has not proved that it holds the key'
+const UNSIGNED_REQUEST = 'the request is not signed by the key it asks for: whoever wrote it may not hold that key'
+
+const EXAMPLE = `Example:
+  pinfetch pin next-key.pem              # a key of yours, before it is in use
+  pinfetch pin api.example.com --partner # a pin set for somebody else's API
+`

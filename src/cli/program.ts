@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { Command, CommanderError } from 'commander'
+import { PinfetchError } from '../errors/errors.ts'
+import { addExplain } from './explain.ts'
+import { addInspect } from './inspect.ts'
+import { type Io, type Paint, paintFor } from './io.ts'
+import { addManifest } from './manifest.ts'
+import { type ExitCode, type Outcome, type Rendering, render, renderError, UsageError } from './outcome.ts'
+import { addPin } from './pin.ts'
+
+/** What a command's action calls: it hands in what to do, and the answer is rendered in one place. */
+export type Run = (action: (io: Io, paint: Paint) => Promise<Outcome>) => Promise<void>
+
+/**
+ * The whole command line, with the world injected. Never throws for what a user, a network or a file did wrong.
+ *
+ * @param argv Without node and script.
+ * @returns The exit code.
+ */
+export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
+  const json = argv.includes('--json')
+  const noColor = argv.includes('--no-color')
+  const rendering: Rendering = {
+    command: commandOf(argv),
+    json,
+    paint: { text: paintFor(json ? io.stderr : io.stdout, io, noColor), notes: paintFor(io.stderr, io, noColor) },
+  }
+  let exitCode: ExitCode = 0
+  const run: Run = async (action) => {
+    exitCode = render(await action(io, rendering.paint.text), io, rendering)
+  }
+  try {
+    const program = createProgram(io, run)
+    const interrupted = await race(program.parseAsync([...argv], { from: 'user' }), io.signal)
+    if (!interrupted) return exitCode
+    io.stderr.write('interrupted\n')
+    return 130
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0 // help and version were asked for
+      return renderError(usageError(error, rendering.command), io, rendering)
+    }
+    if (error instanceof PinfetchError) return renderError(error, io, rendering)
+    throw error
+  }
+}
+
+function createProgram(io: Io, run: Run): Command {
+  const program = new Command('pinfetch')
+    .description('Certificate pins, the manifests that carry them, and certificates as the library sees them.')
+    .version(versionOfPackage())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: () => {}, // rendered with code and hint
+    })
+    .addHelpText('before', EXAMPLE)
+    .addHelpText('after', EXIT_CODES)
+  addPin(program, run)
+  addInspect(program, run)
+  addManifest(program, run)
+  addExplain(program, run)
+  for (const command of leavesOf(program)) {
+    command.option('--json', 'one JSON object on standard output, text for people on standard error')
+    command.option('--no-color', 'no colours; NO_COLOR and FORCE_COLOR are respected')
+  }
+  return program
+}
+
+function leavesOf(command: Command): readonly Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf)
+}
+
+function usageError({ code, message }: CommanderError, command: string): UsageError {
+  const help = `Run pinfetch ${command === '' ? '' : `${command} `}--help; its first lines are an example.`
+  if (code === 'commander.help') return new UsageError('a command is missing', help)
+  return new UsageError(message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '), help)
+}
+
+/** The words before the first argument, for messages and the JSON schema; known ones only, for the user may write anything. */
+function commandOf(argv: readonly string[]): string {
+  const [noun = '', verb = ''] = argv.filter((word) => !word.startsWith('-'))
+  const verbs = COMMANDS[noun]
+  if (verbs === undefined) return ''
+  return verbs.includes(verb) ? `${noun} ${verb}` : noun
+}
+
+/** @returns Whether the signal came first. */
+async function race(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<boolean> {
+  if (signal === undefined) return work.then(() => false)
+  const aborted = new Promise<true>((resolve) => {
+    if (signal.aborted) resolve(true)
+    else signal.addEventListener('abort', () => resolve(true), { once: true })
+  })
+  return Promise.race([work.then(() => false as const), aborted])
+}
+
+/** By the package's own name, so that the sources and the bundle find the same file. */
+function versionOfPackage(): string {
+  const path = createRequire(import.meta.url).resolve('pinfetch/package.json')
+  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string }
+  return version
+}
+
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  pin: [],
+  inspect: [],
+  manifest: ['init', 'add-host', 'sign', 'verify'],
+  explain: [],
+}
+
+const EXAMPLE = `Example:
+  pinfetch pin api.example.com           # what a server shows
+  pinfetch manifest init --dir pins --repo acme/pins --env prod
+`
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    a check did not pass: a chain, a name, something expired
+  2    the command line, or a file it names, is wrong
+  3    the network or the file system
+  4    a signed document or its signatures
+  130  interrupted
+`
