@@ -12,7 +12,7 @@ export type ManifestState =
     }
   | { readonly kind: 'closed' }
 
-export type StateKind = ManifestState['kind']
+export type StateKind = 'cold' | 'fresh' | 'stale' | 'expired' | 'closed'
 
 export type StateEvent =
   /** A manifest and the status that names it passed every rule. */

@@ -1,7 +1,10 @@
 import type * as z from 'zod'
-import { formatInstant, type ManifestPayload, type RootPayload, type StatusPayload } from '../manifest/schema.ts'
+import { formatInstant, type RootPayload } from '../manifest/schema.ts'
 import { toUnixMs } from '../ports/runtime.ts'
 import type { SigningKey } from './keys.ts'
+import type { ManifestMembers, StatusMembers } from './wire.ts'
+
+export type { HostInput } from './wire.ts'
 
 /*
  * Payload bytes from plain inputs. Each document is serialised once: everyone signs these bytes, the client verifies these
@@ -33,14 +36,8 @@ export interface RootInput extends Identity, Validity {
   }
 }
 
-/** The wire form of a payload’s members, as the client’s schema reads them. */
-export type HostInput = NonNullable<z.input<typeof ManifestPayload>['hosts']>[number]
-type StatusWire = z.input<typeof StatusPayload>
-type ManifestWire = z.input<typeof ManifestPayload>
-type Envelope = 'type' | 'spec' | 'repo' | 'env' | 'version' | 'issuedAt' | 'expires'
-
-export type StatusInput = Identity & Validity & Omit<StatusWire, Envelope>
-export type ManifestInput = Identity & Validity & Omit<ManifestWire, Envelope>
+export type StatusInput = Identity & Validity & StatusMembers
+export type ManifestInput = Identity & Validity & ManifestMembers
 
 export function rootPayload({ keys, roles, ...rest }: RootInput): Uint8Array {
   const { root, manifest, status } = roles

@@ -150,8 +150,8 @@ test('a deny for some hosts keeps them; the view changes in the tick of the stat
 
 test('a pin that becomes active later is part of the entry with its instants, no network needed (cases 150, 151)', async () => {
   const world = await createWorld()
-  const entry = { ...host(), enforceFrom: '2026-02-01T00:00:00Z' }
-  entry.pins.push({ spki: pin('next'), notBefore: '2026-03-01T00:00:00Z' })
+  const pins = [...host().pins, { spki: pin('next'), notBefore: '2026-03-01T00:00:00Z' }]
+  const entry = { ...host(), pins, enforceFrom: '2026-02-01T00:00:00Z' }
   await world.repository.publishManifest([entry], { now: world.now() })
   const updater = world.start()
   await world.drive(updater.ready())
