@@ -2,6 +2,7 @@ import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createManifestSource } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
+import type { UnixMs } from '../ports/runtime.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
 import type { ConnectorOptions } from '../transport/connector.ts'
@@ -83,7 +84,10 @@ export function createClient(options: ClientOptions): Client {
       source: createManifestSource(locations, createFetchBytes(bootstrap)),
       store: cacheDir === undefined ? memoryStore() : fileStore(cacheDir),
       runtime,
-      emit,
+      emit: (event) => {
+        emit(event)
+        if (event.type === 'manifest.stale') sayStale(event.version, updater.health().expiresAt)
+      },
       onChange: () => dispatcher.policyChanged(),
     })
     if (cacheDir === undefined && !memoryOnly) process.stderr.write(NO_CACHE_DIR)
@@ -126,6 +130,14 @@ export function createClient(options: ClientOptions): Client {
   })
 }
 
+/** Once a process, even where nothing listens: somebody has days to act before requests are refused. */
+function sayStale(version: number, expiresAt: UnixMs | undefined): void {
+  if (staleSaid) return
+  staleSaid = true
+  const until = expiresAt === undefined ? '' : `; requests are refused from ${new Date(expiresAt).toISOString()} on`
+  process.stderr.write(`pinfetch: manifest ${version} is stale, its status has expired${until}\n`)
+}
+
 function healthOf(updater: ManifestUpdater | undefined, hasPinsInCode: boolean): ClientHealth {
   if (updater === undefined) return { state: 'ready' }
   const manifest = updater.health()
@@ -147,6 +159,8 @@ async function abortable(work: Promise<void>, signal: AbortSignal | null): Promi
     signal.removeEventListener('abort', stop)
   }
 }
+
+let staleSaid = false
 
 const HEALTH = { cold: 'unready', fresh: 'ready', stale: 'degraded', expired: 'unready', closed: 'closed' } as const
 

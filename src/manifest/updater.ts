@@ -247,7 +247,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     ready: startup.ready,
     firstAttempt: startup.firstAttempt,
     current: () => {
-      if (state.kind === 'fresh' || state.kind === 'stale' || state.kind === 'expired') tickIfDue()
+      tickIfDue()
       return view
     },
     refresh: () => (closing.signal.aborted ? Promise.reject(closedError()) : attempts.request()),
@@ -257,7 +257,10 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       seen.lastEarly = now
       attempts.request().catch(reported)
     },
-    health: () => healthOf(state, known, seen, view, time()),
+    health: () => {
+      tickIfDue()
+      return healthOf(state, known, seen, view, time())
+    },
     close: async () => {
       if (closing.signal.aborted) return
       closing.abort()
@@ -268,7 +271,9 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     },
   }
 
+  /** Timers follow the monotonic clock; whoever asks after the wall clock stepped is told the truth at once. */
   function tickIfDue(): void {
+    if (state.kind === 'cold' || state.kind === 'closed') return
     if (next(state, { type: 'tick' }, time()) !== state) tick()
   }
 }

@@ -249,6 +249,14 @@ describe('no manifest', () => {
     const client = testClient(settings)
     await settled(client.ready(), runtime)
     server.respond('*', { status: 503 })
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    runtime.setWall((client.health().manifest?.expiresAt ?? 0) - 60_000)
+    await runtime.advance(1)
+    expect([client.health().state, (await client.fetch(url)).status]).toEqual(['degraded', 200]) // stale, and enforced
+    expect(said.mock.calls.map(([line]) => String(line))).toEqual([
+      expect.stringMatching(/manifest 1 is stale.*refused from/),
+    ])
+    said.mockRestore()
     runtime.setWall(Date.now() + 100 * 86_400_000)
     await runtime.advance(3_600_000)
     await refusalOf(client.fetch(url), 'ERR_TRUST_PINSET_EXPIRED')
