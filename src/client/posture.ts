@@ -96,7 +96,7 @@ function isNodesDispatcher(): boolean {
  */
 function hasReplacedDefaultAnchors(): boolean {
   const { getCACertificates } = tls as { getCACertificates?: (type: 'default' | 'bundled') => readonly string[] }
-  if (getCACertificates === undefined) return false
+  if (getCACertificates === undefined || nodeFlags().includes('--use-openssl-ca')) return false
   const active = new Set(getCACertificates('default'))
   const bundled = getCACertificates('bundled')
   if (!bundled.every((pem) => active.has(pem))) return true
