@@ -10,5 +10,4 @@ export function decodeBase64Url(text: string): Uint8Array | undefined {
   return bytes.toString('base64url') === text ? new Uint8Array(bytes) : undefined
 }
 
-export const encodeBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 export const encodeBase64Url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')

@@ -6,7 +6,7 @@ import { ConfigurationError, PinfetchError, TlsError, TransportError, TrustError
 import type { Emit } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
-import { describePath, evaluateTrust } from '../trust/evaluate.ts'
+import { createEvaluator, describePath } from '../trust/evaluate.ts'
 import type { ReferenceIdentity } from '../trust/identity.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
@@ -65,8 +65,9 @@ export function createConnector(options: ConnectorOptions): Connector {
   if (options.certificate !== undefined) contextFor('1.3') // a pair that does not fit throws at start
   const lookup = resolver === undefined ? undefined : lookupOf(resolver)
 
+  const evaluator = createEvaluator(anchors)
   const evaluate = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): TrustVerdict =>
-    evaluateTrust({ presented, identity: identityOf(origin), anchors, policy, now: runtime.clock.now() })
+    evaluator({ presented, identity: identityOf(origin), policy, now: runtime.clock.now() })
 
   /** Judges and tells; the verdict's one way into an exception. */
   const judge = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): VerifiedPeer => {

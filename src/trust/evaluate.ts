@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto'
+import { BoundedMap } from '../encoding/bounded-map.ts'
 import type { ChainEntry, Finding } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import type { AnchorSet } from './anchors.ts'
@@ -51,6 +53,25 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   return { kind: 'trusted', peer: facts as VerifiedPeer } // the only place that makes one
 }
 
+/**
+ * `evaluateTrust` with a memory: the same certificates for the same host under the same policy were accepted before, and
+ * nothing of that verdict has ended. Only acceptances are kept, so a verdict that waits for the clock is never remembered.
+ */
+export function createEvaluator(anchors: AnchorSet): (input: Omit<TrustInput, 'anchors'>) => TrustVerdict {
+  const accepted = new BoundedMap<string, { readonly judgedAt: UnixMs; readonly verdict: TrustVerdict }>(MAX_VERDICTS)
+  return (input) => {
+    const { presented, identity, policy, now } = input
+    const key = `${policy.generation} ${JSON.stringify(identity)} ${hash('sha256', Buffer.concat(presented), 'base64url')}`
+    const known = accepted.get(key)
+    if (known?.verdict.kind === 'trusted' && now >= known.judgedAt && now < known.verdict.peer.validUntil) {
+      return known.verdict
+    }
+    const verdict = evaluateTrust({ ...input, anchors })
+    if (verdict.kind === 'trusted') accepted.set(key, { judgedAt: now, verdict })
+    return verdict
+  }
+}
+
 /** A path as evidence: what each certificate is, with its key as a pin to paste. */
 export function describePath({ certificates }: CertificationPath): readonly ChainEntry[] {
   return certificates.map((certificate, index) => ({
@@ -65,6 +86,8 @@ function rejected(findings: readonly Finding[], path?: CertificationPath): Trust
   const [first = NOTHING_FOUND, ...rest] = findings
   return { kind: 'rejected', findings: [first, ...rest], chain: path === undefined ? [] : describePath(path) }
 }
+
+const MAX_VERDICTS = 1_000 // a service talks to few hosts; each verdict holds one chain, some 5 kB
 
 const NOTHING_FOUND: Finding = {
   code: 'ERR_TRUST_UNKNOWN_ISSUER',

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import { BoundedMap } from '../../encoding/bounded-map.ts'
 import { type Certificate, parseCertificate } from '../../x509/certificate.ts'
 import { DerError } from '../../x509/der.ts'
-import { BoundedMap } from './bounded-map.ts'
 
 /** Parses what a peer sent, or remembers having done so. A `DerError` is an answer here, not an exception. */
 export function readCertificate(der: Uint8Array): Certificate | DerError {

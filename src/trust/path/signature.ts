@@ -1,9 +1,9 @@
 import { constants, type VerifyKeyObjectInput, verify } from 'node:crypto'
+import { BoundedMap } from '../../encoding/bounded-map.ts'
 import type { Finding } from '../../errors/errors.ts'
 import type { Certificate } from '../../x509/certificate.ts'
 import type { PublicKeyInfo } from '../../x509/public-key.ts'
 import type { SignatureAlgorithm } from '../../x509/signature-algorithm.ts'
-import { BoundedMap } from './bounded-map.ts'
 import { describe } from './describe.ts'
 
 /** Whether `issuer`'s key made `child`'s signature. Names, dates and constraints are other rules' business. */
