@@ -56,7 +56,7 @@ export type StatusVerdict =
   | { readonly kind: 'unchanged' }
 
 /**
- * Judges bytes served as the status (MANIFEST.md step 4, in its order).
+ * Judges bytes served as the status, as TUF §5.4 judges a timestamp: signatures, then rollback, then expiry.
  *
  * @throws ManifestError; the caller's state stays as it is.
  */
@@ -100,8 +100,8 @@ export function checkStatusExpiry(expires: UnixMs, where: Where, now: UnixMs): v
 }
 
 /**
- * Judges bytes served as the manifest that a status points to (MANIFEST.md step 5, in its order). Length and hash come
- * before signatures: they are about the payload, so a document with a further signature is the same document.
+ * Judges bytes served as the manifest that a status points to (TUF §5.6). Length and hash come before signatures: they are
+ * about the payload, so a document with a further signature is the same document.
  *
  * @param context.now Absent for a stored manifest: its times were judged when it was accepted, and an expired one is
  *   better known as expired than not known.

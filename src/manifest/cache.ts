@@ -261,6 +261,6 @@ function byVersion<Document extends { epoch: number; version: number }>(a: Docum
 
 const pad = (value: number, length: number): string => String(value).padStart(length, '0')
 
-const KEEP = 4 // MANIFEST.md, Cache
+const KEEP = 4 // the newest, and a few for processes of a shared directory that are behind
 const MAX_FILES_READ = 256 // pruning leaves far fewer; a directory stuffed with more must not delay the start for long
 const END_OF_TIME = toUnixMs(Number.MAX_SAFE_INTEGER) // a stored root's issuedAt was judged when it was accepted

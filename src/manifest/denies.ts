@@ -24,7 +24,7 @@ export function addDenies(denies: readonly StickyDeny[], status: AcceptedStatus)
   return [...byIdentity.values()]
 }
 
-/** Drops what the manifest names in `undeny` or took over into its revocations (DECISIONS.md 6). */
+/** Drops what the manifest names in `undeny` or took over into its revocations: one online key denies, the threshold forgives. */
 export function clearDenies(
   denies: readonly StickyDeny[],
   { payload, epoch, version }: AcceptedManifest,

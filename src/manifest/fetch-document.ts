@@ -84,4 +84,4 @@ function tooLarge(where: Where, maxBytes: number, cause?: unknown) {
   return refusal('ERR_MANIFEST_FETCH_TOO_LARGE', where, `longer than ${maxBytes} bytes`, { cause })
 }
 
-const DOCUMENT_TIMEOUT_MS = 5_000 // MANIFEST.md step 4: a small file that takes longer is better asked for elsewhere
+const DOCUMENT_TIMEOUT_MS = 5_000 // a small file that takes longer is better asked for elsewhere

@@ -30,7 +30,7 @@ export type Discovery =
   /** The manifest in force was activated, or found to be the one that the newest status names. */
   | { readonly type: 'manifest'; readonly manifest: AcceptedManifest; readonly asCanary: boolean }
 
-/** `T` of MANIFEST.md step 0: the later of the wall clock and the time floor. */
+/** The time a refresh judges by (TUF §5.1): the later of the wall clock and the time floor. */
 export function timeOf({ timeFloor }: Knowledge, now: UnixMs, monotonic: number): UnixMs {
   return timeFloor === undefined ? now : (Math.max(now, floorAt(timeFloor, monotonic)) as UnixMs)
 }

@@ -10,8 +10,7 @@ export interface Expected {
 }
 
 /**
- * Reads a payload of the expected type. The order of the checks is the order of MANIFEST.md, so that one broken document
- * gives one code everywhere.
+ * Reads a payload of the expected type. The checks have one order, so that one broken document gives one code everywhere.
  *
  * @throws ManifestError PAYLOAD_*, SPEC_UNSUPPORTED, UNKNOWN_CRITICAL_FIELD, WRONG_REPO or WRONG_ENV.
  */

@@ -46,7 +46,7 @@ export interface RefreshContext {
 }
 
 /**
- * One refresh: root, status, manifest (MANIFEST.md steps 3 to 6). Everything is saved before it is used.
+ * One refresh: root, status, manifest (the order of TUF §5.3 to §5.6). Everything is saved before it is used.
  *
  * @throws ManifestError with the reason; what was accepted before it stays accepted.
  */
@@ -314,7 +314,7 @@ function isRefusal(error: unknown, ...codes: readonly string[]): error is Manife
 }
 
 const STATUS_PATH = 'status.json'
-const MAX_STATUS_BYTES = 16 * 1024 // MANIFEST.md step 4; every process fetches it at every poll
+const MAX_STATUS_BYTES = 16 * 1024 // every process fetches it at every poll
 const MAX_ENVELOPE_BYTES = 64 * 1024 // 16 signatures and their headers beside the payload
 const MAX_ROOT_STEPS = 32 // more would keep the first request waiting for ever
 const QUICK_RETRIES_MS = [250, 500, 1_000] // within the time a start-up waits

@@ -40,7 +40,7 @@ export interface UnverifiedAnchor {
  * Reads the root that the application ships. Synchronous, so that a wrong file throws where the client is constructed and
  * before any network. Its expiry does not matter: it only has to lead to a newer root.
  *
- * @throws ManifestError with every code of MANIFEST.md step 1 but the last two, which `verifyAnchor` adds.
+ * @throws ManifestError for the form, the payload and its keys; what its signatures prove, `verifyAnchor` says.
  */
 export function parseAnchor(bytes: Uint8Array, expected: Expected, source = 'the trusted root'): UnverifiedAnchor {
   const where: Where = { document: 'root', source }
@@ -96,7 +96,7 @@ export async function acceptRoot(
 }
 
 /** TIME_INVERTED, then CLOCK_SKEW: a document from the future would raise the time floor for good. */
-export function checkTimes(
+function checkTimes(
   { issuedAt, expires }: { readonly issuedAt: UnixMs; readonly expires: UnixMs },
   where: Where,
   now: UnixMs,
@@ -183,4 +183,4 @@ function isOnCurve(jwk: PublicJwk): boolean {
 }
 
 export const MAX_ROOT_BYTES = 64 * 1024 // 32 keys with notes and 16 signatures stay below 48 KiB
-export const MAX_SKEW_MS = 5 * 60_000 // TLS deployments see clocks off by minutes; more is a clock to repair
+const MAX_SKEW_MS = 5 * 60_000 // TLS deployments see clocks off by minutes; more is a clock to repair

@@ -23,7 +23,7 @@ export type DenyEntry = z.infer<typeof DenyEntry>
 export type ManifestPointer = z.infer<typeof ManifestPointer>
 
 /** `YYYY-MM-DDTHH:MM:SSZ`, a real date: other spellings of RFC 3339 are where implementations disagree. */
-export function parseInstant(text: string): UnixMs | undefined {
+function parseInstant(text: string): UnixMs | undefined {
   if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(text)) return undefined
   const ms = Date.parse(text)
   return Number.isNaN(ms) || formatInstant(toUnixMs(ms)) !== text ? undefined : toUnixMs(ms)
@@ -140,7 +140,7 @@ const PinSchema = z.strictObject({
 const PinGroup = z.array(z.int().min(0).max(15)).min(1).max(16)
 
 const RevocationSchema = z.strictObject({
-  mode: z.enum(['report', 'soft-fail', 'hard-fail']), // never off: DECISIONS.md 5
+  mode: z.enum(['report', 'soft-fail', 'hard-fail']), // never off: a manifest may not loosen that
   sources: z
     .array(z.enum(['staple', 'ocsp', 'crl']))
     .min(1)

@@ -18,7 +18,7 @@ import { COLD, deadlines, type ManifestState, next, type StateEvent, type StateK
 import { difference, emitDenyChanges, type ManifestView, manifestIn, viewOf } from './view.ts'
 
 export type { ManifestHealth } from './health.ts'
-export type { DenyRule, ManifestView } from './view.ts'
+export type { ManifestView } from './view.ts'
 
 export interface ManifestUpdater {
   /** Resolves when a verified manifest is in force; rejects with the reason once `startupMs` passed without one. */
@@ -206,7 +206,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       random,
     })
 
-  /** DECISIONS.md 7: while a root can be withheld, a stolen status key keeps its power; someone should look. */
+  /** While a root can be withheld, a stolen status key keeps its power; someone should look. */
   const watchRoot = (): void => {
     const unconfirmedMs = clock.monotonic() - seen.rootConfirmedAt
     if (unconfirmedMs < ROOT_SILENCE_MS) return

@@ -42,4 +42,4 @@ function rankOf(path: string): number {
 }
 
 const STATUS = 'status.json'
-const ORDER = ['blobs/', 'manifests/', 'roots/', STATUS] // MANIFEST.md, Files and URLs
+const ORDER = ['blobs/', 'manifests/', 'roots/', STATUS] // nothing is named before it can be fetched

@@ -16,7 +16,7 @@ export interface RepositoryOptions {
   readonly env: string
   /** Unix milliseconds of the first root. Every later call brings its own. */
   readonly now: number
-  /** Default: the solo profile of MANIFEST.md; 1 of 2, 1 of 1, 1 of 1. */
+  /** Default: what one person can keep: root 1 of 2 keys, manifest 1 of 1, status 1 of 1. */
   readonly roles?: Partial<Record<RoleName, { readonly keys: readonly SigningKey[]; readonly threshold: number }>>
   readonly alg?: SigningAlgorithm
   readonly mayDeny?: boolean
@@ -202,7 +202,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 const DAY_MS = 86_400_000
-const ROOT_TTL_MS = 400 * DAY_MS // MANIFEST.md, Roles: solo
+const ROOT_TTL_MS = 400 * DAY_MS // a yearly ceremony, and a month to be late
 const MANIFEST_TTL_MS = 90 * DAY_MS
 const STATUS_TTL_MS = 7 * DAY_MS
 const STALE_GRACE_S = 7 * 86_400

@@ -2,7 +2,7 @@
  * Writes DER (X.690 §10) for certificates that this library makes. It shares nothing with the reader, tables included:
  * a reader tested by a writer with the same mistake would agree with itself.
  */
-export function element(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
+function element(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
   const content = concat(contents)
   return concat([Uint8Array.of(tag), lengthOf(content.length), content])
 }
@@ -66,7 +66,7 @@ export function time(unixMs: number): Uint8Array {
   return element(short ? 0x17 : 0x18, Buffer.from(`${short ? digits.slice(2) : digits}Z`, 'latin1'))
 }
 
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
+function concat(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts))
 }
 

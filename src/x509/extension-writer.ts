@@ -33,7 +33,7 @@ export type GeneralNameInput =
   | { readonly directory: NameInput }
   | { readonly raw: Uint8Array }
 
-export function encodeGeneralName(name: GeneralNameInput): Uint8Array {
+function encodeGeneralName(name: GeneralNameInput): Uint8Array {
   if ('dns' in name) return der.taggedPrimitive(2, Buffer.from(name.dns, 'latin1'))
   if ('ip' in name) return der.taggedPrimitive(7, addressOctets(name.ip))
   if ('uri' in name) return der.taggedPrimitive(6, Buffer.from(name.uri, 'latin1'))

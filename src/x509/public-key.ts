@@ -130,9 +130,9 @@ function quickKeyOf(info: PublicKeyInfo): JsonWebKey | undefined {
   }
 }
 
-export const RSA_ENCRYPTION = '1.2.840.113549.1.1.1'
+const RSA_ENCRYPTION = '1.2.840.113549.1.1.1'
 export const RSASSA_PSS = '1.2.840.113549.1.1.10'
-export const EC_PUBLIC_KEY = '1.2.840.10045.2.1'
+const EC_PUBLIC_KEY = '1.2.840.10045.2.1'
 export const ED25519 = '1.3.101.112'
 export const ED448 = '1.3.101.113'
 
