@@ -1,4 +1,5 @@
 import { type CanonicalOrigin, canonicalHost } from '../encoding/host.ts'
+import { CODES } from '../errors/codes.ts'
 import type { Finding } from '../errors/errors.ts'
 import { toUnixMs } from '../ports/runtime.ts'
 import { type AnchorSet, bundledAnchors, createAnchors } from '../trust/anchors.ts'
@@ -8,7 +9,7 @@ import type { CertificationPath } from '../trust/path/path.ts'
 import { type Certificate, parseCertificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 import { readBytes } from './files.ts'
-import { UsageError } from './outcome.ts'
+import { type Failure, UsageError } from './outcome.ts'
 
 /** What the library itself would say about these certificates, pins aside. */
 export interface Judgement {
@@ -60,6 +61,13 @@ export function verdictText({ path, findings }: Judgement): string {
   const [finding] = findings
   if (finding !== undefined) return `does not verify: ${finding.message}`
   return `verifies up to ${path?.certificates.at(-1)?.subject.text}`
+}
+
+/** A check that did not pass, unless none was made. */
+export function failureOf(judgement: Judgement | undefined): Failure | undefined {
+  const [finding] = judgement?.findings ?? []
+  if (finding === undefined) return undefined
+  return { code: finding.code, message: finding.message, hint: CODES[finding.code].fix }
 }
 
 /** The roots of `--ca`, else those of this Node release. */

@@ -4,12 +4,11 @@ import { pinOfSpki } from '../encoding/pin.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { GeneralName } from '../x509/general-names.ts'
 import { pemOf } from '../x509/pem.ts'
-import { anchorsFrom, identityOf, type Judgement, judge, type Placed, placeAll, serverName } from './chain.ts'
+import { anchorsFrom, failureOf, type Judgement, judge, type Placed, placeAll, serverName } from './chain.ts'
 import { type Io, type Paint, printable } from './io.ts'
 import { type Outcome, UsageError } from './outcome.ts'
-import { failureOf } from './pin.ts'
-import { probe } from './probe.ts'
 import type { Run } from './program.ts'
+import { type SeenServer, seeServer } from './server.ts'
 import { materialOf, openSource } from './source.ts'
 import { dateOf, fromNow, keyText, table } from './text.ts'
 
@@ -31,21 +30,17 @@ interface InspectOptions {
   readonly pem?: true
 }
 
-interface Seen {
-  readonly source: object
-  readonly presented: readonly Uint8Array[]
-  readonly judgement: Judgement
+interface Seen extends SeenServer {
   /** Whether the command is answered with no when the verdict is no: a lone file is just looked at. */
   readonly isCheck: boolean
-  readonly warnings: readonly string[]
 }
 
 async function inspect(text: string, options: InspectOptions, io: Io, paint: Paint): Promise<Outcome> {
   const source = await openSource(text, io)
   const seen =
     source.kind === 'host'
-      ? await seeServer(source.origin, options, io)
-      : await seeFile(source.name, source.bytes, options, io)
+      ? await inspectServer(source.origin, options, io)
+      : await inspectFile(source.name, source.bytes, options, io)
   const { presented, judgement, isCheck, warnings } = seen
   const now = io.now()
   const certificates = placeAll(presented, judgement.path)
@@ -69,21 +64,12 @@ async function inspect(text: string, options: InspectOptions, io: Io, paint: Pai
   }
 }
 
-async function seeServer(origin: CanonicalOrigin, options: InspectOptions, io: Io): Promise<Seen> {
-  const anchors = await anchorsFrom(options.ca)
-  const sni = serverName(options.sni)
-  const { presented, address, protocol, keyProven } = await probe(origin, { sni, signal: io.signal })
-  const now = io.now()
-  return {
-    source: { kind: 'server', name: origin.text, address, protocol, keyProven, observedAt: dateOf(now) },
-    presented,
-    judgement: judge({ presented, anchors, now, identity: identityOf(origin, sni) }),
-    isCheck: true,
-    warnings: keyProven ? [] : ['the handshake broke off, so the server has not proved that it holds the key'],
-  }
+async function inspectServer(origin: CanonicalOrigin, { ca, sni }: InspectOptions, io: Io): Promise<Seen> {
+  const seen = await seeServer(origin, { anchors: await anchorsFrom(ca), sni: serverName(sni) }, io)
+  return { ...seen, isCheck: true }
 }
 
-async function seeFile(name: string, bytes: Uint8Array, { ca, sni }: InspectOptions, io: Io): Promise<Seen> {
+async function inspectFile(name: string, bytes: Uint8Array, { ca, sni }: InspectOptions, io: Io): Promise<Seen> {
   const presented = materialOf(name, bytes, io).flatMap((material) =>
     material.kind === 'certificate' ? [material.certificate.der] : [],
   )

@@ -7,7 +7,7 @@ import { type Outcome, UsageError } from './outcome.ts'
 import { shownPath, table } from './text.ts'
 import { readWorkingList, workingListPath, writeWorkingList } from './working-list.ts'
 
-interface HostOptions {
+export interface HostOptions {
   readonly pin: readonly string[]
   readonly partner?: true
   readonly singlePin?: true

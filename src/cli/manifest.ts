@@ -1,9 +1,6 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { addHost } from './manifest-hosts.ts'
-import { init } from './manifest-init.ts'
-import { sign } from './manifest-sign.ts'
-import { verify } from './manifest-verify.ts'
+import type { HostOptions } from './manifest-hosts.ts'
 import { PROFILES, type ProfileName } from './profile.ts'
 import type { Run } from './program.ts'
 
@@ -19,6 +16,7 @@ interface PlaceOptions {
   readonly keys?: string
 }
 
+/** The verbs are loaded when they are called: with the libraries behind them they would triple the start of every command. */
 export function addManifest(program: Command, run: Run): void {
   const manifest = program
     .command('manifest')
@@ -35,7 +33,7 @@ export function addManifest(program: Command, run: Run): void {
     .addOption(new Option('--profile <name>', 'keys and lifetimes').choices(Object.keys(PROFILES)).default('solo'))
     .addHelpText('before', INIT_EXAMPLE)
     .action((options: PlaceOptions & { repo: string; env: string; profile: ProfileName }) =>
-      run((io) => init({ ...options, ...placesOf(options) }, io)),
+      run(async (io) => (await import('./manifest-init.ts')).init({ ...options, ...placesOf(options) }, io)),
     )
 
   manifest
@@ -50,8 +48,8 @@ export function addManifest(program: Command, run: Run): void {
     .option('--port <number>', 'this port only')
     .option('--replace', 'in place of the entry that is there')
     .addHelpText('before', ADD_HOST_EXAMPLE)
-    .action((pattern: string, options: PlaceOptions & Parameters<typeof addHost>[1]) =>
-      run(() => addHost(pattern, { ...options, ...placesOf(options) })),
+    .action((pattern: string, options: PlaceOptions & HostOptions) =>
+      run(async () => (await import('./manifest-hosts.ts')).addHost(pattern, { ...options, ...placesOf(options) })),
     )
 
   manifest
@@ -62,7 +60,10 @@ export function addManifest(program: Command, run: Run): void {
     .option('--status-only', 'say that nothing changed: what a job does every few hours')
     .addHelpText('before', SIGN_EXAMPLE)
     .action((options: PlaceOptions & { statusOnly?: true }) =>
-      run((io) => sign({ ...placesOf(options), statusOnly: options.statusOnly === true }, io)),
+      run(async (io) => {
+        const { sign } = await import('./manifest-sign.ts')
+        return sign({ ...placesOf(options), statusOnly: options.statusOnly === true }, io)
+      }),
     )
 
   manifest
@@ -74,7 +75,7 @@ export function addManifest(program: Command, run: Run): void {
     .option('--ca <pem>', 'roots for the connection, in place of Node’s')
     .addHelpText('before', VERIFY_EXAMPLE)
     .action((url: string | undefined, options: { dir?: string; root?: string; ca?: string }) =>
-      run((io) => verify(url, options, io)),
+      run(async (io) => (await import('./manifest-verify.ts')).verify(url, options, io)),
     )
 }
 

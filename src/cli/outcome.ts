@@ -65,7 +65,7 @@ export function renderError(error: PinfetchError, io: Io, { command, json, paint
   return exitCodeOf(error.code)
 }
 
-export function failureOf(error: PinfetchError): Failure {
+function failureOf(error: PinfetchError): Failure {
   const { code, message } = error
   const hint = error instanceof UsageError ? error.hint : CODES[code].fix
   return { code, message: withCause(message, error.cause), hint }
@@ -101,7 +101,9 @@ function writeJson({ stdout }: Io, { command, ok, data, warnings, error }: Answe
 
 /** "Could not be fetched" alone helps nobody: the reason below is ours too, and says it. */
 function withCause(message: string, cause: unknown): string {
-  return cause instanceof PinfetchError ? `${message} (${cause.message})` : message
+  if (!(cause instanceof PinfetchError)) return message
+  const [reason] = cause.message.split('\n') // below it may stand a whole chain
+  return `${message} (${reason})`
 }
 
 const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([

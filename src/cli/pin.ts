@@ -2,17 +2,15 @@ import { type Command, Option } from 'commander'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { formatHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { type PinHash, pinOfSpki } from '../encoding/pin.ts'
-import { CODES } from '../errors/codes.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { Material } from '../x509/material.ts'
-import { anchorsFrom, identityOf, type Judgement, judge, placeAll, serverName, verdictText } from './chain.ts'
+import { anchorsFrom, failureOf, type Judgement, judge, placeAll, serverName, verdictText } from './chain.ts'
 import type { Io } from './io.ts'
-import type { Failure, Outcome } from './outcome.ts'
-import { UsageError } from './outcome.ts'
+import { type Outcome, UsageError } from './outcome.ts'
 import { propose, readSibling } from './partner.ts'
-import { probe } from './probe.ts'
 import type { Run } from './program.ts'
+import { seeServer } from './server.ts'
 import { materialOf, openSource } from './source.ts'
 import { dateOf, keyText, table } from './text.ts'
 
@@ -64,32 +62,24 @@ async function pin(text: string, options: PinOptions, io: Io): Promise<Outcome> 
   const source = await openSource(text, io)
   const seen =
     source.kind === 'host'
-      ? await seeServer(source.origin, { hash, anchors, sni: serverName(options.sni) }, io)
-      : seeFile(source.name, materialOf(source.name, source.bytes, io), { ...options, hash, anchors }, io)
+      ? await pinServer(source.origin, { hash, anchors, sni: serverName(options.sni) }, io)
+      : pinFile(source.name, materialOf(source.name, source.bytes, io), { ...options, hash, anchors }, io)
   if (options.partner !== true) return answer(seen, text)
   return withProposal(seen, { hash, anchors, sibling: options.sibling, text }, io)
 }
 
-async function seeServer(
+async function pinServer(
   origin: CanonicalOrigin,
   { hash, anchors, sni }: { readonly hash: PinHash; readonly anchors: AnchorSet; readonly sni: string | undefined },
   io: Io,
 ): Promise<Seen> {
-  const { presented, address, protocol, keyProven } = await probe(origin, { sni, signal: io.signal })
-  const now = io.now()
-  const judgement = judge({ presented, anchors, now, identity: identityOf(origin, sni) })
-  return {
-    source: { kind: 'server', name: origin.text, address, protocol, keyProven, observedAt: dateOf(now) },
-    keys: placeAll(presented, judgement.path).map(({ certificate, position }) =>
-      certificateLine(certificate, position, hash),
-    ),
-    judgement,
-    host: sni ?? origin.host,
-    warnings: [SEEN_FROM_HERE, ...(keyProven ? [] : [NOT_PROVEN])],
-  }
+  const { presented, ...seen } = await seeServer(origin, { anchors, sni }, io)
+  const placed = placeAll(presented, seen.judgement.path)
+  const keys = placed.map(({ certificate, position }) => certificateLine(certificate, position, hash))
+  return { ...seen, keys, host: sni ?? origin.host }
 }
 
-function seeFile(
+function pinFile(
   name: string,
   materials: readonly Material[],
   options: PinOptions & { readonly hash: PinHash; readonly anchors: AnchorSet },
@@ -113,21 +103,25 @@ function seeFile(
   }
 }
 
-function answer({ source, keys, judgement, host, warnings }: Seen, text: string): Outcome {
+function answer(seen: Seen, text: string): Outcome {
+  const { source, keys, judgement, warnings } = seen
   const failure = failureOf(judgement)
-  const [first] = keys
-  const isServer = text !== '-' && 'observedAt' in source
-  const next = isServer
-    ? `pinfetch pin ${text} --partner   # a pin set, if somebody else runs it; if you do: pinfetch pin <key file>`
-    : `pinfetch manifest add-host ${host ?? '<host>'} --dir <dir> --pin ${first?.pin} --pin <key in reserve>`
   return {
     data: { source, keys, path: pathData(judgement), proposal: null },
     text: keyTable(keys),
     notes: judgement === undefined ? [] : [`path  ${verdictText(judgement)}`],
     warnings,
-    next,
+    next:
+      failure === undefined ? nextStep(seen, text) : `pinfetch inspect ${text}   # the certificates, and every finding`,
     ...(failure === undefined ? {} : { failure }),
   }
+}
+
+function nextStep({ source, keys: [first], host }: Seen, text: string): string {
+  if ('observedAt' in source) {
+    return `pinfetch pin ${text} --partner   # a pin set, if somebody else runs it; if you do: pinfetch pin <key file>`
+  }
+  return `pinfetch manifest add-host ${host ?? '<host>'} --dir <dir> --pin ${first?.pin} --pin <key in reserve>`
 }
 
 async function withProposal(
@@ -205,13 +199,6 @@ function pathData(judgement: Judgement | undefined): object | null {
   return { verifies: findings.length === 0, anchor, findings }
 }
 
-/** A check that did not pass, unless none was made. */
-export function failureOf(judgement: Judgement | undefined): Failure | undefined {
-  const [finding] = judgement?.findings ?? []
-  if (finding === undefined) return undefined
-  return { code: finding.code, message: finding.message, hint: CODES[finding.code].fix }
-}
-
 function dnsNames({ decoded }: Certificate): readonly string[] {
   return (decoded.subjectAltName ?? []).flatMap((name) => {
     const pattern = name.kind === 'dns' ? parseHostPattern(name.text) : undefined
@@ -228,9 +215,6 @@ const HASHES: Readonly<Record<string, PinHash>> = {
   512: 'sha512',
 }
 
-const SEEN_FROM_HERE =
-  'this is what this network showed just now; somebody in between can show the same to every look from here. Compare the keys with the API’s owner, or from another network, before you pin one.'
-const NOT_PROVEN = 'the handshake broke off, so the server has not proved that it holds the key'
 const UNSIGNED_REQUEST = 'the request is not signed by the key it asks for: whoever wrote it may not hold that key'
 
 const EXAMPLE = `Example:

@@ -39,16 +39,17 @@ export function probe(origin: CanonicalOrigin, options: ProbeOptions = {}): Prom
     const end = (): void => {
       cancelTimeout()
       signal?.removeEventListener('abort', onAbort)
-      socket.destroy()
     }
     const fail = (error: PinfetchError): void => {
       end()
+      socket.destroy()
       reject(error)
     }
     const finish = (keyProven: boolean): void => {
       const { remoteAddress: address = '' } = socket
       const protocol = socket.getProtocol() ?? ''
       end()
+      socket.end(() => socket.destroy()) // after our Finished is out: a server need not log a broken handshake
       resolve({ presented, protocol, address, keyProven })
     }
     const onAbort = (): void => fail(new TransportError('ERR_TRANSPORT_CLOSED', `${origin.text}: interrupted`))
