@@ -1,0 +1,52 @@
+import { testCa } from 'pinfetch/testing'
+import { describe, expect, test } from 'vitest'
+import type { HostInput } from '../../src/publisher/wire.ts'
+import { refusalOf, testClient } from '../support/client.ts'
+import { startTestPins } from '../support/pins.ts'
+
+const HOST = 'api.example.com'
+const ca = testCa()
+const pins = [{ spki: ca.root.pin }, { spki: ca.issuer.pin }]
+
+/** A client whose manifest has one entry for the host; nobody listens there, so only a refusal before any packet is ours. */
+async function clientWith(rule: Partial<HostInput>) {
+  const hosts: readonly HostInput[] = [{ host: HOST, mode: 'enforce', pins, ...rule }]
+  const { manifest } = await startTestPins({ ca, name: 'pins.example.com', hosts })
+  const client = testClient({ manifest, anchors: ca.anchorPem })
+  await client.ready()
+  return client
+}
+
+const url = `https://${HOST}:49151/` // reserved by RFC 6335, so nobody listens
+
+test('the control: without a further rule the connection is tried', async () => {
+  await refusalOf((await clientWith({})).fetch(url), 'ERR_TRANSPORT_CONNECT')
+})
+
+test('a contained host is not connected to: ERR_POLICY_CONTAINED', async () => {
+  const error = await refusalOf((await clientWith({ contained: true })).fetch(url), 'ERR_POLICY_CONTAINED')
+  expect(error).toMatchObject({ host: `${HOST}:49151`, requestSent: 'no', retryable: false })
+})
+
+describe('a rule that this version cannot enforce refuses the host: ERR_TRUST_POLICY_UNSUPPORTED', () => {
+  test.each<[string, Partial<HostInput>]>([
+    ['requireSct', { requireSct: true }],
+    ['allowedAddresses', { allowedAddresses: ['10.0.0.0/8'] }],
+    ['maxConnectionAge', { maxConnectionAge: 60 }],
+    ['revocation: "hard-fail"', { revocation: { mode: 'hard-fail' } }],
+    ['clientCertificate: "required"', { clientCertificate: 'required' }],
+  ])('%s', async (rule, entry) => {
+    const error = await refusalOf((await clientWith(entry)).fetch(url), 'ERR_TRUST_POLICY_UNSUPPORTED')
+    expect(error.message).toContain(rule)
+    expect(error).toMatchObject({ requestSent: 'no', manifestVersion: 1 })
+  })
+
+  test('a certificate of the client’s satisfies clientCertificate: "required"', async () => {
+    const hosts: readonly HostInput[] = [{ host: HOST, mode: 'enforce', pins, clientCertificate: 'required' }]
+    const { manifest } = await startTestPins({ ca, name: 'pins.example.com', hosts })
+    const { pem: cert, keyPem: key } = ca.issue({ names: ['client.example.com'] })
+    const client = testClient({ manifest, anchors: ca.anchorPem, certificate: { cert, key } })
+    await client.ready()
+    await refusalOf(client.fetch(url), 'ERR_TRANSPORT_CONNECT')
+  })
+})
