@@ -1,3 +1,4 @@
+export type { AnchorSource } from './client/anchors.ts'
 export { configFromEnv, configFromFile, configSchema } from './client/config.ts'
 export { type Client, type ClientHealth, createClient } from './client/create-client.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'

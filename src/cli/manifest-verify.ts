@@ -129,14 +129,14 @@ async function withMirror<T>(
   runtime: Runtime,
   use: (mirror: Mirror) => Promise<T>,
 ): Promise<T> {
+  const anchors = await anchorsFrom(ca)
   const dispatcher = new PinnedDispatcher({
-    anchors: await anchorsFrom(ca),
     runtime,
     emit: () => {},
     connectTimeoutMs: TIMEOUT_MS,
     headersTimeoutMs: TIMEOUT_MS,
     bodyTimeoutMs: TIMEOUT_MS,
-    policyOf: (origin) => bootstrapPolicy(origin, []), // the documents are signed; the connection needs a valid path
+    policyOf: (origin) => bootstrapPolicy(origin, [], anchors), // the documents are signed; the connection needs a valid path
   })
   try {
     const [mirror] = createManifestSource([location], createFetchBytes(dispatcher)).mirrors

@@ -8,7 +8,7 @@ import { memoryStore } from '../stores/memory.ts'
 import type { ConnectorOptions } from '../transport/connector.ts'
 import { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
-import { bundledAnchors, createAnchors } from '../trust/anchors.ts'
+import { createAnchorLookup } from './anchors.ts'
 import { createFetch, sendOver } from './fetch.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
@@ -50,7 +50,6 @@ export function createClient(options: ClientOptions): Client {
   const { runtime, timeouts } = resolved
   const { emit, hasListeners, on } = createEmitter()
   const connection: Omit<ConnectorOptions, 'policyOf'> & { headersTimeoutMs: number; bodyTimeoutMs: number } = {
-    anchors: resolved.anchors === undefined ? bundledAnchors() : createAnchors(resolved.anchors),
     runtime,
     emit,
     connectTimeoutMs: timeouts.connectMs,
@@ -58,7 +57,8 @@ export function createClient(options: ClientOptions): Client {
     bodyTimeoutMs: timeouts.bodyMs,
     ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
   }
-  const policies = createPolicies({ options: resolved, emit, view: () => manifest?.updater.current() })
+  const anchorsFor = createAnchorLookup(resolved.anchors)
+  const policies = createPolicies({ options: resolved, emit, anchorsFor, view: () => manifest?.updater.current() })
   const dispatcher = new PinnedDispatcher({
     ...connection,
     emit: (event) => {
@@ -76,7 +76,7 @@ export function createClient(options: ClientOptions): Client {
   function startManifest({ locations, root, cacheDir, memoryOnly, bootstrapPins, ...rest }: ResolvedManifest) {
     const bootstrap = new PinnedDispatcher({
       ...connection,
-      policyOf: (origin) => bootstrapPolicy(origin, bootstrapPins),
+      policyOf: (origin) => bootstrapPolicy(origin, bootstrapPins, anchorsFor(origin.host)),
     })
     const updater: ManifestUpdater = createManifestUpdater({
       ...rest,

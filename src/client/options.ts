@@ -14,6 +14,7 @@ import { ConfigurationError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { ClientCertificate, Resolver } from '../transport/connector.ts'
+import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
 
 export interface ManifestOptions {
   /** Base URL of the signed documents, `https:` or `file:`; a path without scheme is a directory. One of `url`, `urls`. */
@@ -56,8 +57,10 @@ export interface ClientOptions {
   readonly tls12Hosts?: readonly Tls12Host[]
   /** What the manifest may loosen, from `manifestMay` of `pinfetch/dangerous`. Default nothing. */
   readonly manifestMay?: ManifestMay
-  /** Trust anchors as PEM. Default: the roots bundled with Node, whatever the environment adds to Node's own default. */
-  readonly anchors?: string | readonly string[]
+  /** Trust anchors for every host. Default `'bundled'`: whatever the environment adds to Node's own default is not in it. */
+  readonly anchors?: AnchorSource | readonly AnchorSource[]
+  /** Trust anchors of single hosts, in place of `anchors`: a partner's private root, or its self-signed certificate. */
+  readonly hostAnchors?: Readonly<Record<string, AnchorSource | readonly AnchorSource[]>>
   /** The client's certificate and key for mutual TLS: PEM, end entity first. */
   readonly certificate?: ClientCertificate
   /** Resolves DNS names. Default: the system's resolver. */
@@ -103,7 +106,7 @@ export interface ResolvedOptions {
   readonly unlistedHosts: readonly UnpinnedHost[]
   readonly tls12Hosts: readonly Tls12Host[]
   readonly manifestMay: ManifestMay | undefined
-  readonly anchors: readonly string[] | undefined
+  readonly anchors: ResolvedAnchors
   readonly certificate: ClientCertificate | undefined
   readonly resolver: Resolver | undefined
   readonly timeouts: { readonly connectMs: number; readonly headersMs: number; readonly bodyMs: number }
@@ -118,7 +121,7 @@ export interface ResolvedOptions {
 export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const parsed = Options.safeParse(options)
   if (!parsed.success) throw optionError(parsed.error.issues[0])
-  const { manifest, pins = {}, anchors, unlistedHosts, ...rest } = parsed.data
+  const { manifest, pins = {}, anchors, hostAnchors, unlistedHosts, ...rest } = parsed.data
   if (manifest === undefined && Object.keys(pins).length === 0) {
     throw invalid('', '`manifest` or `pins` is required: there is no unpinned default')
   }
@@ -126,7 +129,13 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     manifest: manifest === undefined ? undefined : resolveManifest(manifest),
     pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, rest.mode))),
     unlistedHosts: unlistedHosts === 'reject' ? [] : unlistedHosts,
-    anchors: anchors === undefined ? undefined : [anchors].flat(),
+    anchors: {
+      everywhere: [anchors].flat(),
+      byHost: Object.entries(hostAnchors).map(([text, sources]) => {
+        const path = `hostAnchors[${JSON.stringify(text)}]`
+        return { pattern: requirePattern(text, path), sources: [sources].flat() }
+      }),
+    },
     manifestMay: rest.manifestMay,
     certificate: rest.certificate,
     resolver: rest.resolver,
@@ -170,11 +179,7 @@ function readRoot(root: string | URL | Uint8Array): Uint8Array {
 
 function resolvePins(text: string, entry: readonly string[] | z.infer<typeof HostEntry>, mode: Mode): ResolvedPins {
   const path = `pins[${JSON.stringify(text)}]`
-  const pattern = parseHostPattern(text)
-  if (pattern === undefined) {
-    const message = `${path}: expected a host, *.host or **.host without scheme, port or path`
-    throw new ConfigurationError('ERR_CONFIG_HOST', message)
-  }
+  const pattern = requirePattern(text, path)
   const { pins, mode: own = mode, notAfter } = 'pins' in entry ? entry : { pins: entry }
   if (pins.length === 0) throw invalid(path, 'at least one pin is required')
   const texts = pins.map((pin, index) => requirePin(pin, `${path}[${index}]`))
@@ -189,6 +194,13 @@ function onePerHost(entries: readonly ResolvedPins[]): readonly ResolvedPins[] {
     seen.add(text)
   }
   return entries
+}
+
+function requirePattern(text: string, path: string): ParsedHostPattern {
+  const pattern = parseHostPattern(text)
+  if (pattern !== undefined) return pattern
+  const message = `${path}: expected a host, *.host or **.host without scheme, port or path`
+  throw new ConfigurationError('ERR_CONFIG_HOST', message)
 }
 
 function requirePin(pin: string, path: string): PinText {
@@ -246,6 +258,8 @@ const HostEntry = z.strictObject({
   notAfter: z.date().optional(),
 })
 
+const Anchors = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+
 const minted = <Kind extends Loosening['kind']>(kind: Kind) =>
   z.custom<Extract<Loosening, { readonly kind: Kind }>>(
     (value) => isMinted(value, kind),
@@ -259,7 +273,8 @@ const Options = z.strictObject({
   unlistedHosts: z.union([z.literal('reject'), z.array(minted('unpinnedHost'))]).default('reject'),
   tls12Hosts: z.array(minted('tls12Host')).default([]),
   manifestMay: minted('manifestMay').optional(),
-  anchors: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+  anchors: Anchors.default('bundled'),
+  hostAnchors: z.record(z.string(), Anchors).default({}),
   certificate: z
     .strictObject({ cert: z.string(), key: z.string(), passphrase: z.string().optional() })
     .transform(

@@ -8,6 +8,7 @@ import type { Emit } from '../events/events.ts'
 import type { HostEntry } from '../manifest/schema.ts'
 import type { ManifestView } from '../manifest/updater.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import type { AnchorSet } from '../trust/anchors.ts'
 import type { Deny, HostPolicy, Pin } from '../trust/policy.ts'
 import type { ResolvedOptions, ResolvedPins } from './options.ts'
 
@@ -28,6 +29,7 @@ export interface PolicySources {
   /** The manifest in force; `undefined` for a client that has pins in code alone. */
   readonly view: () => ManifestView | undefined
   readonly emit: Emit
+  readonly anchorsFor: (host: CanonicalHost) => AnchorSet
 }
 
 interface Made {
@@ -37,7 +39,7 @@ interface Made {
 }
 
 /** Joins what is known about hosts into one policy per origin, memoised until the manifest or the clock changes it. */
-export function createPolicies({ options, view, emit }: PolicySources): Policies {
+export function createPolicies({ options, view, emit, anchorsFor }: PolicySources): Policies {
   const { clock } = options.runtime
   const createdAt = clock.now()
   const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
@@ -102,6 +104,7 @@ export function createPolicies({ options, view, emit }: PolicySources): Policies
       mode: options.mode === 'report' || reports || reportsStale ? 'report' : 'enforce',
       pinGroups: pinGroups(entry),
       ...(asksForTls12 ? { minTlsVersion: '1.2' } : {}),
+      ...(entry.expectedUri === undefined ? {} : { expectedUri: entry.expectedUri }),
     })
     return { policy, until: isStaged ? (entry.enforceFrom ?? FOREVER) : FOREVER }
   }
@@ -125,13 +128,15 @@ export function createPolicies({ options, view, emit }: PolicySources): Policies
   const policyOf = (
     { host, port }: CanonicalOrigin,
     manifest: ManifestView | undefined,
-    decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> & Partial<Pick<HostPolicy, 'minTlsVersion'>>,
+    decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> &
+      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri'>>,
   ): HostPolicy =>
     withGeneration({
       host,
       port,
       denies: deniesFor(host, manifest),
       minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
+      anchors: anchorsFor(host),
       manifestVersion: manifest?.version ?? 0,
       ...decided,
     })
@@ -148,10 +153,14 @@ export function createPolicies({ options, view, emit }: PolicySources): Policies
 }
 
 /** Reaches the manifest's own host: chain and name are checked, pins only where the client was given some. */
-export function bootstrapPolicy({ host, port }: CanonicalOrigin, pins: readonly PinText[]): HostPolicy {
+export function bootstrapPolicy(
+  { host, port }: CanonicalOrigin,
+  pins: readonly PinText[],
+  anchors: AnchorSet,
+): HostPolicy {
   const pinGroups = pins.length === 0 ? [] : [pins.map((spki): Pin => ({ spki }))]
   const facts = { source: 'bootstrap', mode: 'enforce', denies: [], minTlsVersion: '1.3', manifestVersion: 0 } as const
-  return withGeneration({ host, port, pinGroups, ...facts })
+  return withGeneration({ host, port, pinGroups, anchors, ...facts })
 }
 
 function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly Rule[]) {
@@ -164,8 +173,9 @@ function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly
 }
 
 function withGeneration(facts: Omit<HostPolicy, 'generation'>): HostPolicy {
-  const { manifestVersion: _, ...deciding } = facts
-  const generation = createHash('sha256').update(JSON.stringify(deciding)).digest('base64url')
+  const { manifestVersion: _, anchors, ...deciding } = facts
+  const text = JSON.stringify({ ...deciding, anchors: anchors.digest })
+  const generation = createHash('sha256').update(text).digest('base64url')
   return Object.freeze({ ...facts, generation })
 }
 
@@ -189,7 +199,6 @@ function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | u
     return 'clientCertificate: "required"'
   if (entry.revocation?.mode === 'hard-fail') return 'revocation: "hard-fail"'
   if (entry.requireSct === true) return 'requireSct'
-  if (entry.expectedUri !== undefined) return 'expectedUri'
   if (entry.allowedAddresses !== undefined) return 'allowedAddresses'
   if (entry.maxConnectionAge !== undefined) return 'maxConnectionAge'
   return undefined

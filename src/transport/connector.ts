@@ -24,7 +24,6 @@ export interface ClientCertificate {
 }
 
 export interface ConnectorOptions {
-  readonly anchors: AnchorSet
   /** The policy in force for an origin at this moment. Throws a PinfetchError where there is none. */
   readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
   readonly runtime: Runtime
@@ -55,19 +54,13 @@ export interface Connector {
  * a connection needs both.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { anchors, policyOf, runtime, emit, connectTimeoutMs, resolver } = options
-  const contexts = options.certificate === undefined ? contextsOf(anchors) : new Map<TlsVersion, tls.SecureContext>()
-  const contextFor = (version: TlsVersion): tls.SecureContext => {
-    const context = contexts.get(version) ?? createContext(options, version)
-    contexts.set(version, context)
-    return context
-  }
-  if (options.certificate !== undefined) contextFor('1.3') // a pair that does not fit throws at start
+  const { certificate, policyOf, runtime, emit, connectTimeoutMs, resolver } = options
+  const contextFor = createContexts(certificate)
   const lookup = resolver === undefined ? undefined : lookupOf(resolver)
 
-  const evaluator = createEvaluator(anchors)
+  const evaluator = createEvaluator()
   const evaluate = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): TrustVerdict =>
-    evaluator({ presented, identity: identityOf(origin), policy, now: runtime.clock.now() })
+    evaluator({ presented, identity: identityOf(origin, policy), policy, now: runtime.clock.now() })
 
   /** Judges and tells; the verdict's one way into an exception. */
   const judge = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): VerifiedPeer => {
@@ -136,11 +129,11 @@ export function createConnector(options: ConnectorOptions): Connector {
         host: origin.host,
         port: origin.port,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
-        secureContext: contextFor(policyOf(origin).minTlsVersion),
+        secureContext: contextFor(policyOf(origin)),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
         requestOCSP: true, // makes the event of the verdict fire, staple or not
         ALPNProtocols: ['http/1.1'],
-        checkServerIdentity: () => secondOpinion(origin, judged),
+        checkServerIdentity: () => secondOpinion(origin, peer, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
         ...(lookup === undefined ? {} : { lookup }),
       }
@@ -163,8 +156,6 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   return { connect, reevaluate }
 }
-
-type TlsVersion = HostPolicy['minTlsVersion']
 
 /** Passed on to the stream; the typings of `tls.connect` leave it out. */
 type SocketOptions = { readonly highWaterMark: number }
@@ -192,24 +183,41 @@ export function admit(
   return peer
 }
 
-/** Reading 120 roots takes OpenSSL 10 to 35 ms, so connectors that trust the same anchors share what came of it. */
-function contextsOf(anchors: AnchorSet): Map<TlsVersion, tls.SecureContext> {
-  const contexts = sharedContexts.get(anchors) ?? new Map<TlsVersion, tls.SecureContext>()
-  sharedContexts.set(anchors, contexts)
-  return contexts
+/**
+ * One SecureContext for each set of anchors and lowest version. Reading 120 roots takes OpenSSL 10 to 35 ms, so connectors
+ * without a certificate of their own share them.
+ */
+function createContexts(certificate: ClientCertificate | undefined): (policy: HostPolicy) => tls.SecureContext {
+  const contexts = certificate === undefined ? sharedContexts : new WeakMap<AnchorSet, Map<string, tls.SecureContext>>()
+  if (certificate !== undefined) requirePair(certificate)
+  return ({ anchors, minTlsVersion }) => {
+    const versions = contexts.get(anchors) ?? new Map<string, tls.SecureContext>()
+    contexts.set(anchors, versions)
+    const context = versions.get(minTlsVersion) ?? createContext(anchors, minTlsVersion, certificate)
+    versions.set(minTlsVersion, context)
+    return context
+  }
 }
 
-function createContext({ anchors, certificate }: ConnectorOptions, minTlsVersion: TlsVersion): tls.SecureContext {
+function createContext(
+  anchors: AnchorSet,
+  minTlsVersion: HostPolicy['minTlsVersion'],
+  certificate: ClientCertificate | undefined,
+): tls.SecureContext {
+  return tls.createSecureContext({
+    ca: [...anchors.pem],
+    minVersion: `TLSv${minTlsVersion}`,
+    maxVersion: 'TLSv1.3',
+    ciphers: (minTlsVersion === '1.3' ? TLS13_SUITES : [...TLS13_SUITES, ...TLS12_SUITES]).join(':'),
+    sigalgs: SIGNATURE_ALGORITHMS,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
+    ...certificate,
+  })
+}
+
+function requirePair(certificate: ClientCertificate): void {
   try {
-    return tls.createSecureContext({
-      ca: [...anchors.pem],
-      minVersion: `TLSv${minTlsVersion}`,
-      maxVersion: 'TLSv1.3',
-      ciphers: (minTlsVersion === '1.3' ? TLS13_SUITES : [...TLS13_SUITES, ...TLS12_SUITES]).join(':'),
-      sigalgs: SIGNATURE_ALGORITHMS,
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
-      ...certificate,
-    })
+    tls.createSecureContext({ ...certificate, ca: [] })
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : 'unknown reason'
     const message = `certificate: key and certificate cannot be used together (${reason})`
@@ -217,13 +225,19 @@ function createContext({ anchors, certificate }: ConnectorOptions, minTlsVersion
   }
 }
 
-function identityOf({ kind, host }: CanonicalOrigin): ReferenceIdentity {
+function identityOf({ kind, host }: CanonicalOrigin, { expectedUri }: HostPolicy): ReferenceIdentity {
+  if (expectedUri !== undefined) return { kind: 'spiffe', id: expectedUri }
   return kind === 'dns' ? { kind, name: host } : { kind, address: host }
 }
 
 /** Node's name check on the certificate that was judged: its own reads a view that is empty by now, and falls back to the CN. */
-function secondOpinion(origin: CanonicalOrigin, endEntity: X509Certificate | undefined): Error | undefined {
-  if (endEntity === undefined) return new Error('no certificate was judged')
+function secondOpinion(
+  origin: CanonicalOrigin,
+  peer: VerifiedPeer | undefined,
+  endEntity: X509Certificate | undefined,
+): Error | undefined {
+  if (peer === undefined || endEntity === undefined) return new Error('no certificate was judged')
+  if (peer.policy.expectedUri !== undefined) return undefined // Node knows no SPIFFE IDs; the host name is not the identity
   const matched =
     origin.kind === 'ip'
       ? endEntity.checkIP(origin.host)
@@ -278,7 +292,7 @@ function lookupOf(resolver: Resolver): LookupFunction {
   }
 }
 
-const sharedContexts = new WeakMap<AnchorSet, Map<TlsVersion, tls.SecureContext>>()
+const sharedContexts = new WeakMap<AnchorSet, Map<string, tls.SecureContext>>()
 const TCP_KEEP_ALIVE_MS = 60_000
 const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'] // RFC 8446 §B.4
 // RFC 9325 §4.2: ephemeral key exchange and authenticated encryption, nothing else.

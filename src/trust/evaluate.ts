@@ -2,7 +2,6 @@ import { hash } from 'node:crypto'
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import type { ChainEntry, Finding } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
-import type { AnchorSet } from './anchors.ts'
 import { matchIdentity, type ReferenceIdentity } from './identity.ts'
 import { findPath } from './path/build.ts'
 import type { CertificationPath } from './path/path.ts'
@@ -14,7 +13,6 @@ export interface TrustInput {
   /** DER certificates as sent, end entity first. */
   readonly presented: readonly Uint8Array[]
   readonly identity: ReferenceIdentity
-  readonly anchors: AnchorSet
   readonly policy: HostPolicy
   /** Read once per handshake. */
   readonly now: UnixMs
@@ -31,12 +29,12 @@ export interface TrustInput {
  * @see RFC 5280 §6.1 (paths), RFC 9525 §6 (names), RFC 7469 §2.6 (pins)
  */
 export function evaluateTrust(input: TrustInput): TrustVerdict {
-  const { presented, identity, anchors, policy, now } = input
+  const { presented, identity, policy, now } = input
   const acceptPath = (path: CertificationPath): Finding | undefined => {
     const pins = matchPins(path, policy, now)
     return pins.kind === 'match' ? undefined : pins.finding
   }
-  const result = findPath({ presented, anchors, now, acceptPath })
+  const result = findPath({ presented, anchors: policy.anchors, now, acceptPath })
   const path = result.kind === 'valid' ? result.path : result.refusedPath
   if (path === undefined) return rejected(result.kind === 'invalid' ? result.findings : [])
 
@@ -57,7 +55,7 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
  * `evaluateTrust` with a memory: the same certificates for the same host under the same policy were accepted before, and
  * nothing of that verdict has ended. Only acceptances are kept, so a verdict that waits for the clock is never remembered.
  */
-export function createEvaluator(anchors: AnchorSet): (input: Omit<TrustInput, 'anchors'>) => TrustVerdict {
+export function createEvaluator(): (input: TrustInput) => TrustVerdict {
   const accepted = new BoundedMap<string, { readonly judgedAt: UnixMs; readonly verdict: TrustVerdict }>(MAX_VERDICTS)
   return (input) => {
     const { presented, identity, policy, now } = input
@@ -66,7 +64,7 @@ export function createEvaluator(anchors: AnchorSet): (input: Omit<TrustInput, 'a
     if (known?.verdict.kind === 'trusted' && now >= known.judgedAt && now < known.verdict.peer.validUntil) {
       return known.verdict
     }
-    const verdict = evaluateTrust({ ...input, anchors })
+    const verdict = evaluateTrust(input)
     if (verdict.kind === 'trusted') accepted.set(key, { judgedAt: now, verdict })
     return verdict
   }

@@ -1,6 +1,7 @@
 import type { CanonicalHost } from '../encoding/host.ts'
 import type { PinText } from '../encoding/pin.ts'
 import type { UnixMs } from '../ports/runtime.ts'
+import type { AnchorSet } from './anchors.ts'
 
 /** One allowed key. Inactive outside `[notBefore, notAfter)`. */
 export interface Pin {
@@ -33,6 +34,10 @@ export interface HostPolicy {
   readonly pinGroups: readonly (readonly Pin[])[]
   readonly denies: readonly Deny[]
   readonly minTlsVersion: '1.2' | '1.3'
+  /** Where a path to the host may end. */
+  readonly anchors: AnchorSet
+  /** A SPIFFE ID the peer must have; it then takes the place of the host name. */
+  readonly expectedUri?: string
   /** 0 when no manifest is in force. */
   readonly manifestVersion: number
   /** Digest over all of the above but the manifest version. */

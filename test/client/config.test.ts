@@ -52,7 +52,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     })
     expect(resolved.pins.map(({ mode }) => mode)).toEqual(['enforce', 'report'])
     expect(resolved.pins[1]?.notAfter).toEqual(new Date('2027-01-01T00:00:00Z'))
-    expect([resolved.anchors, resolved.certificate]).toEqual([
+    expect([resolved.anchors.everywhere, resolved.certificate]).toEqual([
       [ca.anchorPem],
       { cert: identity.pem, key: identity.keyPem },
     ])

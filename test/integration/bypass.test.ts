@@ -218,8 +218,7 @@ describe('B10: how the peer is read', () => {
     const verdict = evaluateTrust({
       presented: [],
       identity: { kind: 'dns', name: HOST },
-      anchors: createAnchors(anchors),
-      policy: policyFor(origin, []), // not even without pins
+      policy: policyFor(origin, [], { anchors: createAnchors(anchors) }), // not even without pins
       now: toUnixMs(Date.now()),
     })
     expect(verdict).toMatchObject({ kind: 'rejected', findings: [{ code: 'ERR_TRUST_CHAIN_EMPTY' }] })

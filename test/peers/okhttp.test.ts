@@ -28,8 +28,7 @@ function judge(pins: readonly PinText[], presented = server.chain, host = HOST, 
   const verdict = evaluateTrust({
     presented,
     identity: { kind: 'dns', name: host },
-    anchors: createAnchors(anchors),
-    policy: policyFor(originOf(`https://${host}/`), pins),
+    policy: policyFor(originOf(`https://${host}/`), pins, { anchors: createAnchors(anchors) }),
     now,
   })
   return verdict.kind === 'trusted' ? 'trusted' : verdict.findings[0].code

@@ -1,5 +1,6 @@
 import { type CanonicalOrigin, canonicalOrigin } from '../../src/encoding/host.ts'
 import type { PinText } from '../../src/encoding/pin.ts'
+import { bundledAnchors } from '../../src/trust/anchors.ts'
 import type { HostPolicy, Pin } from '../../src/trust/policy.ts'
 
 export function originOf(url: string): CanonicalOrigin {
@@ -26,6 +27,7 @@ export function policyFor(
     pinGroups,
     denies: [],
     minTlsVersion: '1.3',
+    anchors: bundledAnchors(),
     manifestVersion: 0,
     generation,
     ...more,

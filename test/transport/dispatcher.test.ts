@@ -14,6 +14,7 @@ const HOST = 'api.example.com'
 const ca = testCa()
 const server = ca.issue({ names: [HOST] })
 const next = ca.issue({ names: [HOST] })
+const anchors = createAnchors(ca.anchorPem)
 
 async function start(
   identity: TlsServerOptions['identity'] = server,
@@ -23,10 +24,9 @@ async function start(
   const peer = await until(startTlsServer({ identity, ...options }))
   const relay = await until(startRelay({ target: peer }))
   const origin = originOf(`https://${HOST}:${relay.port}`)
-  let policy = policyFor(origin, [server.pin])
+  let policy = policyFor(origin, [server.pin], { anchors })
   const events: ClientEvent[] = []
   const dispatcher = new PinnedDispatcher({
-    anchors: createAnchors(ca.anchorPem),
     policyOf: () => policy,
     runtime,
     emit: (event) => events.push(event),
@@ -41,7 +41,7 @@ async function start(
     return { status: response.statusCode, text: await response.body.text() }
   }
   const setPolicy = (pins: readonly PinText[], more: Partial<HostPolicy> = {}): void => {
-    policy = policyFor(origin, pins, more)
+    policy = policyFor(origin, pins, { anchors, ...more })
     dispatcher.policyChanged()
   }
   return { peer, relay, origin, dispatcher, events, get, setPolicy }
@@ -123,7 +123,7 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
     const runtime = createTestRuntime({ now: Date.now() })
     const { get, setPolicy, origin, peer } = await start(server, {}, runtime)
     const notAfter = (runtime.clock.now() + 60_000) as HostPolicy['pinGroups'][number][number]['notAfter'] & number
-    setPolicy([], policyFor(origin, [{ spki: server.pin, notAfter }, next.pin]))
+    setPolicy([], policyFor(origin, [{ spki: server.pin, notAfter }, next.pin], { anchors }))
     expect((await get()).status).toBe(200)
     await runtime.advance(59_000)
     expect((await get()).status).toBe(200)

@@ -10,7 +10,8 @@ const now = Date.now()
 const ca = testCa({ now })
 const origin = originOf('https://api.example.com/')
 const server = ca.issue({ names: ['api.example.com', 'other.example.com'], notAfter: now + HOUR })
-const policy = policyFor(origin, [server.pin])
+const anchors = createAnchors(ca.anchorPem)
+const policy = policyFor(origin, [server.pin], { anchors })
 const identity = { kind: 'dns', name: origin.host } as const
 
 function ask(
@@ -23,27 +24,27 @@ function ask(
 
 describe('the memory of verdicts', () => {
   test('answers the same verdict for the same certificates, host and policy', () => {
-    const evaluate = createEvaluator(createAnchors(ca.anchorPem))
+    const evaluate = createEvaluator()
     const first = ask(evaluate)
     expect(first.kind).toBe('trusted')
     expect(ask(evaluate, { at: now + 1 })).toBe(first)
   })
 
   test('judges again for another certificate, name, policy generation, or set of anchors', () => {
-    const evaluate = createEvaluator(createAnchors(ca.anchorPem))
+    const evaluate = createEvaluator()
     const first = ask(evaluate)
     const reissued = ca.issue({ names: ['api.example.com'], key: server.key })
     expect(ask(evaluate, { from: reissued })).not.toBe(first)
     expect(ask(evaluate, { identity: { kind: 'dns', name: 'evil.example.com' } })).toMatchObject({ kind: 'rejected' })
-    expect(ask(evaluate, { policy: policyFor(origin, [ca.root.pin]) })).not.toBe(first)
-    const denied = policyFor(origin, [server.pin], { denies: [{ spki: server.pin, reason: 'leaked' }] })
+    expect(ask(evaluate, { policy: policyFor(origin, [ca.root.pin], { anchors }) })).not.toBe(first)
+    const denied = policyFor(origin, [server.pin], { anchors, denies: [{ spki: server.pin, reason: 'leaked' }] })
     expect(ask(evaluate, { policy: denied })).toMatchObject({ kind: 'rejected' })
-    const elsewhere = createEvaluator(createAnchors(testCa().anchorPem))
-    expect(ask(elsewhere)).toMatchObject({ kind: 'rejected' })
+    const elsewhere = policyFor(origin, [server.pin], { anchors: createAnchors(testCa().anchorPem) })
+    expect(ask(evaluate, { policy: elsewhere })).toMatchObject({ kind: 'rejected' })
   })
 
   test('is never asked past the earliest end, nor before the instant of the verdict', () => {
-    const evaluate = createEvaluator(createAnchors(ca.anchorPem))
+    const evaluate = createEvaluator()
     ask(evaluate)
     expect(ask(evaluate, { at: now + HOUR + 1_001 })).toMatchObject({ findings: [{ code: 'ERR_TRUST_CERT_EXPIRED' }] })
     expect(ask(evaluate, { at: now - 30 * 24 * HOUR })).toMatchObject({
@@ -52,7 +53,7 @@ describe('the memory of verdicts', () => {
   })
 
   test('keeps no refusal: a certificate that was not yet valid is accepted once it is', () => {
-    const evaluate = createEvaluator(createAnchors(ca.anchorPem))
+    const evaluate = createEvaluator()
     const future = ca.issue({ names: ['api.example.com'], key: server.key, notBefore: now + HOUR })
     expect(ask(evaluate, { from: future }).kind).toBe('rejected')
     expect(ask(evaluate, { from: future, at: now + 2 * HOUR }).kind).toBe('trusted')
