@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import ts from 'typescript'
@@ -6,6 +7,7 @@ import { expect, test } from 'vitest'
 import { createClient } from '../src/index.ts'
 import { until } from './support/client.ts'
 import { startTestPins } from './support/pins.ts'
+import { run } from './support/run.ts'
 
 const root = join(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -60,3 +62,37 @@ test('the first sample of the README runs: its hosts are loopback servers, every
   expect(printed).toEqual([200])
   expect(api.requests.map(({ path }) => path)).toEqual(['/v1/accounts'])
 })
+
+test('the test-kit sample of the README runs as printed', async () => {
+  const sample = blocks.find((code) => code.includes('startTlsServer')) ?? ''
+  const printed: unknown[] = []
+  const console = { log: (line: unknown) => printed.push(line) }
+  const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor
+  const runnable = sample.replaceAll(/^import .*$/gm, '')
+  await new AsyncFunction('createClient', 'startTlsServer', 'testCa', 'console', runnable)(
+    createClient,
+    startTlsServer,
+    testCa,
+    console,
+  )
+  expect(printed).toEqual([200])
+})
+
+test('the commands of the README run in order, and their repository serves a client', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pinfetch-readme-'))
+  const [block = ''] = [...readme.matchAll(/```sh\n(npx pinfetch[\s\S]*?)```/g)].map(([, code = '']) => code)
+  const commands = block.split('\n').flatMap((line) => /^npx pinfetch ([^#]+)/.exec(line)?.[1]?.trim() ?? [])
+  expect(commands.length).toBe(4)
+  for (const command of commands) {
+    const args = command.replaceAll('./pins', join(folder, 'pins')).split(/\s+/)
+    const { exitCode, stderr } = await run(['--import', 'tsx', join(root, 'src/cli/main.ts'), ...args])
+    expect([command, exitCode, exitCode === 0 ? '' : stderr]).toEqual([command, 0, ''])
+  }
+  const client = createClient({
+    manifest: { url: join(folder, 'pins'), root: join(folder, 'pins/root.json'), memoryOnly: true },
+  })
+  await client.ready()
+  expect(client.manifest.version).toBe(1)
+  await client.close()
+  rmSync(folder, { recursive: true })
+}, 60_000)
