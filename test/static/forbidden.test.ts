@@ -65,6 +65,7 @@ const RULES: readonly Rule[] = [
     forbidden: /^process\.(env|argv|execArgv)$/,
     except: {
       'cli/main.ts': 'where the process begins: arguments, and NO_COLOR and its like',
+      'client/anchors.ts': 'the file of NODE_EXTRA_CA_CERTS, where the option `anchors` asks for it',
       'client/config.ts': 'configFromEnv, which an application calls for exactly that',
       'client/posture.ts': 'names the variables and flags that try to weaken TLS; nothing follows them',
     },
