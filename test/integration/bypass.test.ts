@@ -13,7 +13,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { readPresented } from '../../src/transport/peer.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
-import { evaluateTrust } from '../../src/trust/evaluate.ts'
+import { createEvaluator, evaluateTrust } from '../../src/trust/evaluate.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { startTestPins } from '../support/pins.ts'
 import { originOf, policyFor } from '../support/policy.ts'
@@ -416,6 +416,28 @@ describe('B17: a verdict belongs to one host, one port and one policy', () => {
     const digest = (socket: tls.TLSSocket): string => socket.getPeerX509Certificate()?.fingerprint256 ?? ''
     await plainTls({ port: peer.port, servername: HOST }, (socket) => good.add(digest(socket)))
     expect(await plainTls({ port: peer.port, servername: OTHER }, (socket) => good.has(digest(socket)))).toBe(true)
+  })
+
+  test('a remembered verdict serves the same host, policy and time, and nothing else', () => {
+    const origin = originOf(`https://${HOST}/`)
+    const hourFromNow = toUnixMs(Date.now() + 3_600_000)
+    const trusting = { anchors: createAnchors(anchors) }
+    const policy = policyFor(origin, [{ spki: server.pin, notAfter: hourFromNow }], trusting)
+    const evaluate = createEvaluator()
+    const judge = (change: Partial<Parameters<typeof evaluate>[0]> = {}): string => {
+      const identity = { kind: 'dns', name: HOST } as const
+      const verdict = evaluate({ presented: server.chain, identity, policy, now: toUnixMs(Date.now()), ...change })
+      return verdict.kind === 'trusted' ? 'trusted' : verdict.findings[0].code
+    }
+    expect(judge()).toBe('trusted')
+    expect(judge({ identity: { kind: 'dns', name: 'mail.example.com' } })).toBe('ERR_TRUST_NAME_MISMATCH')
+    expect(judge({ identity: { kind: 'ip', address: '127.0.0.1' } })).toBe('ERR_TRUST_NAME_MISMATCH')
+    expect(judge({ policy: policyFor(origin, [spare.pin], trusting) })).toBe('ERR_TRUST_PIN_MISMATCH')
+    expect(judge({ presented: attacker.chain })).toBe('ERR_TRUST_PIN_MISMATCH')
+    expect(judge({ presented: server.chain.slice(0, 1) })).toBe('ERR_TRUST_UNKNOWN_ISSUER')
+    expect(judge({ now: hourFromNow })).toBe('ERR_TRUST_PIN_NONE_ACTIVE')
+    expect(judge({ now: toUnixMs(Date.now() - 7 * 86_400_000) })).toBe('ERR_TRUST_CERT_NOT_YET_VALID') // a clock set back
+    expect(judge()).toBe('trusted')
   })
 
   test('the same certificate is judged again after every change of the pins, whatever it was judged before', async () => {
