@@ -698,9 +698,12 @@ describe('B23: a newer manifest is the whole set', () => {
 
   test('a host that it leaves out is closed, its open connection included: ERR_TRUST_HOST_NOT_COVERED', async () => {
     const { repository, client, runtime, good } = await startPinned()
+    const retired: unknown[] = []
+    client.on('tls.retired', ({ connections, code }) => retired.push([connections, code]))
     expect((await client.fetch(good.url(HOST))).status).toBe(200)
     await repository.publish({ hosts: { [OTHER]: [server.pin, spare.pin] } })
     await refresh(client, runtime)
+    expect(retired).toEqual([[1, 'ERR_TRUST_HOST_NOT_COVERED']]) // and not only when idle for long
     await good.relay.idle()
     await refusalOf(client.fetch(good.url(HOST), secret), 'ERR_TRUST_HOST_NOT_COVERED')
     expect((await client.fetch(good.url(OTHER))).status).toBe(200)
