@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ManifestLoosening } from '../dangerous/loosening.ts'
+import { BoundedMap } from '../encoding/bounded-map.ts'
 import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
 import { hostIndex, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
@@ -8,7 +9,7 @@ import type { Emit } from '../events/events.ts'
 import type { HostEntry } from '../manifest/schema.ts'
 import type { ManifestView } from '../manifest/updater.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
-import type { AnchorSet } from '../trust/anchors.ts'
+import { type AnchorSet, createAnchors, uniteAnchors } from '../trust/anchors.ts'
 import type { Deny, HostPolicy, Pin } from '../trust/policy.ts'
 import type { ResolvedOptions, ResolvedPins } from './options.ts'
 
@@ -45,7 +46,9 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
   const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
   const unpinned = patternIndex(options.unlistedHosts)
   const tls12 = patternIndex(options.tls12Hosts)
+  const mayBringAnchors = patternIndex((options.manifestMay?.anchorHosts ?? []).map((pattern) => ({ pattern })))
   const may = (loosening: ManifestLoosening): boolean => options.manifestMay?.loosenings.includes(loosening) === true
+  const unitedSets = new BoundedMap<string, AnchorSet>(MAX_ANCHOR_SETS)
   let memoOf: ManifestView | undefined
   const memo = new Map<string, Made>()
 
@@ -105,8 +108,21 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       pinGroups: pinGroups(entry),
       ...(asksForTls12 ? { minTlsVersion: '1.2' } : {}),
       ...(entry.expectedUri === undefined ? {} : { expectedUri: entry.expectedUri }),
+      ...anchorsOf(origin, entry, manifest),
     })
     return { policy, until: isStaged ? (entry.enforceFrom ?? FOREVER) : FOREVER }
+  }
+
+  /** Anchors from the manifest add to the client's own, for the hosts that the application named in code. */
+  const anchorsOf = ({ host }: CanonicalOrigin, entry: HostEntry, manifest: ManifestView) => {
+    if (entry.trustAnchors === undefined) return {}
+    const isAllowed = may('anchors') && mayBringAnchors(host) !== undefined
+    if (!loosened(entry, 'anchors', 'trust anchors of its own', isAllowed)) return {}
+    const ders = entry.trustAnchors.flatMap((name) => manifest.anchorSets[name] ?? [])
+    const united = uniteAnchors([anchorsFor(host), createAnchors(ders)])
+    const anchors = unitedSets.get(united.digest) ?? united // the same object, so that its SecureContext is made once
+    unitedSets.set(united.digest, anchors)
+    return { anchors }
   }
 
   const unlisted = (origin: CanonicalOrigin, manifest: ManifestView | undefined): Made => {
@@ -116,8 +132,12 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
   }
 
   /** A manifest may loosen what the client's own options allow it to; otherwise the strict reading holds, and is told. */
-  const loosened = ({ host }: HostEntry, loosening: ManifestLoosening, what: string): boolean => {
-    const allowed = may(loosening)
+  const loosened = (
+    { host }: HostEntry,
+    loosening: ManifestLoosening,
+    what: string,
+    allowed = may(loosening),
+  ): boolean => {
     const effect = allowed
       ? 'in force: manifestMay allows it'
       : 'the strict reading holds: manifestMay does not allow it'
@@ -129,7 +149,7 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
     { host, port }: CanonicalOrigin,
     manifest: ManifestView | undefined,
     decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> &
-      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri'>>,
+      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri' | 'anchors'>>,
   ): HostPolicy =>
     withGeneration({
       host,
@@ -243,3 +263,4 @@ const DAY_MS = 86_400_000
 const FALLBACK_LIFE_MS = 90 * DAY_MS // HPKP deployments used 60 days; a quarter leaves room for one missed release
 const FOREVER = Number.POSITIVE_INFINITY
 const MAX_ORIGINS = 10_000
+const MAX_ANCHOR_SETS = 64

@@ -31,7 +31,11 @@ export const allowTls12 = (pattern: string, { reason, reviewBy }: Why & { readon
 /**
  * For `manifestMay`: what the signed manifest may loosen in this client. Whoever holds the manifest keys can then use it.
  *
- * @throws ConfigurationError `ERR_CONFIG_REASON`
+ * @param why.anchorHosts For `'anchors'`: the hosts that anchors from the manifest may serve. Anchors add trust, so they
+ *   act for no other host, whatever the manifest says.
+ * @throws ConfigurationError `ERR_CONFIG_REASON`, `ERR_CONFIG_HOST`
  */
-export const manifestMay = (loosenings: readonly ManifestLoosening[], { reason }: Why): ManifestMay =>
-  mint({ kind: 'manifestMay', loosenings: [...loosenings], reason })
+export const manifestMay = (
+  loosenings: readonly ManifestLoosening[],
+  { reason, anchorHosts = [] }: Why & { readonly anchorHosts?: readonly string[] },
+): ManifestMay => mint({ kind: 'manifestMay', loosenings: [...loosenings], anchorHosts: [...anchorHosts], reason })

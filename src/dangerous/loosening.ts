@@ -24,10 +24,15 @@ export interface Tls12Host extends Why {
 export interface ManifestMay extends Why {
   readonly kind: 'manifestMay'
   readonly loosenings: readonly ManifestLoosening[]
+  /** For `anchors`: the host patterns whose entries may bring trust anchors. */
+  readonly anchorHosts: readonly string[]
 }
 
-/** `report`: mode report. `stale`: report mode past expiry. `tls12`: TLS 1.2 with a reason. */
-export type ManifestLoosening = 'report' | 'stale' | 'tls12'
+/**
+ * `report`: mode report. `stale`: report mode past expiry. `tls12`: TLS 1.2 with a reason. `anchors`: further trust anchors, for
+ * the hosts that the application names.
+ */
+export type ManifestLoosening = 'report' | 'stale' | 'tls12' | 'anchors'
 
 export type Loosening = UnpinnedHost | Tls12Host | ManifestMay
 
@@ -37,12 +42,10 @@ export function mint<Kind extends Loosening>(loosening: Kind): Kind {
   if (typeof reason !== 'string' || reason.trim() === '') {
     throw new ConfigurationError('ERR_CONFIG_REASON', `${loosening.kind}: a reason is required, and must not be blank`)
   }
-  if ('pattern' in loosening && parseHostPattern(loosening.pattern) === undefined) {
-    const seen = JSON.stringify(loosening.pattern)
-    throw new ConfigurationError(
-      'ERR_CONFIG_HOST',
-      `${loosening.kind}: expected a host, *.host or **.host, got ${seen}`,
-    )
+  for (const pattern of 'pattern' in loosening ? [loosening.pattern] : loosening.anchorHosts) {
+    if (parseHostPattern(pattern) !== undefined) continue
+    const message = `${loosening.kind}: expected a host, *.host or **.host, got ${JSON.stringify(pattern)}`
+    throw new ConfigurationError('ERR_CONFIG_HOST', message)
   }
   const made = { ...loosening }
   minted.add(Object.freeze(made))

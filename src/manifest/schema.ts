@@ -4,6 +4,8 @@ import { decodeBase64, decodeBase64Url } from '../encoding/base64.ts'
 import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import { parseCertificate } from '../x509/certificate.ts'
+import { DerError } from '../x509/der.ts'
 
 /*
  * The three payloads. A member that nobody knows is ignored at the top of a document, so that a minor version may add one,
@@ -223,7 +225,15 @@ const Revocations = z.strictObject({
   unrevoked: z.array(z.unknown()).max(10_000).exactOptional(),
 })
 
-const AnchorDer = z.string().refine((text) => decodeBase64(text) !== undefined, 'expected base64')
+const AnchorDer = z
+  .string()
+  .max(16_384)
+  .transform((text, context): Uint8Array => {
+    const der = decodeBase64(text)
+    if (der !== undefined && isCertificate(der)) return der
+    context.addIssue({ code: 'custom', message: 'expected the base64 of a certificate in DER' })
+    return z.NEVER
+  })
 
 export const ManifestPayload = z
   .object({
@@ -271,3 +281,14 @@ function isCidr(text: string): boolean {
 
 const SERVICE_LABEL = /(^|\.)_|_(\.|$)/ // RFC 8552 names are no hosts, and `__proto__` is a trap for somebody’s object
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const // RFC 7518 §6.2.2, §6.3.2, §6.4.1
+
+/** An anchor that cannot be read would refuse its hosts at connect time; better that the document is refused. */
+function isCertificate(der: Uint8Array): boolean {
+  try {
+    parseCertificate(der)
+    return true
+  } catch (error) {
+    if (error instanceof DerError) return false
+    throw error
+  }
+}

@@ -16,6 +16,8 @@ export interface ManifestView {
   /** Whether a manifest was ever accepted, here or by an earlier process with this cache: then pins in code no longer serve. */
   readonly everAccepted: boolean
   readonly lookup: HostLookup
+  /** Named sets of DER trust anchors that the manifest carries; host entries name them in `trustAnchors`. */
+  readonly anchorSets: Readonly<Record<string, readonly Uint8Array[]>>
   /** In force even while no manifest is. */
   readonly denies: readonly DenyRule[]
 }
@@ -47,6 +49,7 @@ export function viewOf(state: ManifestState, known: Knowledge | undefined, befor
     version: manifest?.version ?? 0,
     everAccepted,
     lookup: lookupFor(manifest),
+    anchorSets: manifest?.payload.anchorSets ?? NO_ANCHOR_SETS,
     denies: Object.freeze(denies),
   })
 }
@@ -114,3 +117,5 @@ function lookupFor(manifest: AcceptedManifest | undefined): HostLookup {
 
 const NOTHING: HostLookup = () => undefined
 const LOOKUPS = new WeakMap<AcceptedManifest, HostLookup>()
+
+const NO_ANCHOR_SETS = Object.freeze({})

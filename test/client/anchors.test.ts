@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
+import { manifestMay } from 'pinfetch/dangerous'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { createAnchorLookup } from '../../src/client/anchors.ts'
@@ -129,5 +130,45 @@ describe('expectedUri', () => {
       await refusalOf(client.fetch(`https://${PARTNER}:${wrong.port}/`), 'ERR_TRUST_NAME_MISMATCH')
       expect(wrong.applicationBytes).toBe(0)
     }
+  })
+})
+
+describe('anchor sets of the manifest', () => {
+  const hosts = [PARTNER, HOST].map((host) => ({
+    host,
+    mode: 'enforce' as const,
+    trustAnchors: ['partner'],
+    pins: [{ spki: partnerCa.issuer.pin }, { spki: partnerCa.root.pin }],
+  }))
+  const reason = 'the partner runs a CA of its own'
+
+  async function start(anchorDer: Uint8Array, loosening: object) {
+    const { repository, manifest } = await startTestPins({ ca: publicCa, name: 'pins.example.com', hosts: {} })
+    const anchorSets = { partner: [Buffer.from(anchorDer).toString('base64')] }
+    await repository.publish({ hosts, members: { anchorSets } })
+    const partner = await until(startTlsServer({ identity: partnerCa.issue({ names: [PARTNER, HOST] }) }))
+    const startup = { ...manifest, startupMs: 500 }
+    const client = testClient({ manifest: startup, anchors: publicCa.anchorPem, ...loosening })
+    return { get: (host: string) => client.fetch(`https://${host}:${partner.port}/`), client }
+  }
+
+  test('add trust for the hosts that the application names, and for no other', async () => {
+    const may = manifestMay(['anchors'], { reason, anchorHosts: [PARTNER] })
+    const { get } = await start(partnerCa.root.der, { manifestMay: may })
+    expect((await get(PARTNER)).status).toBe(200)
+    await refusalOf(get(HOST), 'ERR_TRUST_UNKNOWN_ISSUER')
+  })
+
+  test('add nothing without the application’s word', async () => {
+    const { get } = await start(partnerCa.root.der, {})
+    await refusalOf(get(PARTNER), 'ERR_TRUST_UNKNOWN_ISSUER')
+    const elsewhere = await start(partnerCa.root.der, { manifestMay: manifestMay(['anchors'], { reason }) })
+    await refusalOf(elsewhere.get(PARTNER), 'ERR_TRUST_UNKNOWN_ISSUER')
+  })
+
+  test('that are no certificates refuse the document: ERR_MANIFEST_PAYLOAD_SCHEMA', async () => {
+    const { client } = await start(new Uint8Array([48, 0]), {})
+    await client.ready().catch(() => undefined)
+    expect(client.health().manifest?.lastError?.code).toBe('ERR_MANIFEST_PAYLOAD_SCHEMA')
   })
 })
