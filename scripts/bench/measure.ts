@@ -18,6 +18,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   connection: () => timed(createContenders(served, false), (get) => sequential(get, '/close', quick ? 10 : 30)),
   'cold-start': async () => coldStart(),
   heap: async () => idleHeap(),
+  path: async () => (await import('./path.ts')).measurePath(rounds), // makes RSA keys when it loads
 }
 
 const report: Record<string, unknown> = { node: process.version, rounds }
