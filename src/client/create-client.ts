@@ -1,4 +1,4 @@
-import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
+import type { CanonicalOrigin } from '../encoding/host.ts'
 import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createManifestSource } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'

@@ -161,7 +161,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 type SocketOptions = { readonly highWaterMark: number }
 
 /** Whether a verdict still holds: same policy, nothing of it expired. */
-export function isCurrent(peer: VerifiedPeer, policy: HostPolicy, now: number): boolean {
+function isCurrent(peer: VerifiedPeer, policy: HostPolicy, now: number): boolean {
   return peer.policy.generation === policy.generation && now < peer.validUntil
 }
 

@@ -4,7 +4,7 @@ import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, PolicyError, TransportError, TrustError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
-import { type Connection, type ConnectorOptions, createConnector, isCurrent } from './connector.ts'
+import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
 import { Dispatcher, Pool } from './undici.ts'
 
 export interface DispatcherOptions extends ConnectorOptions {

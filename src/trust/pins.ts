@@ -26,7 +26,7 @@ export function matchPins(path: CertificationPath, policy: HostPolicy, now: Unix
     if (matching.length === 0) return { kind: 'mismatch', finding: mismatch(path, active) }
     // Within a group the pin that holds longest decides; between groups the one that ends first.
     const ends = toUnixMs(Math.max(...matching.map(({ notAfter }) => notAfter ?? FOREVER)))
-    validUntil = ends < validUntil ? ends : validUntil
+    validUntil = toUnixMs(Math.min(ends, validUntil))
   }
   return { kind: 'match', validUntil }
 }
