@@ -1,6 +1,6 @@
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
-import { ConfigurationError, PolicyError } from '../errors/errors.ts'
-import type { PinnedDispatcher } from '../transport/dispatcher.ts'
+import { ConfigurationError, PolicyError, TransportError } from '../errors/errors.ts'
+import { createProbe, type PinnedDispatcher } from '../transport/dispatcher.ts'
 import { requestFailure } from '../transport/failure.ts'
 
 export interface FetchOptions {
@@ -31,13 +31,32 @@ export function createFetch({ send, gate }: FetchOptions): typeof globalThis.fet
 /**
  * The runtime's own fetch over our dispatcher, so that Request, Response, FormData and streams are those of the global realm:
  * the npm package's fetch belongs to another one, where a global FormData becomes the text `[object FormData]`. It is
- * captured here, once: a patched fetch that copies the init members it knows would drop the dispatcher, and with it every
- * check.
+ * captured here, once, and asked before the first request whether it hands the dispatcher on: a fetch that was patched
+ * earlier and copies the init members it knows would drop it, and with it every check.
  */
 export function sendOver(dispatcher: PinnedDispatcher): typeof globalThis.fetch {
   const runtimeFetch = globalThis.fetch
   const own = dispatcher as unknown as NonNullable<RequestInit['dispatcher']> // Node's typings know Node's undici only
-  return (input, init) => runtimeFetch(input, { ...init, dispatcher: own })
+  let proof: Promise<void> | undefined
+  let isProven = false
+  return async (input, init) => {
+    if (!isProven) {
+      proof ??= requireDispatcher(runtimeFetch)
+      await proof
+      isProven = true
+    }
+    return runtimeFetch(input, { ...init, dispatcher: own })
+  }
+}
+
+/** One call that goes nowhere: the name is reserved (RFC 6761 §6.4), and a dispatcher that is asked refuses. */
+async function requireDispatcher(fetch: typeof globalThis.fetch): Promise<void> {
+  const probe = createProbe()
+  const init: object = { dispatcher: probe.dispatcher, redirect: 'manual' }
+  await fetch('https://pinfetch.invalid/', init).catch(() => undefined)
+  if (probe.wasAsked()) return
+  const message = 'the fetch of this process was replaced by one that drops the dispatcher, so nothing was sent'
+  throw new TransportError('ERR_TRANSPORT_FETCH_PATCHED', message)
 }
 
 function urlOf(input: Parameters<typeof fetch>[0]): URL {
@@ -69,7 +88,8 @@ interface GlobalRequest {
 }
 
 /** Rewrites objects of the npm package's realm, which SDKs hand over, into the runtime's own classes. */
-function toGlobalRealm(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): GlobalRequest {
+function toGlobalRealm(input: Parameters<typeof fetch>[0], given: RequestInit | undefined): GlobalRequest {
+  const init = withInherited(given)
   if (init !== undefined && 'dispatcher' in init && init.dispatcher !== undefined) {
     throw new ConfigurationError('ERR_CONFIG_INVALID', 'fetch: a dispatcher of the caller would bypass every check')
   }
@@ -84,6 +104,14 @@ function toGlobalRealm(input: Parameters<typeof fetch>[0], init: RequestInit | u
   const copied: RequestInit = { method, headers: [...headers], signal, redirect, integrity, keepalive }
   const streamed = body === null ? {} : ({ body, duplex: 'half' } as RequestInit)
   return { input: String((input as Request).url), init: { ...copied, ...streamed, ...withGlobalBody(init ?? {}) } }
+}
+
+/** WebIDL reads a dictionary's members wherever they are inherited from; a spread would drop those. */
+function withInherited(init: RequestInit | undefined): RequestInit | undefined {
+  if (init === undefined || init === null || Object.getPrototypeOf(init) === Object.prototype) return init
+  const own: Record<string, unknown> = {}
+  for (const name in init) own[name] = Reflect.get(init, name)
+  return own
 }
 
 function withGlobalBody(init: RequestInit): RequestInit {

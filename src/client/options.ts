@@ -11,7 +11,7 @@ import {
 import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { ConfigurationError } from '../errors/errors.ts'
-import type { Runtime } from '../ports/runtime.ts'
+import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { ClientCertificate, Resolver } from '../transport/connector.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
@@ -96,7 +96,7 @@ export interface ResolvedPins {
   readonly pattern: ParsedHostPattern
   readonly pins: readonly PinText[]
   readonly mode: 'enforce' | 'report'
-  readonly notAfter: Date | undefined
+  readonly notAfter: UnixMs | undefined
 }
 
 export interface ResolvedOptions {
@@ -183,7 +183,8 @@ function resolvePins(text: string, entry: readonly string[] | z.infer<typeof Hos
   const { pins, mode: own = mode, notAfter } = 'pins' in entry ? entry : { pins: entry }
   if (pins.length === 0) throw invalid(path, 'at least one pin is required')
   const texts = pins.map((pin, index) => requirePin(pin, `${path}[${index}]`))
-  return { pattern, pins: [...new Set(texts)], mode: own, notAfter }
+  const end = notAfter === undefined ? undefined : toUnixMs(notAfter.getTime()) // the caller's Date may change later
+  return { pattern, pins: [...new Set(texts)], mode: own, notAfter: end }
 }
 
 function onePerHost(entries: readonly ResolvedPins[]): readonly ResolvedPins[] {

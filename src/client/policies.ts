@@ -11,6 +11,7 @@ import type { ManifestView } from '../manifest/updater.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { type AnchorSet, createAnchors, uniteAnchors } from '../trust/anchors.ts'
 import type { Deny, HostPolicy, Pin } from '../trust/policy.ts'
+import { normalSerial, type RevokedCertificates } from '../trust/revoked.ts'
 import type { ResolvedOptions, ResolvedPins } from './options.ts'
 
 export interface Policies {
@@ -155,6 +156,7 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       host,
       port,
       denies: deniesFor(host, manifest),
+      ...revokedBy(manifest),
       minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
       anchors: anchorsFor(host),
       manifestVersion: manifest?.version ?? 0,
@@ -193,8 +195,8 @@ function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly
 }
 
 function withGeneration(facts: Omit<HostPolicy, 'generation'>): HostPolicy {
-  const { manifestVersion: _, anchors, ...deciding } = facts
-  const text = JSON.stringify({ ...deciding, anchors: anchors.digest })
+  const { manifestVersion: _, anchors, revoked, ...deciding } = facts
+  const text = JSON.stringify({ ...deciding, anchors: anchors.digest, revoked: revoked?.id })
   const generation = createHash('sha256').update(text).digest('base64url')
   return Object.freeze({ ...facts, generation })
 }
@@ -213,6 +215,29 @@ function deniesFor(host: CanonicalHost, manifest: ManifestView | undefined): rea
     .map(({ spki, reason }) => ({ spki, reason }))
 }
 
+/** Compiled once a manifest. */
+function revokedBy(manifest: ManifestView | undefined): { readonly revoked?: RevokedCertificates } {
+  const { certificate = [], issuerSerial = [], distrustAfter = [] } = manifest?.revocations ?? {}
+  if (manifest === undefined || certificate.length + issuerSerial.length + distrustAfter.length === 0) return {}
+  const known = compiled.get(manifest)
+  if (known !== undefined) return { revoked: known }
+  const revoked: RevokedCertificates = {
+    id: createHash('sha256')
+      .update(JSON.stringify([certificate, issuerSerial, distrustAfter]))
+      .digest('base64url'),
+    certificates: new Set(certificate.map(({ sha256 }) => sha256)),
+    serials: issuerSerial.map(({ issuerSpkiSha256, serials }) => ({
+      issuer: issuerSpkiSha256,
+      numbers: new Set(serials.map(normalSerial)),
+    })),
+    distrusted: distrustAfter.map(({ spkiSha256, notBefore }) =>
+      notBefore === undefined ? { issuer: spkiSha256 } : { issuer: spkiSha256, notBefore },
+    ),
+  }
+  compiled.set(manifest, revoked)
+  return { revoked }
+}
+
 /** A rule that tightens and that this version cannot enforce must not be skipped in silence. */
 function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | undefined {
   if (entry.clientCertificate === 'required' && options.certificate === undefined)
@@ -225,7 +250,7 @@ function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | u
 }
 
 function endOf({ notAfter }: ResolvedPins, manifest: ManifestView | undefined, createdAt: UnixMs): UnixMs | undefined {
-  if (notAfter !== undefined) return toUnixMs(notAfter.getTime())
+  if (notAfter !== undefined) return notAfter
   return manifest === undefined ? undefined : toUnixMs(createdAt + FALLBACK_LIFE_MS)
 }
 
@@ -259,6 +284,7 @@ function cannotEnforce({ text }: CanonicalOrigin, rule: string, manifestVersion:
   return new TrustError('ERR_TRUST_POLICY_UNSUPPORTED', message, { host: text, manifestVersion })
 }
 
+const compiled = new WeakMap<ManifestView, RevokedCertificates>()
 const DAY_MS = 86_400_000
 const FALLBACK_LIFE_MS = 90 * DAY_MS // HPKP deployments used 60 days; a quarter leaves room for one missed release
 const FOREVER = Number.POSITIVE_INFINITY

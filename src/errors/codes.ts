@@ -68,6 +68,16 @@ export const CODES = {
     about: 'A key on the verified path is on the deny list.',
     fix: 'The key was reported as compromised. The server must move to another pinned key.',
   },
+  ERR_TRUST_CERT_REVOKED: {
+    retryable: false,
+    about: 'A certificate of the verified path was revoked by the signed manifest.',
+    fix: 'The server must present another certificate; ask the signers of the manifest why.',
+  },
+  ERR_TRUST_CA_DISTRUSTED: {
+    retryable: false,
+    about: 'The manifest no longer trusts a CA of the verified path for certificates as new as this one.',
+    fix: 'The server must move to a certificate of another CA.',
+  },
   ERR_TRUST_PIN_NONE_ACTIVE: {
     retryable: false,
     about: 'Every pin of the host is denied or outside its time window.',
@@ -197,6 +207,16 @@ export const CODES = {
     retryable: false,
     about: 'The TLS handshake failed before a verdict was possible.',
     fix: 'The cause carries the alert: protocol version, cipher suite, or a client certificate the server wants.',
+  },
+  ERR_TLS_VERSION: {
+    retryable: false,
+    about: 'The connection speaks an older version of TLS than the policy in force allows.',
+    fix: 'Let the server speak TLS 1.3, or allow 1.2 for the host through `pinfetch/dangerous`.',
+  },
+  ERR_TRANSPORT_FETCH_PATCHED: {
+    retryable: false,
+    about: 'The fetch of this process was replaced by one that drops the dispatcher, and with it every check.',
+    fix: 'Create the client before the code that replaces fetch runs, or make that code hand on every member of init.',
   },
   ERR_TLS_RESUMED: {
     retryable: false,

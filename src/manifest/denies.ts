@@ -29,11 +29,23 @@ export function clearDenies(
   denies: readonly StickyDeny[],
   { payload, epoch, version }: AcceptedManifest,
 ): readonly StickyDeny[] {
-  const named = new Set([...(payload.undeny ?? []), ...(payload.revocations?.spki ?? []).map(({ sha256 }) => sha256)])
+  const undenied = new Set(payload.undeny)
+  const revoked = payload.revocations?.spki ?? []
   return denies.filter((deny) => {
     const later = epoch !== deny.manifestEpoch ? epoch > deny.manifestEpoch : version >= deny.manifestVersion
-    return !(named.has(deny.spki) && later)
+    return !later || !(undenied.has(deny.spki) || revoked.some((revocation) => covers(revocation, deny)))
   })
+}
+
+/** A revocation takes a deny's place only if it refuses the key everywhere the deny did. */
+function covers(
+  revocation: { readonly sha256: string; readonly hosts?: readonly ParsedHostPattern[] },
+  deny: StickyDeny,
+): boolean {
+  if (revocation.sha256 !== deny.spki) return false
+  if (revocation.hosts === undefined) return true
+  const revoked = new Set(revocation.hosts.map(formatHostPattern))
+  return deny.hosts?.every((pattern) => revoked.has(formatHostPattern(pattern))) === true
 }
 
 export function identityOf({ spki, hosts = [] }: Pick<StickyDeny, 'spki' | 'hosts'>): string {

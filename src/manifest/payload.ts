@@ -102,5 +102,5 @@ const COMMON = ['type', 'spec', 'repo', 'env', 'version', 'issuedAt', 'expires',
 const UNDERSTOOD: Readonly<Record<'root' | 'status' | 'manifest', ReadonlySet<unknown>>> = {
   root: new Set([...COMMON, 'keys', 'roles']),
   status: new Set([...COMMON, 'epoch', 'root', 'manifest', 'canary', 'deny', 'poll']),
-  manifest: new Set([...COMMON, 'epoch', 'staleGrace', 'hosts', 'undeny', 'anchorSets']),
+  manifest: new Set([...COMMON, 'epoch', 'staleGrace', 'hosts', 'undeny', 'anchorSets', 'revocations']),
 }

@@ -5,7 +5,7 @@ import type { AcceptedManifest } from './accept.ts'
 import { identityOf, type StickyDeny } from './denies.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLookup, type HostLookup } from './lookup.ts'
-import type { HostEntry } from './schema.ts'
+import type { HostEntry, ManifestPayload } from './schema.ts'
 import type { ManifestState, StateKind } from './state.ts'
 
 /** What is in force, in one frozen piece: whoever holds it sees one manifest with its denies, never half of two. */
@@ -16,6 +16,8 @@ export interface ManifestView {
   /** Whether a manifest was ever accepted, here or by an earlier process with this cache: then pins in code no longer serve. */
   readonly everAccepted: boolean
   readonly lookup: HostLookup
+  /** Revoked certificates and distrusted CAs; revoked keys are among `denies`. */
+  readonly revocations: ManifestPayload['revocations']
   /** Named sets of DER trust anchors that the manifest carries; host entries name them in `trustAnchors`. */
   readonly anchorSets: Readonly<Record<string, readonly Uint8Array[]>>
   /** In force even while no manifest is. */
@@ -49,6 +51,7 @@ export function viewOf(state: ManifestState, known: Knowledge | undefined, befor
     version: manifest?.version ?? 0,
     everAccepted,
     lookup: lookupFor(manifest),
+    revocations: manifest?.payload.revocations,
     anchorSets: manifest?.payload.anchorSets ?? NO_ANCHOR_SETS,
     denies: Object.freeze(denies),
   })

@@ -1,5 +1,6 @@
 import { constants, type X509Certificate } from 'node:crypto'
-import type { LookupFunction } from 'node:net'
+import type { LookupAddress } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError, PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
@@ -42,8 +43,12 @@ export interface Connection {
 export interface Connector {
   /** Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason. */
   readonly connect: (origin: CanonicalOrigin, done: (result: Connection | PinfetchError) => void) => void
-  /** Judges a live connection's peer again, from what it presented. */
-  readonly reevaluate: (origin: CanonicalOrigin, peer: VerifiedPeer, policy: HostPolicy) => VerifiedPeer | TrustError
+  /** Judges a live connection again: its version of TLS, and its peer from what it presented. */
+  readonly reevaluate: (
+    origin: CanonicalOrigin,
+    connection: Connection,
+    policy: HostPolicy,
+  ) => VerifiedPeer | PinfetchError
 }
 
 /**
@@ -120,6 +125,8 @@ export function createConnector(options: ConnectorOptions): Connector {
       const current = isCurrent(admitted, policy, runtime.clock.now())
         ? admitted
         : judge(origin, admitted.presented, policy)
+      const tooOld = refuseVersion(origin, tlsSocket, policy)
+      if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
       settle({ socket: tlsSocket, peer: current })
     }
@@ -149,7 +156,9 @@ export function createConnector(options: ConnectorOptions): Connector {
     })
   }
 
-  const reevaluate: Connector['reevaluate'] = (origin, peer, policy) => {
+  const reevaluate: Connector['reevaluate'] = (origin, { socket, peer }, policy) => {
+    const tooOld = refuseVersion(origin, socket, policy)
+    if (tooOld !== undefined) return tooOld
     const verdict = evaluate(origin, peer.presented, policy)
     return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict)
   }
@@ -230,6 +239,14 @@ function identityOf({ kind, host }: CanonicalOrigin, { expectedUri }: HostPolicy
   return kind === 'dns' ? { kind, name: host } : { kind, address: host }
 }
 
+/** The handshake keeps to the policy it began under; the one in force now may have taken TLS 1.2 back. */
+function refuseVersion({ text }: CanonicalOrigin, socket: tls.TLSSocket, policy: HostPolicy): TlsError | undefined {
+  const version = socket.getProtocol()
+  if (version === 'TLSv1.3' || (version === 'TLSv1.2' && policy.minTlsVersion === '1.2')) return undefined
+  const message = `${text}: expected TLS ${policy.minTlsVersion} or later, the connection speaks ${version ?? 'none any longer'}`
+  return new TlsError('ERR_TLS_VERSION', message, { host: text })
+}
+
 /** Node's name check on the certificate that was judged: its own reads a view that is empty by now, and falls back to the CN. */
 function secondOpinion(
   origin: CanonicalOrigin,
@@ -278,18 +295,28 @@ const secondHandshake = ({ text }: CanonicalOrigin): string =>
 
 function lookupOf(resolver: Resolver): LookupFunction {
   return (hostname, options, callback) => {
-    resolver(hostname).then(
-      (addresses) => {
-        const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
-        const [first] = all
-        if (first === undefined) callback(Object.assign(new Error('no address'), { code: 'ENOTFOUND' }), '', 4)
-        else if (options.all === true) callback(null, all)
-        else callback(null, first.address, first.family)
-      },
-      (cause: unknown) =>
-        callback(Object.assign(new Error('resolver failed', { cause }), { code: 'ENOTFOUND' }), '', 4),
-    )
+    const fail = (cause: unknown): void => {
+      callback(Object.assign(new Error('the resolver failed', { cause }), { code: 'ENOTFOUND' }), '', 4)
+    }
+    const answer = (addresses: readonly LookupAddress[]): void => {
+      const [first] = addresses
+      if (first === undefined) fail(new Error('no address'))
+      else if (options.all === true) callback(null, [...addresses])
+      else callback(null, first.address, first.family)
+    }
+    resolveAll(resolver, hostname).then(answer, fail)
   }
+}
+
+/** What a resolver of the application's answers is looked at before Node sees it: nonsense there would end the process. */
+async function resolveAll(resolver: Resolver, hostname: string): Promise<readonly LookupAddress[]> {
+  const answer: unknown = await resolver(hostname)
+  if (!Array.isArray(answer)) throw new TypeError('expected a list of addresses')
+  return answer.map((address: unknown) => {
+    const family = typeof address === 'string' ? isIP(address) : 0
+    if (typeof address !== 'string' || family === 0) throw new TypeError(`${String(address)} is no IP address`)
+    return { address, family }
+  })
 }
 
 const sharedContexts = new WeakMap<AnchorSet, Map<string, tls.SecureContext>>()

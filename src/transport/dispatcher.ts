@@ -1,7 +1,8 @@
 import type { TLSSocket } from 'node:tls'
 import type { Dispatcher as UndiciDispatcher, Pool as UndiciPool } from 'undici'
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
-import { PinfetchError, PolicyError, TransportError, TrustError } from '../errors/errors.ts'
+import type { ErrorCode } from '../errors/codes.ts'
+import { PinfetchError, PolicyError, TransportError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
 import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
@@ -72,6 +73,11 @@ export class PinnedDispatcher extends Dispatcher {
     }
   }
 
+  /** Origins with a pool, connected or not. */
+  get origins(): number {
+    return this.#pools.size
+  }
+
   override close(): Promise<void>
   override close(callback: () => void): void
   override close(callback?: () => void): Promise<void> | undefined {
@@ -122,8 +128,18 @@ export class PinnedDispatcher extends Dispatcher {
       if (this.#judgeAgain(known, policy)) return known
     }
     const entry = this.#createPool(origin, policy)
+    if (this.#pools.size >= MAX_IDLE_POOLS) this.#closeIdlePools()
     this.#pools.set(origin.text, entry)
     return entry
+  }
+
+  /** Under a wildcard, callers choose the hosts; what they no longer talk to must not add up. */
+  #closeIdlePools(): void {
+    for (const [key, { pool, peers }] of this.#pools) {
+      if (peers.size > 0) continue
+      this.#pools.delete(key)
+      pool.close().catch(() => undefined) // a connection under way finishes its request first
+    }
   }
 
   #createPool(origin: CanonicalOrigin, policy: HostPolicy): OriginPool {
@@ -152,16 +168,16 @@ export class PinnedDispatcher extends Dispatcher {
 
   /** Judges every live peer of an origin under `policy`. False when one was refused and the pool is being drained. */
   #judgeAgain(entry: OriginPool, policy: HostPolicy): boolean {
-    let refusal: TrustError | undefined
+    let refusal: PinfetchError | undefined
     for (const [socket, peer] of entry.peers) {
-      const result = this.#connector.reevaluate(entry.origin, peer, policy)
-      if (!(result instanceof TrustError)) {
+      const result = this.#connector.reevaluate(entry.origin, { socket, peer }, policy)
+      if (!(result instanceof PinfetchError)) {
         entry.peers.set(socket, result)
         continue
       }
       refusal ??= result
       // A key that was reported as leaked may be in hostile hands at the other end: nothing in flight is finished.
-      if (result.code === 'ERR_TRUST_PIN_DENIED') socket.destroy(result)
+      if (COMPROMISED.has(result.code)) socket.destroy(result)
     }
     if (refusal !== undefined) {
       this.#retire(entry, refusal)
@@ -186,6 +202,18 @@ export class PinnedDispatcher extends Dispatcher {
     }
     pool.close().then(forget, forget)
   }
+}
+
+/** A dispatcher that refuses everything and remembers whether it was asked. */
+export function createProbe(): { readonly dispatcher: object; readonly wasAsked: () => boolean } {
+  let asked = false
+  const dispatcher = new (class extends Dispatcher {
+    override dispatch(): boolean {
+      asked = true
+      throw new TypeError('only a probe')
+    }
+  })()
+  return { dispatcher, wasAsked: () => asked }
 }
 
 function isFit({ policy: known, validUntil }: OriginPool, policy: HostPolicy, now: number): boolean {
@@ -221,7 +249,7 @@ function foldedLength(list: string): string | undefined {
 
 function requireOwnHost(host: string, origin: CanonicalOrigin): void {
   const url = `https://${host}/`
-  if (URL.canParse(url) && canonicalOrigin(new URL(url))?.text === origin.text) return
+  if (!/[\s/?#@\\]/.test(host) && URL.canParse(url) && canonicalOrigin(new URL(url))?.text === origin.text) return
   const message = `${origin.text}: the Host header names ${JSON.stringify(host)}, not the host of the URL`
   throw new PolicyError('ERR_POLICY_HOST_HEADER', message, { host: origin.text })
 }
@@ -244,5 +272,11 @@ function settle(ended: Promise<void>, callback: (() => void) | undefined): Promi
   return undefined
 }
 
+const COMPROMISED: ReadonlySet<ErrorCode> = new Set([
+  'ERR_TRUST_PIN_DENIED',
+  'ERR_TRUST_CERT_REVOKED',
+  'ERR_TRUST_CA_DISTRUSTED',
+])
+const MAX_IDLE_POOLS = 1_000 // a pool without a connection holds some 20 kB
 const GRACE_MS = 30_000 // undici's own default for a slow body is far longer; a rotated key should be gone within a minute
 const MAX_SPELLINGS = 1_000 // origins are few; the cap stops a caller who feeds random hosts

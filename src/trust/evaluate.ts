@@ -65,7 +65,8 @@ export function createEvaluator(): (input: TrustInput) => TrustVerdict {
       return known.verdict
     }
     const verdict = evaluateTrust(input)
-    if (verdict.kind === 'trusted') accepted.set(key, { judgedAt: now, verdict })
+    // A report waits for the clock too: a staged pin becomes active, and the mismatch is over.
+    if (verdict.kind === 'trusted' && verdict.peer.reported.length === 0) accepted.set(key, { judgedAt: now, verdict })
     return verdict
   }
 }

@@ -2,6 +2,7 @@ import type { CanonicalHost } from '../encoding/host.ts'
 import type { PinText } from '../encoding/pin.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import type { AnchorSet } from './anchors.ts'
+import type { RevokedCertificates } from './revoked.ts'
 
 /** One allowed key. Inactive outside `[notBefore, notAfter)`. */
 export interface Pin {
@@ -33,6 +34,8 @@ export interface HostPolicy {
   /** Each group must have an active pin on the path; nearly always one group. Empty only for `bootstrap` and `dangerous`. */
   readonly pinGroups: readonly (readonly Pin[])[]
   readonly denies: readonly Deny[]
+  /** Absent when the manifest revokes no certificate. */
+  readonly revoked?: RevokedCertificates
   readonly minTlsVersion: '1.2' | '1.3'
   /** Where a path to the host may end. */
   readonly anchors: AnchorSet

@@ -51,7 +51,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
       startupMs: 5_000,
     })
     expect(resolved.pins.map(({ mode }) => mode)).toEqual(['enforce', 'report'])
-    expect(resolved.pins[1]?.notAfter).toEqual(new Date('2027-01-01T00:00:00Z'))
+    expect(resolved.pins[1]?.notAfter).toBe(Date.parse('2027-01-01T00:00:00Z'))
     expect([resolved.anchors.everywhere, resolved.certificate]).toEqual([
       [ca.anchorPem],
       { cert: identity.pem, key: identity.keyPem },

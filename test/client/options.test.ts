@@ -91,6 +91,13 @@ test('answers frozen options with every default', () => {
   expect(() => Object.assign(resolved.timeouts, { connectMs: 1 })).toThrow(TypeError)
 })
 
+test('keeps the end of pins though the caller’s Date changes later', () => {
+  const notAfter = new Date('2027-01-01T00:00:00Z')
+  const resolved = resolveOptions({ pins: { 'a.com': { pins: [PIN], notAfter } } })
+  notAfter.setFullYear(2099)
+  expect(resolved.pins[0]?.notAfter).toBe(Date.parse('2027-01-01T00:00:00Z'))
+})
+
 test('a host’s own mode wins over the client’s', () => {
   const resolved = resolveOptions({
     mode: 'report',

@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
-import { createClient } from 'pinfetch'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createClient, type Resolver } from 'pinfetch'
 import { startTlsServer, type TestHandler, testCa } from 'pinfetch/testing'
 import * as npmUndici from 'undici'
 import { describe, expect, test } from 'vitest'
 import { refusalOf, testClient, until } from '../support/client.ts'
+import { runModule } from '../support/run.ts'
 
 const HOST = 'api.example.com'
 const ca = testCa()
@@ -112,6 +116,12 @@ describe('client.fetch is the runtime’s fetch to its callers', () => {
     expect(peer.connections.length).toBeLessThanOrEqual(2) // undici opens a second while it still counts the first as busy
   })
 
+  test('reads inherited members of init, as WebIDL does', async () => {
+    const { url, client, peer } = await serve()
+    await client.fetch(url, Object.create({ method: 'DELETE', headers: { 'x-a': '1' } }))
+    expect([peer.requests[0]?.method, peer.requests[0]?.headers['x-a']]).toEqual(['DELETE', '1'])
+  })
+
   test('changes no global: plain fetch and its dispatcher are as before', () => {
     const before = Reflect.get(globalThis, Symbol.for('undici.globalDispatcher.1'))
     createClient(options).close()
@@ -144,6 +154,25 @@ describe('client.fetch refuses before any packet', () => {
     expect(peer.accepted).toBe(0)
   })
 
+  test('everything, where a patched fetch drops the dispatcher: ERR_TRANSPORT_FETCH_PATCHED', async () => {
+    const stranger = await until(startTlsServer({ identity: ca.issue({ names: ['localhost'] }) }))
+    const folder = mkdtempSync(join(tmpdir(), 'pinfetch-fetch-'))
+    writeFileSync(join(folder, 'ca.pem'), ca.anchorPem)
+    const script = `
+      import { createClient } from './src/index.ts'
+      const real = globalThis.fetch
+      globalThis.fetch = (input, { method, headers, body, signal, redirect } = {}) =>
+        real(input, { method, headers, body, signal, redirect })
+      const client = createClient({ pins: { localhost: ['${server.pin}'] } })
+      const plain = await fetch('${stranger.origin}').then((r) => r.status, (e) => e.cause?.code)
+      const ours = await client.fetch('${stranger.origin}', { method: 'POST', body: 'secret' }).then((r) => r.status, (e) => e.code)
+      console.log(JSON.stringify({ plain, ours }))`
+    const { stdout, stderr } = await runModule(script, { NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') })
+    rmSync(folder, { recursive: true })
+    expect(JSON.parse(stdout || JSON.stringify(stderr))).toEqual({ plain: 200, ours: 'ERR_TRANSPORT_FETCH_PATCHED' })
+    expect(stranger.requests.map(({ method }) => method)).toEqual(['GET'])
+  })
+
   test('anything after close: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
     const { url, client } = await serve()
     await client.close()
@@ -174,6 +203,16 @@ describe('a failing network has a code of its own', () => {
     const client = testClient({ ...failing, resolver: async () => [] })
     const error = await refusalOf(client.fetch(`https://${HOST}/`), 'ERR_TRANSPORT_RESOLVE')
     expect([error.retryable, error.requestSent]).toEqual([true, 'no'])
+  })
+
+  test.each<[string, () => unknown]>([
+    ['nothing', () => undefined],
+    ['a list of nothing', () => [undefined]],
+    ['a name', () => ['localhost']],
+    ['an error', () => Promise.reject(new Error('down'))],
+  ])('a resolver that answers %s: ERR_TRANSPORT_RESOLVE, and the process lives', async (_, answer) => {
+    const resolver = (async () => answer()) as unknown as Resolver
+    await refusalOf(testClient({ ...failing, resolver }).fetch(`https://${HOST}/`), 'ERR_TRANSPORT_RESOLVE')
   })
 
   test('a port where nobody listens: ERR_TRANSPORT_CONNECT', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createTestRuntime, startRelay, startTlsServer, type TlsServerOptions, testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PinText } from '../../src/encoding/pin.ts'
@@ -48,14 +49,23 @@ async function start(
 }
 
 describe('B7: undici takes SNI and identity from the Host header; this dispatcher takes them from the URL', () => {
-  test.each(['other.example.com', `${HOST}:1`, 'a b', '', HOST])(
-    'a Host header of %j: ERR_POLICY_HOST_HEADER, no packet',
-    async (host) => {
-      const { get, peer } = await start()
-      await refusalOf(get({ host }), 'ERR_POLICY_HOST_HEADER')
-      expect(peer.accepted).toBe(0)
-    },
-  )
+  test.each([
+    'other.example.com',
+    `${HOST}:1`,
+    'a b',
+    '',
+    HOST,
+    `evil.example.com@PORT`,
+    'PORT/x',
+    'PORT?x',
+    'PORT#x',
+    'PORT\\x',
+  ])('a Host header of %j: ERR_POLICY_HOST_HEADER, no packet', async (host) => {
+    const { get, peer, relay } = await start()
+    const { port } = relay
+    await refusalOf(get({ host: host.replace('PORT', `${HOST}:${port}`) }), 'ERR_POLICY_HOST_HEADER')
+    expect(peer.accepted).toBe(0)
+  })
 
   test('the URL’s own host is accepted in any spelling', async () => {
     const { get, origin, peer } = await start()
@@ -119,6 +129,26 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
     await refusalOf(inFlight, 'ERR_TRUST_PIN_DENIED')
   })
 
+  test('a TLS 1.2 connection ends when the policy no longer allows it: ERR_TLS_VERSION, then ERR_TLS_HANDSHAKE', async () => {
+    const { get, setPolicy, events, peer } = await start(server, { maxVersion: 'TLSv1.2' })
+    setPolicy([server.pin], { minTlsVersion: '1.2' })
+    await get()
+    setPolicy([server.pin], { minTlsVersion: '1.3' })
+    expect(events).toContainEqual(expect.objectContaining({ type: 'tls.retired', code: 'ERR_TLS_VERSION' }))
+    await refusalOf(get(), 'ERR_TLS_HANDSHAKE')
+    expect(peer.requests.length).toBe(1)
+  })
+
+  test('a certificate that the manifest revokes is cut at once: ERR_TRUST_CERT_REVOKED', async () => {
+    const { get, setPolicy } = await start(server, { handler: () => undefined })
+    const inFlight = get()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const certificates = new Set([createHash('sha256').update(server.der).digest('hex')])
+    setPolicy([server.pin], { revoked: { id: 'a', certificates, serials: [], distrusted: [] } })
+    await refusalOf(inFlight, 'ERR_TRUST_CERT_REVOKED')
+    await refusalOf(get(), 'ERR_TRUST_CERT_REVOKED')
+  })
+
   test('a pin that ends by the clock closes its connections without any event from outside', async () => {
     const runtime = createTestRuntime({ now: Date.now() })
     const { get, setPolicy, origin, peer } = await start(server, {}, runtime)
@@ -150,6 +180,19 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
     await work
     expect(statuses).toEqual(Array(200).fill(200))
   })
+})
+
+test('origins that are no longer talked to do not add up', async () => {
+  const { dispatcher, setPolicy, get } = await start()
+  await get()
+  setPolicy([server.pin, next.pin])
+  const call = (host: string) => dispatcher.request({ origin: `https://${host}/`, path: '/', method: 'GET' })
+  const unreachable = Array.from(
+    { length: 1_100 },
+    (_, index) => `127.0.1.${index % 250}:${1 + Math.floor(index / 250)}`,
+  )
+  await Promise.all(unreachable.map((host) => refusalOf(call(host), 'ERR_TRANSPORT_CONNECT')))
+  expect(dispatcher.origins).toBeLessThan(200)
 })
 
 describe('the last gate', () => {

@@ -52,6 +52,16 @@ describe('the memory of verdicts', () => {
     })
   })
 
+  test('keeps no report: a staged pin becomes active, and the mismatch is over', () => {
+    const evaluate = createEvaluator()
+    const staged = { spki: server.pin, notBefore: toUnixMs(now + 60_000) }
+    const reporting = policyFor(origin, [staged, testCa().root.pin], { anchors, mode: 'report' })
+    expect(ask(evaluate, { policy: reporting })).toMatchObject({
+      peer: { reported: [{ code: 'ERR_TRUST_PIN_MISMATCH' }] },
+    })
+    expect(ask(evaluate, { policy: reporting, at: now + 120_000 })).toMatchObject({ peer: { reported: [] } })
+  })
+
   test('keeps no refusal: a certificate that was not yet valid is accepted once it is', () => {
     const evaluate = createEvaluator()
     const future = ca.issue({ names: ['api.example.com'], key: server.key, notBefore: now + HOUR })
