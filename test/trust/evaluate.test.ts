@@ -315,6 +315,16 @@ describe('an evaluator remembers what it accepted', () => {
     expect(outcome(evaluate({ ...input, now: at(-2) }))).toBe('ERR_TRUST_CERT_NOT_YET_VALID')
   })
 
+  test('does not remember a report: a mismatch is over when the staged pin becomes active', () => {
+    const evaluate = createEvaluator()
+    const input = inputOf(chain, [ca.root], [{ spki: server.pin, notBefore: at(1) }], { mode: 'report' })
+    expect(evaluate(input)).toMatchObject({
+      kind: 'trusted',
+      peer: { reported: [{ code: 'ERR_TRUST_PIN_NONE_ACTIVE' }] },
+    })
+    expect(evaluate({ ...input, now: at(1) })).toMatchObject({ kind: 'trusted', peer: { reported: [] } })
+  })
+
   test('does not remember a refusal: a certificate not yet valid is accepted when its time has come', () => {
     const evaluate = createEvaluator()
     const early = ca.issue({ names: [HOST], notBefore: at(1) })
