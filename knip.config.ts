@@ -4,5 +4,4 @@ export default {
   entry: ['src/{index,*/index,cli/main}.ts', 'scripts/**/*.ts', 'examples/*.ts'],
   project: ['{src,test,scripts,examples}/**/*.ts'],
   ignoreExportsUsedInFile: { interface: true, type: true }, // the shapes that an exported function takes or gives
-  ignoreDependencies: ['@peculiar/x509'], // has its door in x509/, which does without so far
 } satisfies KnipConfig

@@ -35,7 +35,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ['transport'],
   'tldts-icann': ['encoding/public-suffix.ts'],
-  '@peculiar/x509': ['x509'],
   jose: ['manifest/verify.ts', 'publisher', 'auth', 'stores', 'signing'],
   commander: ['cli'],
   picocolors: ['cli'],

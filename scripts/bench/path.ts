@@ -1,5 +1,7 @@
+import 'reflect-metadata'
 import { X509Certificate } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import { X509Certificate as PeculiarCertificate, X509ChainBuilder } from '@peculiar/x509'
 import { generateKey, type TestCertificate, testCa } from 'pinfetch/testing'
 import { canonicalOrigin } from '../../src/encoding/host.ts'
 import { toUnixMs, type UnixMs } from '../../src/ports/runtime.ts'
@@ -110,21 +112,12 @@ function repeated(run: () => string): number {
 
 /** Builds by issuer and signature; looks at neither dates nor CA bits. */
 async function peculiar({ endEntity, issuer, root }: Scene): Promise<number> {
-  const { X509Certificate: PeculiarCertificate, X509ChainBuilder } = await loadPeculiar()
   const start = performance.now()
   const [leaf, ...certificates] = [endEntity, issuer, root].map(({ der }) => new PeculiarCertificate(Buffer.from(der)))
   if (leaf === undefined) throw new Error('no certificate')
   const chain = await new X509ChainBuilder({ certificates }).build(leaf)
   if (chain.length !== 3) throw new Error('a sound chain was not built')
   return (performance.now() - start) * 1_000
-}
-
-/** Its dependency tsyringe refuses to load without the Reflect metadata API, and finds nothing there in a plain build. */
-function loadPeculiar(): Promise<typeof import('@peculiar/x509')> {
-  const none = (): undefined => undefined
-  const missing = { getMetadata: none, getOwnMetadata: none, defineMetadata: none }
-  if (!Object.hasOwn(Reflect, 'getMetadata')) Object.assign(Reflect, missing)
-  return import('@peculiar/x509')
 }
 
 /** Holds when the interval's favourable end meets the bound and the median is within 5 % of it. */
