@@ -1,10 +1,13 @@
-/** Every round runs all contenders in turn, first one first and then another: what the machine does hits all of them. */
+/**
+ * Every round runs all contenders in an order of its own: what the machine does hits all of them, and nobody always inherits
+ * the garbage of the same predecessor.
+ */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { type Contender, createContenders } from './contenders.ts'
 import type { Served } from './server.ts'
-import { median, pairedRatio } from './statistics.ts'
+import { median, pairedRatio, seededRandom, shuffled } from './statistics.ts'
 
 const served = JSON.parse(process.env['BENCH_SERVED'] ?? '') as Served
 const args = process.argv.slice(2)
@@ -32,11 +35,9 @@ process.exit()
 async function timed(contenders: readonly Contender[], run: (get: Contender['get']) => Promise<number>) {
   const figures = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   for (const { get } of contenders) await run(get) // warm
+  const random = seededRandom(contenders.length)
   for (let round = 0; round < rounds; round += 1) {
-    for (let turn = 0; turn < contenders.length; turn += 1) {
-      const contender = contenders[(round + turn) % contenders.length]
-      if (contender !== undefined) figures.get(contender.name)?.push(await run(contender.get))
-    }
+    for (const { name, get } of shuffled(contenders, random)) figures.get(name)?.push(await run(get))
   }
   for (const { close } of contenders) await close()
   const ours = figures.get('pinfetch') ?? []

@@ -15,7 +15,7 @@ export interface Ratio {
 /** The ratio of paired rounds with its 95 % interval by bootstrap. Seeded, so that one run prints one answer. */
 export function pairedRatio(ours: readonly number[], theirs: readonly number[]): Ratio {
   const ratios = ours.map((value, round) => value / (theirs[round] ?? Number.NaN))
-  const random = mulberry32(ratios.length)
+  const random = seededRandom(ratios.length)
   const medians = Array.from({ length: RESAMPLES }, () =>
     median(ratios.map(() => ratios[Math.floor(random() * ratios.length)] ?? Number.NaN)),
   ).sort((a, b) => a - b)
@@ -23,8 +23,8 @@ export function pairedRatio(ours: readonly number[], theirs: readonly number[]):
   return { median: median(ratios), interval: [at(0.025), at(0.975)] }
 }
 
-/** A small generator for resampling; not for secrets. */
-function mulberry32(seed: number): () => number {
+/** A small generator for resampling and shuffling; not for secrets. */
+export function seededRandom(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0
@@ -32,6 +32,12 @@ function mulberry32(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
+}
+
+/** Fisher and Yates. */
+export function shuffled<T>(values: readonly T[], random: () => number): readonly T[] {
+  const left = [...values]
+  return values.flatMap(() => left.splice(Math.floor(random() * left.length), 1))
 }
 
 const RESAMPLES = 2_000

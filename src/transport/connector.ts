@@ -112,7 +112,6 @@ export function createConnector(options: ConnectorOptions): Connector {
     })
 
     const onCertificates = (tlsSocket: tls.TLSSocket): void => {
-      if (peer !== undefined) throw new TlsError('ERR_TLS_SECOND_HANDSHAKE', secondHandshake(origin))
       const { certificates, endEntity } = readPresented(tlsSocket)
       if (endEntity === undefined) return // a resumed session shows none; onSecure refuses it
       peer = judge(origin, certificates, policyOf(origin))
@@ -150,7 +149,10 @@ export function createConnector(options: ConnectorOptions): Connector {
       tlsSocket.removeAllListeners('keylog') // --tls-keylog adds one that writes the session's secrets to a file
       tlsSocket.setNoDelay(true)
       tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
-      tlsSocket.on('OCSPResponse', () => attempt(() => onCertificates(tlsSocket)))
+      tlsSocket.once('OCSPResponse', () => {
+        attempt(() => onCertificates(tlsSocket))
+        tlsSocket.on('OCSPResponse', () => tlsSocket.destroy(secondHandshake(origin))) // whoever uses the socket by then
+      })
       tlsSocket.once('secureConnect', () => attempt(() => onSecure(tlsSocket)))
       tlsSocket.on('error', (error) => fail(nodeRefusal(tlsSocket, origin, error) ?? error))
       tlsSocket.once('close', () => fail(closedEarly(origin)))
@@ -297,8 +299,10 @@ function closedEarly({ text }: CanonicalOrigin): TransportError {
   return new TransportError('ERR_TRANSPORT_CLOSED', message, { host: text })
 }
 
-const secondHandshake = ({ text }: CanonicalOrigin): string =>
-  `${text}: a second handshake on one connection would put another certificate behind the verdict`
+function secondHandshake({ text }: CanonicalOrigin): TlsError {
+  const message = `${text}: a second handshake on one connection would put another certificate behind the verdict`
+  return new TlsError('ERR_TLS_SECOND_HANDSHAKE', message, { host: text, requestSent: 'maybe' })
+}
 
 function lookupOf(resolver: Resolver): LookupFunction {
   return (hostname, options, callback) => {

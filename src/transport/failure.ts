@@ -1,4 +1,4 @@
-import { PinfetchError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import { ConfigurationError, PinfetchError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
 
 /** What a failed connection attempt was, in our words. Nothing of the request had left. */
 export function connectFailure(error: unknown, host: string): PinfetchError {
@@ -31,6 +31,10 @@ export function requestFailure(error: unknown, host: string): unknown {
     return new TransportError(known.code, `${host}: ${known.about}`, details)
   }
   if (!(error instanceof TypeError) || error.message !== 'fetch failed') return error
+  if (error.cause instanceof Error && error.cause.message === 'bad port') {
+    const message = `${host}: the port is one that fetch blocks (WHATWG Fetch, port blocking)`
+    return new ConfigurationError('ERR_CONFIG_URL', message, { cause: error.cause, host })
+  }
   const details = { cause: error.cause ?? error, requestSent: 'maybe', host } as const
   return new TransportError('ERR_TRANSPORT_CLOSED', `${host}: the exchange failed (${codeOf(error.cause)})`, details)
 }

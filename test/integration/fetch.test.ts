@@ -147,6 +147,11 @@ describe('client.fetch refuses before any packet', () => {
     },
   )
 
+  test('a port that fetch blocks: ERR_CONFIG_URL', async () => {
+    const error = await refusalOf(testClient(options).fetch(`https://${HOST}:1/`), 'ERR_CONFIG_URL')
+    expect([error.requestSent, error.retryable]).toEqual(['no', false])
+  })
+
   test('a dispatcher of the caller’s: ERR_CONFIG_INVALID', async () => {
     const { url, client, peer } = await serve()
     const init = { dispatcher: new npmUndici.Agent() } as unknown as RequestInit

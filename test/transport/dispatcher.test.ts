@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import tls from 'node:tls'
 import { createTestRuntime, startRelay, startTlsServer, type TlsServerOptions, testCa } from 'pinfetch/testing'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { PinText } from '../../src/encoding/pin.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
@@ -180,6 +181,19 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
     await work
     expect(statuses).toEqual(Array(200).fill(200))
   })
+})
+
+test('a second handshake on a judged connection ends it: ERR_TLS_SECOND_HANDSHAKE', async () => {
+  const connect = vi.spyOn(tls, 'connect')
+  const { get, peer } = await start(server, { handler: () => undefined })
+  const inFlight = get()
+  await vi.waitUntil(() => peer.requests.length === 1)
+  const socket: unknown = connect.mock.results.at(-1)?.value
+  connect.mockRestore()
+  if (!(socket instanceof tls.TLSSocket)) expect.fail('no socket was made')
+  socket.emit('OCSPResponse', null) // what OpenSSL’s second certificate message would raise
+  expect(socket.destroyed).toBe(true)
+  await refusalOf(inFlight, 'ERR_TLS_SECOND_HANDSHAKE')
 })
 
 test('origins that are no longer talked to do not add up', async () => {
