@@ -188,7 +188,7 @@ describe('TSKPinConfigurationTests, DomainPinningPolicyTest and TrustKitConfigur
       expect(options({ pins: { [HOST]: { pins: [bad], notAfter } } })).toThrow(refusedWith('ERR_CONFIG_INVALID'))
     }
     const notAfter = new Date('2030-01-01T00:00:00Z')
-    expect(options({ pins: { [HOST]: { pins: [bad], notAfter } } })().pins[0]?.notAfter).toEqual(notAfter)
+    expect(options({ pins: { [HOST]: { pins: [bad], notAfter } } })().pins[0]?.notAfter).toBe(notAfter.getTime())
   })
 
   test('EnforceDefault: enforced unless said otherwise', () => {
