@@ -6,7 +6,8 @@ const started = performance.now()
 const { port, ca, pins } = JSON.parse(process.env['BENCH_SERVED'] ?? '') as Served
 const url = `https://localhost:${port}/close`
 if (process.argv[2] === 'pinfetch') {
-  const { createClient } = await import('pinfetch')
+  const path = new URL('../../dist/index.js', import.meta.url).href
+  const { createClient } = (await import(path)) as typeof import('pinfetch')
   const client = createClient({ pins: { localhost: pins }, anchors: ca })
   await (await client.fetch(url)).arrayBuffer()
 } else {

@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import tls from 'node:tls'
-import { createClient } from 'pinfetch'
 import { Agent, request, fetch as undiciFetch } from 'undici'
 import type { Served } from './server.ts'
+
+/** What users install: the sources as tsx compiles them carry helpers that the package does not. */
+const PACKAGE = new URL('../../dist/index.js', import.meta.url).href
+const { createClient } = (await import(PACKAGE)) as typeof import('pinfetch')
 
 export interface Contender {
   readonly name: string
