@@ -3,6 +3,7 @@ import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createManifestSource } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
 import type { UnixMs } from '../ports/runtime.ts'
+import { keepProcessAlive } from '../ports/system.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
 import type { ConnectorOptions } from '../transport/connector.ts'
@@ -98,7 +99,7 @@ export function createClient(options: ClientOptions): Client {
     if (manifest === undefined || manifest.updater.current().kind !== 'cold') return undefined
     const { updater } = manifest
     const settled = policies.bundled(origin) ? updater.firstAttempt : updater.ready().catch(() => undefined)
-    return abortable(settled, signal) // what stays missing is refused by `policies.of`, with its reason
+    return held(abortable(settled, signal)) // what stays missing is refused by `policies.of`, with its reason
   }
 
   const close = async (): Promise<void> => {
@@ -114,12 +115,11 @@ export function createClient(options: ClientOptions): Client {
     fetch: createFetch({ send: sendOver(dispatcher), gate }),
     ready: async () => {
       if (manifest === undefined) return
-      if (resolved.pins.length === 0) return manifest.updater.ready()
-      await manifest.updater.firstAttempt
+      await held(resolved.pins.length === 0 ? manifest.updater.ready() : manifest.updater.firstAttempt)
     },
     health: () => healthOf(manifest?.updater, resolved.pins.length > 0),
     manifest: Object.freeze({
-      refresh: async () => manifest?.updater.refresh(),
+      refresh: async () => manifest && held(manifest.updater.refresh()),
       get version() {
         return manifest?.updater.current().version ?? 0
       },
@@ -143,6 +143,16 @@ function healthOf(updater: ManifestUpdater | undefined, hasPinsInCode: boolean):
   const manifest = updater.health()
   const servesFallback = manifest.state === 'cold' && hasPinsInCode && !updater.current().everAccepted
   return { state: servesFallback ? 'degraded' : HEALTH[manifest.state], manifest }
+}
+
+/** The client's own timers keep no process alive; a caller who waits does. */
+async function held<T>(work: Promise<T>): Promise<T> {
+  const release = keepProcessAlive()
+  try {
+    return await work
+  } finally {
+    release()
+  }
 }
 
 async function abortable(work: Promise<void>, signal: AbortSignal | null): Promise<void> {

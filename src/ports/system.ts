@@ -16,4 +16,10 @@ export const systemRuntime: Runtime = Object.freeze({
   },
 })
 
+/** Somebody waits: the process lives until the answer, although no timer of the library keeps it alive. */
+export function keepProcessAlive(): () => void {
+  const timer = setInterval(() => undefined, MAX_TIMER_MS)
+  return () => clearInterval(timer)
+}
+
 const MAX_TIMER_MS = 2 ** 31 - 1 // Node fires at once for anything above

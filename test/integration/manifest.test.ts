@@ -282,6 +282,23 @@ describe('the process', () => {
     expect([closed.exitCode, closed.stderr]).toEqual([0, ''])
   })
 
+  test('a caller who waits keeps it alive: ready(), a first fetch and refresh() answer in a script of their own', async () => {
+    const { repository, api, manifest } = await start()
+    const env = { ROOT: Buffer.from(repository.root).toString('base64'), CA: ca.anchorPem }
+    const script = `
+      import { createClient } from './src/index.ts'
+      const options = {
+        manifest: { url: '${manifest.url}', root: Buffer.from(process.env.ROOT, 'base64'), memoryOnly: true },
+        anchors: process.env.CA, resolver: async () => ['127.0.0.1'] }
+      const [a, b] = [createClient(options), createClient(options)]
+      await a.ready()
+      await a.manifest.refresh()
+      const { status } = await b.fetch('https://${HOST}:${api.port}/')
+      console.log(a.manifest.version, status)
+      await Promise.all([a.close(), b.close()])`
+    expect(await runModule(script, env)).toEqual({ exitCode: 0, stdout: '1 200\n', stderr: '' })
+  })
+
   test('the demo shows every step, in a process of its own', async () => {
     const { exitCode, stdout, stderr } = await run(['--import', 'tsx', 'examples/demo.ts'])
     expect([exitCode, stderr]).toEqual([0, ''])
