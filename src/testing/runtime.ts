@@ -69,7 +69,7 @@ interface Timer {
   readonly run: () => void
 }
 
-/** SHA-256 in counter mode: any length, the same bytes for the same seed and the same calls. */
+/** SHA-256 in counter mode, as long as it is asked for: the same bytes for the same seed and the same calls. */
 function seededRandom(seed: string): (length: number) => Uint8Array {
   let block = 0
   return (length) => {

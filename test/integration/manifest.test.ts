@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Client, type ClientEvent, ManifestError } from 'pinfetch'
+import { type ClientEvent, ManifestError } from 'pinfetch'
 import {
   createTestRuntime,
   generateKey,
@@ -16,6 +16,7 @@ import { pinOfSpki } from '../../src/encoding/pin.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { startTestPins } from '../support/pins.ts'
 import { run, runModule } from '../support/run.ts'
+import { refresh, settled } from '../support/scene.ts'
 
 const HOST = 'api.example.com'
 const PINS = 'pins.example.com'
@@ -33,22 +34,6 @@ async function start(options: { hosts?: TestHosts; runtime?: TestRuntime } = {})
   const settings = { manifest: pins.manifest, anchors: ca.anchorPem, ...(runtime === undefined ? {} : { runtime }) }
   return { ...pins, api, url, settings }
 }
-
-/** Moves the clock while sockets do their work, until the promise settles. */
-async function settled<T>(work: Promise<T>, runtime: TestRuntime): Promise<T> {
-  let done = false
-  const finish = (): void => {
-    done = true
-  }
-  work.then(finish, finish)
-  while (!done) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    if (!done) await runtime.advance(500)
-  }
-  return work
-}
-
-const refresh = (client: Client, runtime: TestRuntime): Promise<void> => settled(client.manifest.refresh(), runtime)
 
 describe('the main road', () => {
   test('pins arrive signed, the server moves to its backup key, and a new manifest retires the old one, without a restart', async () => {
