@@ -12,6 +12,12 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { createTestRuntime, type TestRuntime } from '../../src/testing/runtime.ts'
 
+/** What the source has seen of an attempt that has not ended. */
+interface Attempt {
+  asked: boolean
+  hangs: boolean
+}
+
 export type Answer = Partial<FetchedBytes> | Error | 'hang'
 
 export interface World {
@@ -47,7 +53,8 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
   const requests: string[] = []
   const tags: (string | undefined)[] = []
   const answers: World['answers'] = new Map()
-  const source = sourceOf('memory:/', () => repository.files(), { answers, requests, tags })
+  const attempt = { asked: false, hangs: false }
+  const source = sourceOf('memory:/', () => repository.files(), { answers, requests, tags, attempt })
   const drive: World['drive'] = async (promise) => {
     let settled = false
     const done = () => {
@@ -60,12 +67,11 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
     }
     return promise
   }
-  let requestsDone = 0
   const pass: World['pass'] = async (ms) => {
     const end = runtime.clock.monotonic() + ms
     while (runtime.clock.monotonic() < end) {
       await runtime.advance(Math.min(60_000, end - runtime.clock.monotonic()))
-      for (let turn = 0; turn < 100 && requests.length > requestsDone; turn += 1) await realTime(1)
+      while (attempt.asked && !attempt.hangs) await realTime(1)
     }
   }
   return {
@@ -93,7 +99,7 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
         runtime,
         emit: (event) => {
           events.push(event)
-          if (event.type === 'manifest.poll') requestsDone = requests.length
+          if (event.type === 'manifest.poll') Object.assign(attempt, { asked: false, hangs: false })
         },
         startupMs: 10_000,
         ...overrides,
@@ -105,14 +111,19 @@ export async function createWorld(options: Partial<RepositoryOptions> & { store?
 export function sourceOf(
   name: string,
   files: () => ReadonlyMap<string, Uint8Array>,
-  { answers, requests = [], tags = [] }: Partial<Pick<World, 'answers' | 'requests' | 'tags'>> = {},
+  watched: Partial<Pick<World, 'answers' | 'requests' | 'tags'>> & { attempt?: Attempt } = {},
 ): ManifestSource {
+  const { answers, requests = [], tags = [], attempt = { asked: false, hangs: false } } = watched
   return customSource(name, async (path, limits) => {
+    attempt.asked = true
     requests.push(path)
     tags.push(limits.ifNoneMatch)
     const given = answers?.get(path)
     const answer = typeof given === 'function' ? given(limits) : given
-    if (answer === 'hang') return new Promise<never>(() => {})
+    if (answer === 'hang') {
+      attempt.hangs = true
+      return new Promise<never>(() => {})
+    }
     if (answer instanceof Error) throw answer
     if (answer !== undefined) return { status: 200, headers: {}, bytes: new Uint8Array(), ...answer }
     const bytes = files().get(path)
