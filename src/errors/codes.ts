@@ -48,6 +48,11 @@ export const CODES = {
     about: 'A private key is encrypted, and the passphrase is missing or wrong.',
     fix: 'Set PINFETCH_PASSPHRASE for this one command.',
   },
+  ERR_CONFIG_SIGNER: {
+    retryable: false,
+    about: 'A signing command failed, or what it answered is no signature of the key it stands for.',
+    fix: 'Run it by hand: the bytes to sign come on standard input, the raw signature goes to standard output.',
+  },
   ERR_TRUST_HOST_NOT_COVERED: {
     retryable: false,
     about: 'No policy covers the host, so no packet is sent.',
@@ -107,6 +112,92 @@ export const CODES = {
     retryable: false,
     about: 'The peer presented more certificates or bytes than any chain in use has.',
     fix: 'Send the end entity and its intermediates, not a whole bundle.',
+  },
+  ERR_TRUST_OCSP_MALFORMED: {
+    retryable: false,
+    about: 'An OCSP response is not DER, or not the basic response of RFC 6960.',
+    fix: 'Ask the operator of the server or of the responder; nothing was learned about the certificate.',
+  },
+  ERR_TRUST_OCSP_TOO_LARGE: {
+    retryable: false,
+    about: 'An OCSP response is larger, or about more certificates, than any honest responder sends.',
+    fix: 'Ask the operator of the responder; nothing was learned about the certificate.',
+  },
+  ERR_TRUST_OCSP_RESPONDER_ERROR: {
+    retryable: true,
+    about: 'The OCSP responder answered with an error in place of a status.',
+    fix: 'Wait for the next attempt; if it stays, ask the CA.',
+  },
+  ERR_TRUST_OCSP_RESPONDER_NOT_FOUND: {
+    retryable: false,
+    about: 'The certificate of the responder that an OCSP response names is neither the issuer nor in the response.',
+    fix: 'Ask the CA; a response by somebody unknown counts for nothing.',
+  },
+  ERR_TRUST_OCSP_RESPONDER_UNAUTHORIZED: {
+    retryable: false,
+    about: 'An OCSP response is signed by a certificate to which the issuer did not delegate OCSP signing.',
+    fix: 'Treat it as an attempt to hide a revocation; ask the operator of the server where its staple comes from.',
+  },
+  ERR_TRUST_OCSP_RESPONDER_EXPIRED: {
+    retryable: false,
+    about: 'The certificate of the OCSP responder is outside of its validity period.',
+    fix: 'Ask the CA; if its certificate is valid, correct this machine’s clock.',
+  },
+  ERR_TRUST_OCSP_RESPONDER_REVOKED: {
+    retryable: false,
+    about: 'The certificate of the OCSP responder is itself revoked.',
+    fix: 'Ask the CA; its responses count for nothing until it has another certificate.',
+  },
+  ERR_TRUST_OCSP_BAD_SIGNATURE: {
+    retryable: false,
+    about: 'The signature of an OCSP response is not its signer’s.',
+    fix: 'Treat it as forged; ask the operator of the server where its staple comes from.',
+  },
+  ERR_TRUST_OCSP_UNSUPPORTED_ALGORITHM: {
+    retryable: false,
+    about:
+      'An OCSP response or its responder’s certificate is signed with SHA-1, a short key, or an unknown algorithm.',
+    fix: 'Ask the CA for responses signed with SHA-256 and RSA of 2048 bits or ECDSA.',
+  },
+  ERR_TRUST_OCSP_CERT_MISMATCH: {
+    retryable: false,
+    about: 'An OCSP response is about another certificate.',
+    fix: 'The server staples the wrong response; have its configuration corrected.',
+  },
+  ERR_TRUST_OCSP_NOT_YET_VALID: {
+    retryable: false,
+    about: 'An OCSP response is from the future.',
+    fix: 'Correct this machine’s clock; otherwise ask the CA.',
+  },
+  ERR_TRUST_OCSP_EXPIRED: {
+    retryable: false,
+    about: 'An OCSP response is past its nextUpdate.',
+    fix: 'Have the server fetch a new staple; it replays an old one.',
+  },
+  ERR_TRUST_OCSP_TOO_OLD: {
+    retryable: false,
+    about: 'An OCSP response is older than ten days, whatever end it gives itself.',
+    fix: 'Have the server fetch a new staple; responses of public CAs live for ten days at most.',
+  },
+  ERR_TRUST_OCSP_BAD_PRODUCED_AT: {
+    retryable: false,
+    about: 'An OCSP response was produced before the certificate existed, after its end, or in the future.',
+    fix: 'Correct this machine’s clock; otherwise ask the CA.',
+  },
+  ERR_TRUST_OCSP_NONCE_MISMATCH: {
+    retryable: false,
+    about: 'An OCSP responder answered another request than the one that was sent.',
+    fix: 'Treat it as a replay; look at what stands between this machine and the responder.',
+  },
+  ERR_TRUST_OCSP_NONCE_MISSING: {
+    retryable: false,
+    about: 'An OCSP responder left the nonce out where the policy requires it.',
+    fix: 'Ask a responder that does not answer from a cache, or do not require the nonce.',
+  },
+  ERR_TRUST_OCSP_CRITICAL_EXTENSION: {
+    retryable: false,
+    about: 'An OCSP response carries a critical extension that this library does not know.',
+    fix: 'Ask the CA; what cannot be understood in full counts for nothing.',
   },
   ERR_TRUST_CERT_MALFORMED: {
     retryable: false,
@@ -578,10 +669,20 @@ export const CODES = {
     about: 'A pin’s notAfter is not after its notBefore.',
     fix: 'Correct the window.',
   },
-  ERR_MANIFEST_BLOBS_UNSUPPORTED: {
+  ERR_MANIFEST_BLOB_UNAVAILABLE: {
+    retryable: true,
+    about: 'A blob of hosts that the manifest names could not be had.',
+    fix: 'Upload blobs before the manifest that names them; the next poll tries again.',
+  },
+  ERR_MANIFEST_BLOB_LENGTH_MISMATCH: {
     retryable: false,
-    about: 'The manifest keeps its hosts in blobs, which this version does not read.',
-    fix: 'Publish the hosts inline, or upgrade the library.',
+    about: 'A blob of hosts is longer or shorter than the signed manifest says.',
+    fix: 'Serve the published files byte for byte; a blob never changes under its name.',
+  },
+  ERR_MANIFEST_BLOB_HASH_MISMATCH: {
+    retryable: false,
+    about: 'A blob of hosts is not the one that the signed manifest names.',
+    fix: 'Serve the published files byte for byte; a blob never changes under its name.',
   },
   ERR_MANIFEST_CACHE_CORRUPT: {
     retryable: false,
@@ -592,6 +693,11 @@ export const CODES = {
     retryable: false,
     about: 'The updater was closed.',
     fix: 'Create a client that lives as long as the service does.',
+  },
+  ERR_MANIFEST_LINT: {
+    retryable: false,
+    about: 'What was about to be signed would stop clients, or weaken them unnoticed.',
+    fix: 'Each finding says what to type. A rule is set aside by name alone: --allow <id>.',
   },
   ERR_STORE_READ: {
     retryable: true,

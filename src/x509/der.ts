@@ -69,7 +69,12 @@ export class DerReader {
 
 /** The one thing this reader throws. Callers turn it into a finding; it never reaches a user. */
 export class DerError extends Error {
-  override readonly name = 'DerError'
+  override readonly name: string = 'DerError'
+}
+
+/** Well-formed so far, and more of it than a limit allows. */
+export class DerLimitError extends DerError {
+  override readonly name = 'DerLimitError'
 }
 
 export interface DerElement {
@@ -99,7 +104,8 @@ export const encodingOf = ({ bytes, start, end }: DerElement): Uint8Array => byt
 /** Content octets of an INTEGER in the shortest two's complement form (X.690 §8.3.2). */
 export function integerOf(element: DerElement): Uint8Array {
   const content = contentOf(element)
-  const [first, second] = content
+  const first = content[0]
+  const second = content[1]
   if (first === undefined) throw new DerError('integer is empty')
   if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
     throw new DerError('integer is not in its shortest form')
@@ -126,30 +132,35 @@ export function booleanOf(element: DerElement): boolean {
 }
 
 /** Dotted text of an OBJECT IDENTIFIER whose arcs are in their shortest form. */
-export function oidOf(element: DerElement): string {
-  const content = contentOf(element)
-  if (content.length === 0 || content.length > MAX_OID_OCTETS)
-    throw new DerError('object identifier has an absurd length')
-  const arcs: (number | bigint)[] = []
-  let start = 0
-  while (start < content.length) {
-    let end = start
-    while ((content[end] ?? 0) >= 0x80) end += 1
-    if (end >= content.length) throw new DerError('object identifier is cut short')
-    if (content[start] === 0x80) throw new DerError('object identifier is not in its shortest form')
-    arcs.push(arcOf(content.subarray(start, end + 1)))
-    start = end + 1
+export function oidOf({ bytes, contentStart, end }: DerElement): string {
+  const length = end - contentStart
+  if (length === 0 || length > MAX_OID_OCTETS) throw new DerError('object identifier has an absurd length')
+  let text = ''
+  let arc = 0
+  let arcStart = contentStart
+  for (let at = contentStart; at < end; at += 1) {
+    const octet = bytes[at] ?? 0
+    if (at === arcStart && octet === 0x80) throw new DerError('object identifier is not in its shortest form')
+    arc = arc * 128 + (octet & 0x7f)
+    if (octet >= 0x80) continue
+    const exact = at - arcStart < 7 ? arc : longArcOf(bytes.subarray(arcStart, at + 1))
+    text = text === '' ? firstArcs(exact) : `${text}.${exact}`
+    arc = 0
+    arcStart = at + 1
   }
-  const [joint = 0, ...rest] = arcs // X.690 §8.19.4: the first two arcs share one number
-  const root = joint < 40 ? 0 : joint < 80 ? 1 : 2
-  const second = typeof joint === 'bigint' ? joint - BigInt(root * 40) : joint - root * 40
-  return [root, second, ...rest].join('.')
+  if (arcStart !== end) throw new DerError('object identifier is cut short')
+  return text
 }
 
-function arcOf(octets: Uint8Array): number | bigint {
-  if (octets.length > 7) return octets.reduce((arc, octet) => (arc << 7n) | BigInt(octet & 0x7f), 0n) // above 2^49: UUID arcs
-  return octets.reduce((arc, octet) => arc * 128 + (octet & 0x7f), 0)
+/** X.690 §8.19.4: the first two arcs share one number. */
+function firstArcs(joint: number | bigint): string {
+  if (joint < 40) return `0.${joint}`
+  if (joint < 80) return `1.${Number(joint) - 40}`
+  return `2.${typeof joint === 'bigint' ? joint - 80n : joint - 80}`
 }
+
+/** Above 2^49, where doubles lose count: the arcs of UUIDs. */
+const longArcOf = (octets: Uint8Array): bigint => octets.reduce((arc, octet) => (arc << 7n) | BigInt(octet & 0x7f), 0n)
 
 /** A BIT STRING whose bits fill whole octets, as keys and signatures do. */
 export function octetsOfBitString(element: DerElement): Uint8Array {
@@ -177,26 +188,30 @@ export function namedBitsOf(element: DerElement): ReadonlySet<number> {
 }
 
 /** Unix milliseconds of a UTCTime or GeneralizedTime in RFC 5280 §4.1.2.5 form: seconds present, `Z`, no fraction. */
-export function timeOf(element: DerElement): number {
-  const text = latin1(contentOf(element))
-  const isUtc = element.tag === TAG.utcTime
-  if (!isUtc && element.tag !== TAG.generalizedTime) throw new DerError('time is of another type')
-  if (!(isUtc ? /^\d{12}Z$/ : /^\d{14}Z$/).test(text))
-    throw new DerError('time is not in the form ending in seconds and Z')
-  const yearDigits = isUtc ? 2 : 4
-  const shortYear = Number(text.slice(0, yearDigits))
-  const year = isUtc ? shortYear + (shortYear < 50 ? 2000 : 1900) : shortYear // RFC 5280 §4.1.2.5.1
-  const [month, day, hour, minute, second] = [0, 2, 4, 6, 8].map((at) =>
-    Number(text.slice(yearDigits + at, yearDigits + at + 2)),
-  )
+export function timeOf({ bytes, tag, contentStart, end }: DerElement): number {
+  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw new DerError('time is of another type')
+  const afterYear = contentStart + (tag === TAG.utcTime ? 2 : 4)
+  if (end - afterYear !== 11 || bytes[end - 1] !== 0x5a) throw new DerError(TIME_FORM)
+  const digits = decimalOf(bytes, contentStart, afterYear)
+  const year = tag === TAG.generalizedTime ? digits : digits + (digits < 50 ? 2000 : 1900) // RFC 5280 §4.1.2.5.1
+  const two = (pair: number): number => decimalOf(bytes, afterYear + 2 * pair, afterYear + 2 * pair + 2)
+  const [month, day, hour, minute, second] = [two(0), two(1), two(2), two(3), two(4)]
   const date = new Date(0)
-  date.setUTCFullYear(year, (month ?? 0) - 1, day)
-  date.setUTCHours(hour ?? 0, minute, second)
-  // Date rolls 31 February over; a time that does not read back the same is no time.
-  if (date.toISOString().replace(/[-:T]|\.000Z$/g, '') !== `${year}`.padStart(4, '0') + text.slice(yearDigits, -1)) {
-    throw new DerError('time is not a date of the calendar')
+  date.setUTCFullYear(year, month - 1, day)
+  // Date rolls 31 February over; a day that does not read back the same is no day.
+  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  if (!isDay || hour > 23 || minute > 59 || second > 59) throw new DerError('time is not a date of the calendar')
+  return date.getTime() + ((hour * 60 + minute) * 60 + second) * 1000
+}
+
+function decimalOf(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end; at += 1) {
+    const digit = (bytes[at] ?? 0) - 0x30
+    if (digit < 0 || digit > 9) throw new DerError(TIME_FORM)
+    value = value * 10 + digit
   }
-  return date.getTime()
+  return value
 }
 
 export const latin1 = (bytes: Uint8Array): string =>
@@ -230,5 +245,7 @@ export const contextPrimitive = (number: number): number => 0x80 | number
 export const contextConstructed = (number: number): number => 0xa0 | number
 
 const hex = (octet: number): string => `0x${octet.toString(16).padStart(2, '0')}`
+
+const TIME_FORM = 'time is not in the form ending in seconds and Z'
 
 const MAX_OID_OCTETS = 64 // the longest arcs in use are UUIDs of 19 octets

@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { type DerElement, DerError, integerOf, octetsOfBitString, oidOf, openDer, openElement, TAG } from './der.ts'
 
@@ -90,6 +90,33 @@ function expectNull(parameters: DerElement | undefined): void {
   }
 }
 
+/** Content of the subjectPublicKey BIT STRING: what OCSP names an issuer by. */
+export function subjectPublicKeyOf(spki: Uint8Array): Uint8Array {
+  const reader = openDer(spki)
+  reader.read(TAG.sequence)
+  return octetsOfBitString(reader.read(TAG.bitString))
+}
+
+/**
+ * `importPublicKey` for the key of a certificate, by the cheapest road that gives the same key.
+ *
+ * @param der The certificate that `info` and `spki` were read from.
+ */
+export function keyOfCertificate(der: Uint8Array, info: PublicKeyInfo, spki: Uint8Array): KeyObject | undefined {
+  const isQuick = WHOLE_CERTIFICATES_ARE_QUICK && info.kind !== 'unsupported'
+  return (isQuick ? keyWithin(der) : undefined) ?? importPublicKey(info, spki)
+}
+
+function keyWithin(der: Uint8Array): KeyObject | undefined {
+  try {
+    const certificate = new X509Certificate(der)
+    // Node looks for PEM first, anywhere in the bytes: an extension could hold another certificate with another key.
+    return Buffer.compare(certificate.raw, der) === 0 ? certificate.publicKey : undefined
+  } catch {
+    return undefined // what OpenSSL makes of the other fields is not the question here
+  }
+}
+
 /**
  * The key for `crypto.verify`; `undefined` when OpenSSL refuses it, for example a point off its curve.
  *
@@ -128,6 +155,14 @@ function quickKeyOf(info: PublicKeyInfo): JsonWebKey | undefined {
     default:
       return undefined
   }
+}
+
+/** OpenSSL 3.5 reads a certificate, key included, in 30 us and a key by itself in 45 to 110 us; with 3.0 it is 200 and 7 to 110. */
+const WHOLE_CERTIFICATES_ARE_QUICK = isAtLeast(process.versions.openssl, 3, 5)
+
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [first = 0, second = 0] = version.split('.').map(Number)
+  return first > major || (first === major && second >= minor)
 }
 
 const RSA_ENCRYPTION = '1.2.840.113549.1.1.1'

@@ -18,7 +18,8 @@ export type SignatureAlgorithm =
   /** MD5, SHA-1, SHA-224, DSA and whatever is not known: named for the message, verified by nobody. */
   | { readonly kind: 'refused'; readonly name: string }
 
-export type SignatureHash = 'sha256' | 'sha384' | 'sha512'
+/** SHA-1 is never parsed: it is what a suite of old data asks for by hand. */
+export type SignatureHash = 'sha256' | 'sha384' | 'sha512' | 'sha1'
 
 /** Reads a DER AlgorithmIdentifier. Parameters that do not belong to the algorithm throw `DerError`. */
 export function parseSignatureAlgorithm(der: Uint8Array): SignatureAlgorithm {
@@ -75,7 +76,7 @@ function readAbsentOrNull(reader: DerReader): void {
 }
 
 const MGF1 = '1.2.840.113549.1.1.8'
-const SALT_LENGTH: Readonly<Record<SignatureHash, number>> = { sha256: 32, sha384: 48, sha512: 64 }
+const SALT_LENGTH: Readonly<Record<SignatureHash, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 }
 
 const HASHES: Readonly<Record<string, SignatureHash>> = {
   '2.16.840.1.101.3.4.2.1': 'sha256',

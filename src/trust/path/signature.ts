@@ -1,4 +1,4 @@
-import { constants, type VerifyKeyObjectInput, verify } from 'node:crypto'
+import { constants, verify } from 'node:crypto'
 import { BoundedMap } from '../../encoding/bounded-map.ts'
 import type { Finding } from '../../errors/errors.ts'
 import type { Certificate } from '../../x509/certificate.ts'
@@ -71,7 +71,7 @@ function weaknessOf(key: PublicKeyInfo): string | undefined {
 }
 
 /** The signature names one algorithm, the key another: OpenSSL would go by the key. */
-function keyFitsAlgorithm(key: PublicKeyInfo, algorithm: SignatureAlgorithm): boolean {
+export function keyFitsAlgorithm(key: PublicKeyInfo, algorithm: SignatureAlgorithm): boolean {
   switch (algorithm.kind) {
     case 'rsa-pkcs1':
       return key.kind === 'rsa'
@@ -87,19 +87,18 @@ function keyFitsAlgorithm(key: PublicKeyInfo, algorithm: SignatureAlgorithm): bo
   }
 }
 
-function verifySignature(child: Certificate, issuer: Certificate): boolean {
-  const { signatureAlgorithm: algorithm, tbs, signature } = child
+/** Cryptography alone, for whatever is signed as certificates are. */
+export function verifySignature(
+  { signatureAlgorithm: algorithm, tbs, signature }: Pick<Certificate, 'signatureAlgorithm' | 'tbs' | 'signature'>,
+  issuer: Pick<Certificate, 'publicKey'>,
+): boolean {
   const key = issuer.publicKey
   if (key === undefined || algorithm.kind === 'refused') return false
-  const options: VerifyKeyObjectInput = { key }
-  if (algorithm.kind === 'rsa-pss') {
-    options.padding = constants.RSA_PKCS1_PSS_PADDING
-    options.saltLength = algorithm.saltLength
-  } else if (algorithm.kind === 'rsa-pkcs1') {
-    options.padding = constants.RSA_PKCS1_PADDING
-  }
+  const hash = 'hash' in algorithm ? algorithm.hash : null
   try {
-    return verify('hash' in algorithm ? algorithm.hash : null, tbs, options, signature)
+    if (algorithm.kind !== 'rsa-pss') return verify(hash, tbs, key, signature) // an RSA key alone means PKCS #1 v1.5
+    const padding = constants.RSA_PKCS1_PSS_PADDING
+    return verify(hash, tbs, { key, padding, saltLength: algorithm.saltLength }, signature)
   } catch {
     return false // OpenSSL's refusals, such as a PSS key bound to another hash, have no common class
   }
