@@ -16,7 +16,7 @@ import {
 } from './der.ts'
 import { type DecodedExtensions, decodeExtensions, type Extension, parseExtensions } from './extensions.ts'
 import { type DistinguishedName, parseName } from './names.ts'
-import { importPublicKey, type PublicKeyInfo, parsePublicKeyInfo } from './public-key.ts'
+import { keyOfCertificate, type PublicKeyInfo, parsePublicKeyInfo } from './public-key.ts'
 import { parseSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts'
 
 /**
@@ -143,7 +143,7 @@ class ParsedCertificate implements Certificate {
   }
 
   get publicKey(): KeyObject | undefined {
-    if (this.#publicKey === undefined) this.#publicKey = importPublicKey(this.keyInfo, this.spki) ?? null
+    if (this.#publicKey === undefined) this.#publicKey = keyOfCertificate(this.der, this.keyInfo, this.spki) ?? null
     return this.#publicKey ?? undefined
   }
 }

@@ -30,7 +30,7 @@ export function parseName(element: DerElement): DistinguishedName {
     rdns.push(parts.map(comparable).sort().join('+'))
     attributes.push(parts)
   }
-  return new ParsedName(encodingOf(element).slice(), rdns, emailAddresses, attributes)
+  return new ParsedName(encodingOf(element), rdns, emailAddresses, attributes)
 }
 
 class ParsedName implements DistinguishedName {
@@ -71,7 +71,7 @@ interface Attribute {
   readonly type: string
   /** `undefined` for a value that is no character string. */
   readonly text: string | undefined
-  readonly value: Uint8Array
+  readonly value: DerElement
 }
 
 function parseAttribute(element: DerElement): Attribute {
@@ -79,7 +79,7 @@ function parseAttribute(element: DerElement): Attribute {
   const type = oidOf(reader.read(TAG.oid))
   const value = reader.read()
   reader.expectEnd()
-  return { type, text: stringOf(value), value: encodingOf(value) }
+  return { type, text: stringOf(value), value }
 }
 
 /** The characters of a DirectoryString or IA5String; `undefined` for other types. */
@@ -102,6 +102,8 @@ function stringOf(element: DerElement): string | undefined {
 }
 
 function utf8Of(bytes: Uint8Array): string {
+  const text = latin1(bytes)
+  if (PLAIN_ASCII.test(text)) return text
   try {
     return STRICT_UTF8.decode(bytes)
   } catch (cause) {
@@ -122,7 +124,7 @@ function utf16Of(bytes: Uint8Array): string {
  * PrintableString to UTF8String must not break chains. Lengths are written out, so no value can imitate a separator.
  */
 function comparable({ type, text, value }: Attribute): string {
-  if (text === undefined) return `${type}#${Buffer.from(value).toString('hex')}`
+  if (text === undefined) return `${type}#${hexOf(value)}`
   const folded = PLAIN_ASCII.test(text) ? text.toLowerCase() : text.normalize('NFKC').toLowerCase()
   const prepared = folded.trim().replace(/\s+/g, ' ')
   return `${type}=${prepared.length}:${prepared}`
@@ -130,8 +132,10 @@ function comparable({ type, text, value }: Attribute): string {
 
 function readable({ type, text, value }: Attribute): string {
   const name = ATTRIBUTE_NAMES[type] ?? type
-  return text === undefined ? `${name}=#${Buffer.from(value).toString('hex')}` : `${name}=${escapeValue(text)}`
+  return text === undefined ? `${name}=#${hexOf(value)}` : `${name}=${escapeValue(text)}`
 }
+
+const hexOf = (element: DerElement): string => Buffer.from(encodingOf(element)).toString('hex')
 
 /** RFC 4514 §2.4, and every character that could move a terminal's cursor or reverse its text. */
 function escapeValue(text: string): string {
