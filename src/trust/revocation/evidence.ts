@@ -1,4 +1,5 @@
 import type { CodeIn } from '../../errors/codes.ts'
+import type { Certificate } from '../../x509/certificate.ts'
 
 /** What a signed statement about one certificate says: OCSP and CRL alike. `validUntil` is when it stops counting. */
 export type Evidence =
@@ -17,8 +18,10 @@ export type Evidence =
 export interface EvidenceLimits {
   /** How far the clocks of signer and client may be apart, milliseconds. */
   readonly clockSkewMs: number
-  /** How old a statement may be, whatever end it gives itself, milliseconds. */
+  /** How old a statement about an end entity may be, whatever end it gives itself, milliseconds. */
   readonly maxAgeMs: number
+  /** The same about a CA: roots are offline, and sign such statements a few times a year. */
+  readonly maxAgeOfCaMs: number
   readonly minRsaBits: number
   /** For suites of old test data alone: no option reaches it. */
   readonly allowSha1?: true
@@ -38,5 +41,10 @@ export class EvidenceError extends Error {
 export const DEFAULT_LIMITS: EvidenceLimits = {
   clockSkewMs: 5 * 60_000,
   maxAgeMs: 10 * 86_400_000, // CA/B Forum BR §4.9.7, §4.9.10: at most ten days
+  maxAgeOfCaMs: 366 * 86_400_000, // the same sections: at least every twelve months
   minRsaBits: 2048,
+}
+
+export function maxAgeFor({ decoded }: Pick<Certificate, 'decoded'>, limits: EvidenceLimits): number {
+  return decoded.basicConstraints?.ca === true ? limits.maxAgeOfCaMs : limits.maxAgeMs
 }

@@ -11,7 +11,7 @@ import {
   type SingleResponse,
 } from '../../x509/ocsp-response.ts'
 import { subjectPublicKeyOf } from '../../x509/public-key.ts'
-import { type Evidence, EvidenceError, type EvidenceLimits } from './evidence.ts'
+import { type Evidence, EvidenceError, type EvidenceLimits, maxAgeFor } from './evidence.ts'
 import { checkSigned } from './signed.ts'
 
 export interface OcspInput {
@@ -171,9 +171,10 @@ function isAbout(certId: CertId, { certificate, issuer }: OcspInput): boolean {
   )
 }
 
-function currentEvidence(single: SingleResponse, { now, limits }: OcspInput): Evidence | EvidenceError {
+function currentEvidence(single: SingleResponse, { certificate, now, limits }: OcspInput): Evidence | EvidenceError {
   const { certStatus, thisUpdate, nextUpdate, extensions } = single
-  const { clockSkewMs, maxAgeMs } = limits
+  const { clockSkewMs } = limits
+  const maxAgeMs = maxAgeFor(certificate, limits)
   const unknown = [...extensions.values()].find(({ oid, critical }) => critical && !SINGLE_EXTENSIONS.has(oid))
   if (unknown !== undefined) return criticalExtension(unknown.oid)
   if (thisUpdate > now + clockSkewMs) {
