@@ -1,25 +1,29 @@
-import { FlattenedSign, importJWK } from 'jose'
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { type Envelope, parseEnvelope } from '../manifest/verify.ts'
 import type { SigningKey } from './keys.ts'
+import { keySigner, type Signer } from './signer.ts'
 
 export type DocumentType = 'root' | 'status' | 'manifest'
 
-/** One signature of each key over exactly these bytes. */
+/** One signature of each signer over exactly these bytes. */
 export async function signDocument(
   payload: Uint8Array,
   type: DocumentType,
-  keys: readonly SigningKey[],
+  signers: readonly (Signer | SigningKey)[],
 ): Promise<Uint8Array> {
-  const signatures = await Promise.all(keys.map((key) => sign(payload, type, key)))
+  const signatures = await Promise.all(signers.map((signer) => sign(payload, type, signer)))
   return serialise(encodeBase64Url(payload), signatures)
 }
 
 /** Signing is asynchronous among people: the payload stays as it is, each signer adds one entry. */
-export async function addSignature(document: Uint8Array, type: DocumentType, key: SigningKey): Promise<Uint8Array> {
+export async function addSignature(
+  document: Uint8Array,
+  type: DocumentType,
+  signer: Signer | SigningKey,
+): Promise<Uint8Array> {
   const { payload, payloadText, entries } = parseEnvelope(document, { document: type })
-  const others = entries.filter(({ kid }) => kid !== key.kid).map(entryOf)
-  return serialise(payloadText, [...others, await sign(payload, type, key)])
+  const others = entries.filter(({ kid }) => kid !== signer.kid).map(entryOf)
+  return serialise(payloadText, [...others, await sign(payload, type, signer)])
 }
 
 /**
@@ -40,13 +44,15 @@ export function mergeSignatures(type: DocumentType, documents: readonly Uint8Arr
   return serialise(first.payloadText, [...byKid.values()])
 }
 
-async function sign(payload: Uint8Array, type: DocumentType, { privateJwk, alg, kid }: SigningKey): Promise<Entry> {
-  const jws = await new FlattenedSign(payload)
-    .setProtectedHeader({ alg, kid, typ: `pinfetch-${type}+jws` })
-    .sign(await importJWK({ ...privateJwk, alg }, alg))
-  if (jws.protected === undefined) throw new TypeError('a signature without protected header')
-  return { protected: jws.protected, signature: jws.signature }
+/** RFC 7515 §5.1: what is signed is the protected header and the payload, both as base64url, with a dot between. */
+async function sign(payload: Uint8Array, type: DocumentType, party: Signer | SigningKey): Promise<Entry> {
+  const { alg, kid, sign: signatureOf } = 'sign' in party ? party : keySigner(party)
+  const header = encodeBase64Url(utf8(JSON.stringify({ alg, kid, typ: `pinfetch-${type}+jws` })))
+  const signature = await signatureOf(utf8(`${header}.${encodeBase64Url(payload)}`))
+  return { protected: header, signature: encodeBase64Url(signature) }
 }
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 interface Entry {
   readonly protected: string
@@ -58,5 +64,5 @@ function entryOf({ protected: header, signature }: Envelope['entries'][number]):
 }
 
 function serialise(payload: string, signatures: readonly Entry[]): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ payload, signatures }))
+  return utf8(JSON.stringify({ payload, signatures }))
 }
