@@ -199,6 +199,71 @@ export const CODES = {
     about: 'An OCSP response carries a critical extension that this library does not know.',
     fix: 'Ask the CA; what cannot be understood in full counts for nothing.',
   },
+  ERR_TRUST_CRL_MALFORMED: {
+    retryable: false,
+    about: 'A CRL is not DER, or not the CertificateList of RFC 5280.',
+    fix: 'Look at what its URL serves; an error page in place of a list is the usual cause.',
+  },
+  ERR_TRUST_CRL_TOO_LARGE: {
+    retryable: false,
+    about: 'A CRL is larger than the limit, or has an entry that no honest issuer writes.',
+    fix: 'Raise the limit on bytes if the list is genuine; otherwise ask the CA.',
+  },
+  ERR_TRUST_CRL_BAD_SIGNATURE: {
+    retryable: false,
+    about: 'The signature of a CRL is not its issuer’s.',
+    fix: 'Treat it as forged; look at what stands between this machine and the CA.',
+  },
+  ERR_TRUST_CRL_UNSUPPORTED_ALGORITHM: {
+    retryable: false,
+    about: 'A CRL is signed with SHA-1, a short key, or an unknown algorithm.',
+    fix: 'Ask the CA for lists signed with SHA-256 and RSA of 2048 bits or ECDSA.',
+  },
+  ERR_TRUST_CRL_ISSUER_MISMATCH: {
+    retryable: false,
+    about: 'A CRL is of another issuer than the certificate.',
+    fix: 'Look at what the certificate’s distribution point serves.',
+  },
+  ERR_TRUST_CRL_ISSUER_NO_CRLSIGN: {
+    retryable: false,
+    about: 'The certificate of the issuer does not allow its key to sign CRLs.',
+    fix: 'Ask the CA; a list by a key that may not sign lists counts for nothing.',
+  },
+  ERR_TRUST_CRL_NOT_YET_VALID: {
+    retryable: false,
+    about: 'A CRL is from the future.',
+    fix: 'Correct this machine’s clock; otherwise ask the CA.',
+  },
+  ERR_TRUST_CRL_EXPIRED: {
+    retryable: false,
+    about: 'A CRL is past its nextUpdate.',
+    fix: 'Let the next refresh fetch a newer one; if it stays, ask the CA.',
+  },
+  ERR_TRUST_CRL_TOO_OLD: {
+    retryable: false,
+    about: 'A CRL is older than ten days, or a year for CAs, whatever end it gives itself.',
+    fix: 'Let the next refresh fetch a newer one; if it stays, ask the CA.',
+  },
+  ERR_TRUST_CRL_SCOPE: {
+    retryable: false,
+    about: 'A CRL is about other certificates than this one: another partition, CAs alone, some reasons alone.',
+    fix: 'Fetch the list that the certificate’s own distribution point names.',
+  },
+  ERR_TRUST_CRL_DELTA_UNSUPPORTED: {
+    retryable: false,
+    about: 'A delta CRL was given without the complete list that it adds to.',
+    fix: 'Give the complete list as well.',
+  },
+  ERR_TRUST_CRL_INDIRECT_UNSUPPORTED: {
+    retryable: false,
+    about: 'A CRL lists certificates of several issuers, and nothing verified who may speak for them.',
+    fix: 'Use the issuer’s own list.',
+  },
+  ERR_TRUST_CRL_CRITICAL_EXTENSION: {
+    retryable: false,
+    about: 'A CRL carries a critical extension that this library does not know.',
+    fix: 'Ask the CA; what cannot be understood in full counts for nothing.',
+  },
   ERR_TRUST_CERT_MALFORMED: {
     retryable: false,
     about: 'A certificate is not DER, repeats an extension, or leaves out what RFC 5280 requires to judge it.',

@@ -11,6 +11,8 @@ export interface Signed {
   readonly signature: Uint8Array
 }
 
+export type Signer = Pick<Certificate, 'keyInfo' | 'publicKey'>
+
 export interface SignatureCodes {
   readonly badSignature: CodeIn<'TRUST'>
   readonly unsupported: CodeIn<'TRUST'>
@@ -18,27 +20,35 @@ export interface SignatureCodes {
 
 /** @throws EvidenceError unless `signer`'s key, strong enough and of the algorithm's type, made the signature. */
 export function checkSigned(
-  { tbs, signature, signatureAlgorithm }: Signed,
-  signer: Pick<Certificate, 'keyInfo' | 'publicKey'>,
+  { tbs, signature, signatureAlgorithm: named }: Signed,
+  signer: Signer,
   limits: EvidenceLimits,
   codes: SignatureCodes,
   what: string,
 ): void {
-  const algorithm = algorithmFor(signatureAlgorithm, limits)
-  const { keyInfo } = signer
-  const isRsa = keyInfo.kind === 'rsa' || keyInfo.kind === 'rsa-pss'
-  if (isRsa && keyInfo.bits < limits.minRsaBits) {
-    throw new EvidenceError(codes.unsupported, `${what} is signed with RSA of ${keyInfo.bits} bits`)
-  }
-  if (!keyFitsAlgorithm(keyInfo, algorithm)) {
-    throw new EvidenceError(codes.unsupported, `${what} is signed with ${algorithm.name} by a key of ${keyInfo.kind}`)
-  }
-  if (!verifySignature({ tbs, signature, signatureAlgorithm: algorithm }, signer)) {
-    throw new EvidenceError(codes.badSignature, `the signature of ${what} is not the signer’s`)
-  }
+  const signatureAlgorithm = algorithmFor(named, signer, limits, codes, what)
+  if (!verifySignature({ tbs, signature, signatureAlgorithm }, signer)) throw badSignature(codes, what)
 }
 
-function algorithmFor(algorithm: SignatureAlgorithm, { allowSha1 }: EvidenceLimits): SignatureAlgorithm {
-  if (allowSha1 !== true || algorithm.kind !== 'refused' || algorithm.name !== 'sha1WithRSAEncryption') return algorithm
-  return { kind: 'rsa-pkcs1', hash: 'sha1', name: algorithm.name }
+/** @throws EvidenceError unless a signature by `signer` with the algorithm would count. */
+export function algorithmFor(
+  named: SignatureAlgorithm,
+  { keyInfo }: Signer,
+  limits: EvidenceLimits,
+  { unsupported }: SignatureCodes,
+  what: string,
+): SignatureAlgorithm {
+  const isSha1 = named.kind === 'refused' && named.name === 'sha1WithRSAEncryption'
+  const algorithm: SignatureAlgorithm =
+    isSha1 && limits.allowSha1 === true ? { kind: 'rsa-pkcs1', hash: 'sha1', name: named.name } : named
+  const isRsa = keyInfo.kind === 'rsa' || keyInfo.kind === 'rsa-pss'
+  if (isRsa && keyInfo.bits < limits.minRsaBits) {
+    throw new EvidenceError(unsupported, `${what} is signed with RSA of ${keyInfo.bits} bits`)
+  }
+  if (keyFitsAlgorithm(keyInfo, algorithm)) return algorithm
+  throw new EvidenceError(unsupported, `${what} is signed with ${algorithm.name} by a key of type ${keyInfo.kind}`)
+}
+
+export function badSignature({ badSignature: code }: SignatureCodes, what: string): EvidenceError {
+  return new EvidenceError(code, `the signature of ${what} is not the signer’s`)
 }
