@@ -9,6 +9,7 @@ import {
   acceptStatus,
   checkManifestExpiry,
 } from '../manifest/accept.ts'
+import { readNoBlob } from '../manifest/hosts.ts'
 import { refusal } from '../manifest/refusal.ts'
 import { holderOf, parseEnvelope } from '../manifest/verify.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
@@ -62,20 +63,20 @@ export async function sign(options: Places & { readonly statusOnly: boolean }, i
       root: { version: published.root.version, expires: dateOf(published.root.payload.expires) },
       manifest: { version: manifest.version, expires: dateOf(manifest.payload.expires), new: !keepsManifest, path },
       status: { version: status.version, expires: dateOf(status.payload.expires), path: 'status.json' },
-      hosts: manifest.hosts.length,
+      hosts: manifest.hosts.size,
       deadlines: deadlineData(until),
     },
     text: table([
       [
         'manifest',
-        `version ${manifest.version}${keepsManifest ? ', as before' : ''}, ${counted(manifest.hosts.length, 'host')}, until ${dateOf(manifest.payload.expires)}`,
+        `version ${manifest.version}${keepsManifest ? ', as before' : ''}, ${counted(manifest.hosts.size, 'host')}, until ${dateOf(manifest.payload.expires)}`,
       ],
       ['status', `version ${status.version}, until ${dateOf(status.payload.expires)}`],
       ...deadlineRows(until, now),
     ]),
     warnings: [
       ...(options.statusOnly && !isUnchanged ? [`${workingListPath(directory)} has changes that are not signed`] : []),
-      ...(manifest.hosts.length === 0 ? ['the manifest has no host: clients will refuse every request'] : []),
+      ...(manifest.hosts.size === 0 ? ['the manifest has no host: clients will refuse every request'] : []),
     ],
     next: `upload ${shown}, manifests first and status.json last; then: pinfetch manifest verify <url> --root ${join(shown, 'root.json')}`,
   }
@@ -109,7 +110,7 @@ async function nextManifest(
   const expires = now + manifestTtlMs
   const payload = manifestPayload({ repo, env, version, issuedAt: now, expires, epoch, staleGrace, hosts: [...hosts] })
   const pointer = { version, length: payload.length, sha256: createHash('sha256').update(payload).digest('hex') }
-  return acceptManifest(await signDocument(payload, 'manifest', keys), pointer, { root, now })
+  return acceptManifest(await signDocument(payload, 'manifest', keys), pointer, { root, now, readBlob: readNoBlob })
 }
 
 async function nextStatus(

@@ -77,7 +77,7 @@ function report(walk: Walk, location: ManifestLocation, now: number): Outcome {
       },
       canary: canary === undefined ? null : { version: canary.version, percent: status.payload.canary?.percent ?? 0 },
       roles: { root: roleData(walk, 'root'), manifest: roleData(walk, 'manifest'), status: roleData(walk, 'status') },
-      hosts: manifest.hosts.map(({ host, port, mode, keyControl, pins }) => ({
+      hosts: [...manifest.hosts].map(({ host, port, mode, keyControl, pins }) => ({
         host,
         port: port ?? null,
         mode,
@@ -89,7 +89,7 @@ function report(walk: Walk, location: ManifestLocation, now: number): Outcome {
     text: [
       `${repo} (${env}): every document verifies`,
       ...table([line('root', root), line('manifest', manifest), line('status', status)]),
-      ...manifest.hosts.map(
+      ...[...manifest.hosts].map(
         ({ host, port, mode, pins }) =>
           `host  ${host}${port === undefined ? '' : `:${port}`}  ${mode}  ${counted(pins.length, 'pin')}`,
       ),

@@ -1,6 +1,7 @@
 import { ManifestError } from '../errors/errors.ts'
 import { type AcceptedManifest, type AcceptedStatus, acceptManifest, acceptStatus } from '../manifest/accept.ts'
 import { badAnswer, fetchDocument } from '../manifest/fetch-document.ts'
+import { blobPath, checkBlob, type ReadBlob } from '../manifest/hosts.ts'
 import { refusal, type Where } from '../manifest/refusal.ts'
 import { acceptRoot, MAX_ROOT_BYTES, parseAnchor, type TrustedRoot, verifyAnchor } from '../manifest/root.ts'
 import type { ManifestPointer } from '../manifest/schema.ts'
@@ -66,12 +67,19 @@ export async function walkRepository(
     )
   }
 
+  const readBlob: ReadBlob = async (reference) => {
+    const path = blobPath(reference)
+    const where: Where = { document: 'blob', source: `${mirror.name} ${path}` }
+    const found = await get(path, where, MAX_BLOB_BYTES)
+    if (found.status !== 200) throw badAnswer('ERR_MANIFEST_BLOB_UNAVAILABLE', found, where, runtime)
+    return checkBlob(found.bytes, reference, where)
+  }
   const manifestAt = async (pointer: ManifestPointer): Promise<AcceptedManifest> => {
     const path = manifestPath(pointer)
     const where: Where = { document: 'manifest', version: pointer.version, source: `${mirror.name} ${path}` }
     const found = await get(path, where, Math.ceil((pointer.length * 4) / 3) + MAX_ENVELOPE_BYTES)
     if (found.status !== 200) throw badAnswer('ERR_MANIFEST_UNAVAILABLE', found, where, runtime)
-    return acceptManifest(found.bytes, pointer, { root, now, source: where.source })
+    return acceptManifest(found.bytes, pointer, { root, now, source: where.source, readBlob })
   }
   const manifest = await manifestAt(status.payload.manifest)
   const { canary } = status.payload
@@ -95,4 +103,5 @@ function isNoDocument(error: unknown): boolean {
 
 const ABSENT: ReadonlySet<number> = new Set([403, 404, 410])
 const MAX_STATUS_BYTES = 16 * 1024 // as clients have it
+const MAX_BLOB_BYTES = 1024 * 1024
 const MAX_ENVELOPE_BYTES = 64 * 1024

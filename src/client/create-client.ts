@@ -83,7 +83,7 @@ export function createClient(options: ClientOptions): Client {
       ...rest,
       root,
       source: createManifestSource(locations, createFetchBytes(bootstrap)),
-      store: cacheDir === undefined ? memoryStore() : fileStore(cacheDir),
+      store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
       runtime,
       emit: (event) => {
         emit(event)

@@ -28,31 +28,30 @@ export function formatHostPattern({ kind, base }: ParsedHostPattern): HostPatter
 }
 
 /**
- * Finds the most specific rule for a host: exact, then one label, then the deepest `**`. One rule wins alone; rules are
- * never merged, since a union would open a strict host to the keys of a lax one. Built once per rule set, O(labels) a look-up.
+ * Finds the most specific rule for a host. One rule wins alone; rules are never merged, since a union would open a strict
+ * host to the keys of a lax one. Built once per rule set, O(labels) a look-up.
  */
 export function hostIndex<Rule>(
   rules: Iterable<readonly [ParsedHostPattern, Rule]>,
 ): (host: CanonicalHost) => Rule | undefined {
-  const byKind = {
-    exact: new Map<string, Rule>(),
-    oneLabel: new Map<string, Rule>(),
-    anyDepth: new Map<string, Rule>(),
-  }
-  for (const [pattern, rule] of rules) byKind[pattern.kind].set(pattern.base, rule)
+  const byPattern = new Map<HostPattern, Rule>()
+  for (const [pattern, rule] of rules) byPattern.set(formatHostPattern(pattern), rule)
   return (host) => {
-    const exact = byKind.exact.get(host)
-    if (exact !== undefined) return exact
-    if (isIP(host) !== 0) return undefined
-    const parent = parentOf(host)
-    const oneLabel = parent === undefined ? undefined : byKind.oneLabel.get(parent)
-    if (oneLabel !== undefined) return oneLabel
-    for (let base: string | undefined = host; base !== undefined; base = parentOf(base)) {
-      const anyDepth = byKind.anyDepth.get(base)
-      if (anyDepth !== undefined) return anyDepth
+    for (const pattern of patternsOver(host)) {
+      const rule = byPattern.get(pattern)
+      if (rule !== undefined) return rule
     }
     return undefined
   }
+}
+
+/** Every pattern that covers a host, the most specific first: exact, then one label, then `**` from the deepest up. */
+export function* patternsOver(host: CanonicalHost): Generator<HostPattern> {
+  yield host
+  if (isIP(host) !== 0) return
+  const parent = parentOf(host)
+  if (parent !== undefined) yield `*.${parent}`
+  for (let base: string | undefined = host; base !== undefined; base = parentOf(base)) yield `**.${base}`
 }
 
 function parentOf(host: string): string | undefined {

@@ -1,8 +1,10 @@
 import type { UnixMs } from '../ports/runtime.ts'
+import type { HostTable } from './host-table.ts'
+import { type ReadBlob, readHosts } from './hosts.ts'
 import { readManifest, readStatus } from './payload.ts'
 import { refusal, type Where } from './refusal.ts'
 import { checkSkew, type TrustedRoot } from './root.ts'
-import type { HostEntry, ManifestPayload, ManifestPointer, StatusPayload } from './schema.ts'
+import type { ManifestPayload, ManifestPointer, StatusPayload } from './schema.ts'
 import { type Envelope, parseEnvelope, verifyThreshold } from './verify.ts'
 
 declare const proof: unique symbol
@@ -21,16 +23,26 @@ export interface AcceptedStatus {
   readonly [proof]: true
 }
 
-/** A manifest that the role's threshold signed and every rule let pass. Made only here. */
-export interface AcceptedManifest {
-  readonly payload: ManifestPayload
-  readonly hosts: readonly HostEntry[]
+/** What is known of a manifest besides its hosts. */
+export interface ManifestFacts {
+  readonly payload: Omit<ManifestPayload, 'hosts'>
   readonly version: number
   readonly epoch: number
   readonly sha256: string
   readonly bytes: Uint8Array
   readonly rootVersion: number
-  readonly [proof]: true
+}
+
+/** A manifest that the role's threshold signed; its hosts are still to be read. Made only here. */
+export interface SignedManifest extends ManifestFacts {
+  readonly payload: ManifestPayload
+  readonly [proof]: 'signed'
+}
+
+/** A signed manifest with the hosts that it holds or names, which passed every rule. Made only here. */
+export interface AcceptedManifest extends ManifestFacts {
+  readonly hosts: HostTable
+  readonly [proof]: 'accepted'
 }
 
 /** The newest manifest ever accepted in its epoch: nothing older is taken again. */
@@ -99,19 +111,27 @@ export function checkStatusExpiry(expires: UnixMs, where: Where, now: UnixMs): v
     throw refusal('ERR_MANIFEST_STATUS_EXPIRED', where, `expired at ${new Date(expires).toISOString()}`)
 }
 
+export interface ManifestContext {
+  readonly root: TrustedRoot
+  /**
+   * Absent for a stored manifest: its times were judged when it was accepted, and an expired one is better known as expired
+   * than not known.
+   */
+  readonly now?: UnixMs
+  readonly source?: string | undefined
+}
+
 /**
  * Judges bytes served as the manifest that a status points to (TUF §5.6). Length and hash come before signatures: they are
  * about the payload, so a document with a further signature is the same document.
  *
- * @param context.now Absent for a stored manifest: its times were judged when it was accepted, and an expired one is
- *   better known as expired than not known.
  * @throws ManifestError; the active manifest stays.
  */
-export async function acceptManifest(
+export async function acceptSigned(
   bytes: Uint8Array,
   pointer: ManifestPointer,
-  { root, now, source }: { readonly root: TrustedRoot; readonly now?: UnixMs; readonly source?: string | undefined },
-): Promise<AcceptedManifest> {
+  { root, now, source }: ManifestContext,
+): Promise<SignedManifest> {
   const where = whereOf('manifest', pointer.version, source)
   const envelope = parseEnvelope(bytes, where)
   const { payload, sha256 } = envelope
@@ -122,22 +142,50 @@ export async function acceptManifest(
     throw refusal('ERR_MANIFEST_HASH_MISMATCH', where, `expected SHA-256 ${pointer.sha256}, saw ${sha256}`)
   }
   const manifest = await verified(envelope, bytes, root)
-  if (manifest.version !== pointer.version) {
-    throw refusal('ERR_MANIFEST_VERSION_MISMATCH', where, `carries version ${manifest.version}`)
-  }
-  const { epoch: wanted } = root.payload.roles.manifest
-  if (manifest.epoch !== wanted) {
-    throw refusal('ERR_MANIFEST_EPOCH', where, `expected epoch ${wanted}, saw ${manifest.epoch}`)
-  }
+  checkNamed(manifest, pointer, root, where)
   if (now !== undefined) {
     checkSkew(manifest.payload.issuedAt, where, now)
     checkManifestExpiry(manifest, now, source)
   }
-  checkHosts(manifest.hosts, where)
   return manifest
 }
 
-export function checkManifestExpiry({ version, payload }: AcceptedManifest, now: UnixMs, source?: string): void {
+/** The last step: everything else about the manifest was judged. */
+export async function withHosts(
+  signed: SignedManifest,
+  readBlob: ReadBlob,
+  source?: string,
+): Promise<AcceptedManifest> {
+  const hosts = await readHosts(signed.payload, whereOf('manifest', signed.version, source), readBlob)
+  const { hosts: _, ...payload } = signed.payload
+  const manifest: Omit<AcceptedManifest, typeof proof> = { ...signed, payload, hosts }
+  return manifest as AcceptedManifest
+}
+
+/** Both steps. */
+export async function acceptManifest(
+  bytes: Uint8Array,
+  pointer: ManifestPointer,
+  { readBlob, ...context }: ManifestContext & { readonly readBlob: ReadBlob },
+): Promise<AcceptedManifest> {
+  return withHosts(await acceptSigned(bytes, pointer, context), readBlob, context.source)
+}
+
+/** The rules about a manifest and the status that names it, under the root in force. */
+export function checkNamed(
+  { version, epoch }: SignedManifest,
+  pointer: ManifestPointer,
+  root: TrustedRoot,
+  where: Where = whereOf('manifest', version),
+): void {
+  if (version !== pointer.version) {
+    throw refusal('ERR_MANIFEST_VERSION_MISMATCH', where, `carries version ${version}`)
+  }
+  const { epoch: wanted } = root.payload.roles.manifest
+  if (epoch !== wanted) throw refusal('ERR_MANIFEST_EPOCH', where, `expected epoch ${wanted}, saw ${epoch}`)
+}
+
+export function checkManifestExpiry({ version, payload }: ManifestFacts, now: UnixMs, source?: string): void {
   if (payload.expires > now) return
   const message = `expired at ${new Date(payload.expires).toISOString()}`
   throw refusal('ERR_MANIFEST_EXPIRED', whereOf('manifest', version, source), message)
@@ -162,59 +210,19 @@ export async function verifyStatus(bytes: Uint8Array, root: TrustedRoot, source?
 }
 
 /** Signatures and schema alone: what the cache needs to use a stored manifest as a floor. */
-export async function verifyManifest(bytes: Uint8Array, root: TrustedRoot, source?: string): Promise<AcceptedManifest> {
+export async function verifyManifest(bytes: Uint8Array, root: TrustedRoot, source?: string): Promise<SignedManifest> {
   return verified(parseEnvelope(bytes, whereOf('manifest', undefined, source)), bytes, root)
 }
 
-async function verified(envelope: Envelope, bytes: Uint8Array, root: TrustedRoot): Promise<AcceptedManifest> {
+async function verified(envelope: Envelope, bytes: Uint8Array, root: TrustedRoot): Promise<SignedManifest> {
   const { sha256, where } = envelope
   await verifyThreshold(envelope, root.roles.manifest.keys, root.roles.manifest.threshold)
   if (envelope.payload.length > MAX_INLINE_BYTES) {
     throw refusal('ERR_MANIFEST_PAYLOAD_SCHEMA', where, `a manifest is at most ${MAX_INLINE_BYTES} bytes of payload`)
   }
   const payload = readManifest(envelope.payload, root.payload, where.source)
-  const { version, epoch, hosts } = payload
-  if (hosts === undefined) {
-    throw refusal('ERR_MANIFEST_BLOBS_UNSUPPORTED', where, 'the hosts are in blobs; this version reads inline hosts')
-  }
-  const rootVersion = root.version
-  const manifest: Omit<AcceptedManifest, typeof proof> = {
-    payload,
-    hosts,
-    version,
-    epoch,
-    sha256,
-    bytes: new Uint8Array(bytes),
-    rootVersion,
-  }
-  return manifest as AcceptedManifest
-}
-
-/** Rules about one entry or several that a schema cannot say, each with its own code. */
-function checkHosts(hosts: readonly HostEntry[], where: Where): void {
-  const seen = new Set<string>()
-  for (const { host, port } of hosts) {
-    const key = `${host} ${port ?? ''}`
-    if (seen.has(key)) throw refusal('ERR_MANIFEST_DUPLICATE_HOST', where, `${host} has two entries`)
-    seen.add(key)
-  }
-  for (const { host, pins } of hosts) {
-    if (new Set(pins.map(({ spki }) => spki)).size < pins.length) {
-      throw refusal('ERR_MANIFEST_DUPLICATE_PIN', where, `${host} lists a pin twice`)
-    }
-  }
-  for (const { host, pins, mode, singlePin } of hosts) {
-    if (mode === 'enforce' && pins.length < 2 && singlePin !== true) {
-      throw refusal('ERR_MANIFEST_NO_BACKUP_PIN', where, `${host} has one pin; losing its key would close the host`)
-    }
-  }
-  for (const { host, pins } of hosts) {
-    for (const { notBefore, notAfter } of pins) {
-      if (notBefore !== undefined && notAfter !== undefined && notAfter <= notBefore) {
-        throw refusal('ERR_MANIFEST_PIN_WINDOW', where, `${host} has a pin that is never active`)
-      }
-    }
-  }
+  const { version, epoch } = payload
+  return { payload, version, epoch, sha256, bytes: new Uint8Array(bytes), rootVersion: root.version } as SignedManifest
 }
 
 /** A canary at or above the floor may stand beside an older current manifest: that is what a canary is. */

@@ -3,9 +3,21 @@ import { ManifestError, PinfetchError, StoreError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import { type Runtime, toUnixMs } from '../ports/runtime.ts'
 import type { Store } from '../stores/store.ts'
-import { type AcceptedManifest, type AcceptedStatus, acceptManifest, verifyManifest, verifyStatus } from './accept.ts'
+import {
+  type AcceptedManifest,
+  type AcceptedStatus,
+  checkNamed,
+  type ManifestFacts,
+  type SignedManifest,
+  verifyManifest,
+  verifyStatus,
+  withHosts,
+} from './accept.ts'
+import { type BlobCache, createBlobCache } from './blob-cache.ts'
 import { addDenies, clearDenies, type StickyDeny } from './denies.ts'
+import { blobMissing, type ReadBlob } from './hosts.ts'
 import type { Knowledge } from './knowledge.ts'
+import { payloadText } from './payload-text.ts'
 import { acceptRoot, type TrustedRoot } from './root.ts'
 import type { ManifestPointer } from './schema.ts'
 
@@ -21,6 +33,7 @@ export interface ManifestCache {
   readonly saveRoot: (root: TrustedRoot) => Promise<void>
   readonly saveStatus: (status: AcceptedStatus) => Promise<void>
   readonly saveManifest: (manifest: AcceptedManifest) => Promise<void>
+  readonly blobs: Pick<BlobCache, 'load' | 'save'>
   /** Lets go of what nobody needs any more. */
   readonly prune: (inUse: InUse) => Promise<void>
   /** A random id, the same for every process that shares the cache: which side of a canary this client is on. */
@@ -74,6 +87,13 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
       await store.put(name, bytes)
     }, undefined)
 
+  const remove = (name: string) => bestEffort(() => store.delete(name), undefined)
+  const blobs = createBlobCache(
+    base,
+    { get, put, corrupt, remove, list: (prefix) => bestEffort(() => store.list(prefix), []) },
+    runtime,
+  )
+
   const list = async (kind: 'status' | 'manifest'): Promise<readonly StoredName[]> => {
     const names = await bestEffort(() => store.list(`${base}${kind}/`), [])
     return names.flatMap((name) => parseName(name) ?? []).sort(newestFirst)
@@ -122,10 +142,15 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
       const root = [...roots.values()].at(-1) ?? anchor
       const statuses = (await loadAll('status', roots, verifyStatus)).toSorted(byVersion)
       const manifests = (await loadAll('manifest', roots, verifyManifest)).toSorted(byVersion)
-      return restore(root, statuses, manifests, runtime)
+      return restore(root, statuses, manifests, runtime, async (reference) => {
+        const blob = await blobs.load(reference)
+        if (blob === undefined) throw blobMissing(reference)
+        return blob
+      })
     },
     saveRoot: (root) => put(rootName(base, root.version), root.bytes),
     saveStatus: (status) => put(documentName(base, 'status', status), status.bytes),
+    blobs: { load: blobs.load, save: async (...blob) => (store.volatile ? undefined : blobs.save(...blob)) },
     saveManifest: (manifest) => put(documentName(base, 'manifest', manifest), manifest.bytes),
     prune: async ({ active, denies }) => {
       const inUse = new Set(
@@ -136,9 +161,10 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
       for (const kind of ['status', 'manifest'] as const) {
         for (const { name } of (await list(kind)).slice(KEEP)) {
           if (inUse.has(name) || (kind === 'status' && (await holdsDeny(name, denies)))) continue
-          await bestEffort(() => store.delete(name), undefined)
+          await remove(name)
         }
       }
+      await blobs.prune((await list('manifest')).map(({ name }) => name))
     },
     clientId: async () => {
       ownId ??= Buffer.from(runtime.random(16)).toString('hex')
@@ -152,8 +178,7 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
   /** Text search in an unverified file errs on the side of keeping it. */
   async function holdsDeny(name: string, denies: readonly StickyDeny[]): Promise<boolean> {
     if (denies.length === 0) return false
-    const text = Buffer.from((await get(name)) ?? new Uint8Array()).toString('latin1')
-    const payload = Buffer.from(/"payload"\s*:\s*"([\w-]+)"/.exec(text)?.[1] ?? '', 'base64url').toString('latin1')
+    const payload = payloadText(await get(name))
     return denies.some(({ spki }) => payload.includes(spki))
   }
 }
@@ -170,8 +195,9 @@ export interface CacheOptions {
 async function restore(
   root: TrustedRoot,
   statuses: readonly AcceptedStatus[],
-  manifests: readonly AcceptedManifest[],
+  manifests: readonly SignedManifest[],
   { clock }: Runtime,
+  readBlob: ReadBlob,
 ): Promise<Restored> {
   const { roles } = root.payload
   const current = statuses.filter(({ epoch }) => epoch === roles.status.epoch)
@@ -188,12 +214,12 @@ async function restore(
     ...(status === undefined ? {} : { status }),
     ...(floor === undefined ? {} : { floor: floorOf(floor, status) }),
   }
-  const active = await findActive(root, current, floor)
+  const active = await findActive(root, current, floor, readBlob)
   return active === undefined ? { known } : { known, active }
 }
 
 /** Which canary led to the floor is not stored; the newest status says what was current. */
-function floorOf({ version, sha256 }: AcceptedManifest, status: AcceptedStatus | undefined) {
+function floorOf({ version, sha256 }: ManifestFacts, status: AcceptedStatus | undefined) {
   return { version, sha256, current: Math.min(version, status?.payload.manifest.version ?? version) }
 }
 
@@ -205,7 +231,8 @@ function floorOf({ version, sha256 }: AcceptedManifest, status: AcceptedStatus |
 async function findActive(
   root: TrustedRoot,
   statuses: readonly AcceptedStatus[],
-  newest: AcceptedManifest | undefined,
+  newest: SignedManifest | undefined,
+  readBlob: ReadBlob,
 ): Promise<Restored['active']> {
   const named = statuses.flatMap((status) => pointersOf(status)).find(({ sha256 }) => sha256 === newest?.sha256)
   if (newest === undefined || named === undefined) return undefined
@@ -216,8 +243,11 @@ async function findActive(
   )
   if (behind === undefined) return undefined
   try {
-    const status = await verifyStatus(behind.bytes, root)
-    return { status, manifest: await acceptManifest(newest.bytes, named, { root }) }
+    const current = (document: { readonly rootVersion: number }): boolean => document.rootVersion === root.version
+    const status = current(behind) ? behind : await verifyStatus(behind.bytes, root)
+    const manifest = current(newest) ? newest : await verifyManifest(newest.bytes, root)
+    checkNamed(manifest, named, root)
+    return { status, manifest: await withHosts(manifest, readBlob) }
   } catch (error) {
     if (error instanceof PinfetchError) return undefined // signed by a key rotated since: a floor, no more
     throw error
@@ -239,7 +269,7 @@ function rootName(base: string, version: number): string {
   return `${base}roots/${pad(version, 6)}.json`
 }
 
-function documentName(base: string, kind: 'status' | 'manifest', document: AcceptedStatus | AcceptedManifest): string {
+function documentName(base: string, kind: 'status' | 'manifest', document: AcceptedStatus | ManifestFacts): string {
   const { epoch, version, rootVersion, sha256 } = document
   return `${base}${kind}/${pad(epoch, 6)}.${pad(version, 16)}.${pad(rootVersion, 6)}.${sha256.slice(0, 16)}.json`
 }

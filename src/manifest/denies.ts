@@ -1,6 +1,6 @@
 import { formatHostPattern, type ParsedHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
-import type { AcceptedManifest, AcceptedStatus } from './accept.ts'
+import type { AcceptedStatus, ManifestFacts } from './accept.ts'
 
 /** A key that a status denied. It stays denied until a manifest says otherwise: no later status can end it by leaving it out. */
 export interface StickyDeny {
@@ -27,7 +27,7 @@ export function addDenies(denies: readonly StickyDeny[], status: AcceptedStatus)
 /** Drops what the manifest names in `undeny` or took over into its revocations: one online key denies, the threshold forgives. */
 export function clearDenies(
   denies: readonly StickyDeny[],
-  { payload, epoch, version }: AcceptedManifest,
+  { payload, epoch, version }: ManifestFacts,
 ): readonly StickyDeny[] {
   const undenied = new Set(payload.undeny)
   const revoked = payload.revocations?.spki ?? []

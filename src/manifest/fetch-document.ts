@@ -49,7 +49,7 @@ export async function fetchDocument(mirror: Mirror, request: DocumentRequest, ru
 
 /** The refusal for an HTTP status that is no document, with the server's wish for a pause. */
 export function badAnswer(
-  code: 'ERR_MANIFEST_FETCH_HTTP' | 'ERR_MANIFEST_UNAVAILABLE',
+  code: 'ERR_MANIFEST_FETCH_HTTP' | 'ERR_MANIFEST_UNAVAILABLE' | 'ERR_MANIFEST_BLOB_UNAVAILABLE',
   { status, headers }: FetchedBytes,
   where: Where,
   runtime: Runtime,

@@ -1,6 +1,7 @@
 import type { UnixMs } from '../ports/runtime.ts'
 import type { AcceptedManifest, AcceptedStatus, ManifestFloor } from './accept.ts'
 import { addDenies, clearDenies, type StickyDeny } from './denies.ts'
+import type { HostChanges } from './host-table.ts'
 import type { TrustedRoot } from './root.ts'
 
 /** What the client has verified so far and will not go behind. Immutable; `learn` is the only way forward. */
@@ -28,7 +29,13 @@ export type Discovery =
   | { readonly type: 'root'; readonly root: TrustedRoot }
   | { readonly type: 'status'; readonly status: AcceptedStatus }
   /** The manifest in force was activated, or found to be the one that the newest status names. */
-  | { readonly type: 'manifest'; readonly manifest: AcceptedManifest; readonly asCanary: boolean }
+  | {
+      readonly type: 'manifest'
+      readonly manifest: AcceptedManifest
+      readonly asCanary: boolean
+      /** Against the one in force before; absent when it is the same. */
+      readonly changes?: HostChanges
+    }
 
 /** The time a refresh judges by (TUF §5.1): the later of the wall clock and the time floor. */
 export function timeOf({ timeFloor }: Knowledge, now: UnixMs, monotonic: number): UnixMs {

@@ -1,5 +1,6 @@
 import type { CanonicalHost } from '../encoding/host.ts'
-import { hostIndex, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
+import { patternsOver } from '../encoding/host-pattern.ts'
+import { type HostTable, hostKey } from './host-table.ts'
 import type { HostEntry } from './schema.ts'
 
 export type HostLookup = (host: CanonicalHost, port: number) => HostEntry | undefined
@@ -8,31 +9,12 @@ export type HostLookup = (host: CanonicalHost, port: number) => HostEntry | unde
  * Finds the entry for a host: the most specific pattern wins alone; among entries of one pattern the one that names the port
  * comes before the one that names none, which serves every port.
  */
-export function createLookup(hosts: readonly HostEntry[]): HostLookup {
-  const anyPort: Rule[] = []
-  const byPort = new Map<number, Rule[]>()
-  for (const entry of hosts) {
-    const pattern = parseHostPattern(entry.host)
-    if (pattern === undefined) continue // the schema refuses such an entry
-    const { port } = entry
-    if (port === undefined) anyPort.push([pattern, entry])
-    else append(byPort, port, [pattern, entry])
-  }
-  const onAnyPort = hostIndex(anyPort)
-  const indexes = new Map<number, (host: CanonicalHost) => HostEntry | undefined>()
+export function createLookup(hosts: HostTable): HostLookup {
   return (host, port) => {
-    const rules = byPort.get(port)
-    if (rules === undefined) return onAnyPort(host)
-    const index = indexes.get(port) ?? hostIndex([...anyPort, ...rules]) // the later rule of one pattern wins
-    indexes.set(port, index)
-    return index(host)
+    for (const pattern of patternsOver(host)) {
+      const entry = hosts.get(hostKey(pattern, port)) ?? hosts.get(pattern)
+      if (entry !== undefined) return entry
+    }
+    return undefined
   }
 }
-
-function append(byPort: Map<number, Rule[]>, port: number, rule: Rule): void {
-  const rules = byPort.get(port)
-  if (rules === undefined) byPort.set(port, [rule])
-  else rules.push(rule)
-}
-
-type Rule = readonly [ParsedHostPattern, HostEntry]

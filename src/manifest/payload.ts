@@ -53,7 +53,7 @@ function read<Payload extends { readonly repo: string; readonly env: string }>(
     )
   }
   const parsed = schema.safeParse(json.value)
-  if (!parsed.success) throw refusal('ERR_MANIFEST_PAYLOAD_SCHEMA', where, describe(parsed.error))
+  if (!parsed.success) throw refusal('ERR_MANIFEST_PAYLOAD_SCHEMA', where, schemaFault(parsed.error))
   const { repo, env } = parsed.data
   if (expected.repo !== undefined && repo !== expected.repo) {
     throw refusal('ERR_MANIFEST_WRONG_REPO', where, `expected repo ${expected.repo}, saw ${repo}`)
@@ -68,9 +68,10 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function describe({ issues: [issue] }: z.ZodError): string {
+/** The first thing that is wrong, with its place; `root` is where the value itself stands. */
+export function schemaFault({ issues: [issue] }: z.ZodError, root = ''): string {
   if (issue === undefined) return 'the payload does not follow its schema'
-  const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
+  const path = root + issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
   const name = path === '' ? 'payload' : path.replace(/^\./, '')
   return issue.code === 'unrecognized_keys'
     ? `${name}: unknown member ${issue.keys.slice(0, 3).map(show).join(', ')}`
@@ -82,14 +83,14 @@ function show(value: unknown): string {
   return JSON.stringify(typeof value === 'string' ? value.slice(0, 40) : typeof value)
 }
 
-const JSON_CODES = {
+export const JSON_CODES = {
   utf8: 'ERR_MANIFEST_PAYLOAD_UTF8',
   json: 'ERR_MANIFEST_PAYLOAD_JSON',
   duplicate: 'ERR_MANIFEST_PAYLOAD_DUPLICATE_KEY',
   depth: 'ERR_MANIFEST_PAYLOAD_DEPTH',
 } as const satisfies Record<JsonFailure, string>
 
-const JSON_WORDS: Readonly<Record<JsonFailure, string>> = {
+export const JSON_WORDS: Readonly<Record<JsonFailure, string>> = {
   utf8: 'the payload is not UTF-8',
   json: 'the payload is not JSON',
   duplicate: 'the payload has one member name twice',
@@ -102,5 +103,5 @@ const COMMON = ['type', 'spec', 'repo', 'env', 'version', 'issuedAt', 'expires',
 const UNDERSTOOD: Readonly<Record<'root' | 'status' | 'manifest', ReadonlySet<unknown>>> = {
   root: new Set([...COMMON, 'keys', 'roles']),
   status: new Set([...COMMON, 'epoch', 'root', 'manifest', 'canary', 'deny', 'poll']),
-  manifest: new Set([...COMMON, 'epoch', 'staleGrace', 'hosts', 'undeny', 'anchorSets', 'revocations']),
+  manifest: new Set([...COMMON, 'epoch', 'staleGrace', 'hosts', 'blobs', 'undeny', 'anchorSets', 'revocations']),
 }

@@ -5,20 +5,24 @@ import type { Runtime, UnixMs } from '../ports/runtime.ts'
 import {
   type AcceptedManifest,
   type AcceptedStatus,
-  acceptManifest,
+  acceptSigned,
   acceptStatus,
   checkManifestExpiry,
   checkRootExpiry,
   checkStatusExpiry,
+  type SignedManifest,
   type StatusVerdict,
+  withHosts,
 } from './accept.ts'
 import { wait } from './attempts.ts'
 import type { ManifestCache } from './cache.ts'
 import { badAnswer, fetchDocument } from './fetch-document.ts'
+import { difference, NO_HOSTS } from './host-table.ts'
+import { blobPath, type CheckedBlob, checkBlob } from './hosts.ts'
 import type { Discovery, Knowledge } from './knowledge.ts'
-import { refusal, type Where } from './refusal.ts'
+import { type ManifestCode, refusal, type Where } from './refusal.ts'
 import { acceptRoot, MAX_ROOT_BYTES, type TrustedRoot } from './root.ts'
-import type { ManifestPointer } from './schema.ts'
+import type { BlobReference, ManifestPointer } from './schema.ts'
 import type { Mirror } from './sources.ts'
 
 /** What one refresh may see and do. It learns only by `commit`, so whatever fails leaves everything before it in force. */
@@ -232,7 +236,8 @@ async function refreshManifest(context: RefreshContext, status: AcceptedStatus):
   }
   const manifest = await fetchManifest(context, pointer)
   await cache.saveManifest(manifest)
-  commit({ type: 'manifest', manifest, asCanary })
+  const changes = await difference(inForce?.hosts ?? NO_HOSTS, manifest.hosts)
+  commit({ type: 'manifest', manifest, asCanary, changes })
   return 'changed'
 }
 
@@ -247,26 +252,50 @@ export function canaryShare(salt: string, clientId: string): number {
   return (digest.readUInt32BE(0) / 2 ** 32) * 100
 }
 
-/** Content networks show a new status before a new manifest, for seconds. */
 async function fetchManifest(context: RefreshContext, pointer: ManifestPointer): Promise<AcceptedManifest> {
-  const { runtime, known, time, signal } = context
+  const { runtime, known, time } = context
   const { version, length, sha256 } = pointer
   const path = `manifests/${version}.${sha256}.json`
-  const attempt = async (mirror: Mirror): Promise<AcceptedManifest> => {
+  const signed = await servedSoon(context, 'ERR_MANIFEST_UNAVAILABLE', async (mirror): Promise<SignedManifest> => {
     const maxBytes = Math.ceil((length * 4) / 3) + MAX_ENVELOPE_BYTES
     const answer = await fetch(context, mirror, path, { document: 'manifest', version }, maxBytes)
     const source = `${mirror.name} ${path}`
     if (answer.status !== 200) {
       throw badAnswer('ERR_MANIFEST_UNAVAILABLE', answer, { document: 'manifest', version, source }, runtime)
     }
-    return acceptManifest(answer.bytes, pointer, { root: known().root, now: time(), source })
-  }
+    return acceptSigned(answer.bytes, pointer, { root: known().root, now: time(), source })
+  })
+  return withHosts(signed, (reference) => blobOf(context, reference))
+}
+
+/** From the cache where an earlier manifest named it too; a blob never changes under its name. */
+async function blobOf(context: RefreshContext, reference: BlobReference): Promise<CheckedBlob> {
+  const { cache, runtime } = context
+  const held = await cache.blobs.load(reference)
+  if (held !== undefined) return held
+  const path = blobPath(reference)
+  const blob = await servedSoon(context, 'ERR_MANIFEST_BLOB_UNAVAILABLE', async (mirror): Promise<CheckedBlob> => {
+    const where: Where = { document: 'blob', source: `${mirror.name} ${path}` }
+    const answer = await fetch(context, mirror, path, where, MAX_BLOB_BYTES)
+    if (answer.status !== 200) throw badAnswer('ERR_MANIFEST_BLOB_UNAVAILABLE', answer, where, runtime)
+    return checkBlob(answer.bytes, reference, where)
+  })
+  await cache.blobs.save(reference, blob)
+  return blob
+}
+
+/** Content networks show a new status before what it names, for seconds. */
+async function servedSoon<T>(
+  context: RefreshContext,
+  unavailable: ManifestCode,
+  attempt: (mirror: Mirror) => Promise<T>,
+): Promise<T> {
   for (const delayMs of QUICK_RETRIES_MS) {
     try {
       return await firstServed(context, attempt)
     } catch (error) {
-      if (!isRefusal(error, 'ERR_MANIFEST_UNAVAILABLE')) throw error
-      await wait(runtime.schedule, delayMs, signal)
+      if (!isRefusal(error, unavailable)) throw error
+      await wait(context.runtime.schedule, delayMs, context.signal)
     }
   }
   return firstServed(context, attempt)
@@ -314,6 +343,7 @@ function isRefusal(error: unknown, ...codes: readonly string[]): error is Manife
 }
 
 const STATUS_PATH = 'status.json'
+const MAX_BLOB_BYTES = 1024 * 1024
 const MAX_STATUS_BYTES = 16 * 1024 // every process fetches it at every poll
 const MAX_ENVELOPE_BYTES = 64 * 1024 // 16 signatures and their headers beside the payload
 const MAX_ROOT_STEPS = 32 // more would keep the first request waiting for ever

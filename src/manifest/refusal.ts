@@ -85,7 +85,10 @@ const KINDS: Readonly<Record<ManifestCode, ManifestErrorKind>> = {
   ERR_MANIFEST_DUPLICATE_PIN: 'publisher',
   ERR_MANIFEST_NO_BACKUP_PIN: 'publisher',
   ERR_MANIFEST_PIN_WINDOW: 'publisher',
-  ERR_MANIFEST_BLOBS_UNSUPPORTED: 'publisher',
+  ERR_MANIFEST_BLOB_UNAVAILABLE: 'transient',
+  ERR_MANIFEST_BLOB_LENGTH_MISMATCH: 'security',
+  ERR_MANIFEST_BLOB_HASH_MISMATCH: 'security',
+  ERR_MANIFEST_LINT: 'publisher',
   ERR_MANIFEST_CACHE_CORRUPT: 'transient',
   ERR_MANIFEST_CLOSED: 'config',
 }

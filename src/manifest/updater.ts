@@ -7,6 +7,7 @@ import { createAttempts, type Seal } from './attempts.ts'
 import { createCache } from './cache.ts'
 import { createClockWatch } from './clock-watch.ts'
 import { healthOf, type ManifestHealth, type Seen } from './health.ts'
+import { difference, type HostChanges, NO_HOSTS } from './host-table.ts'
 import { type Discovery, type Knowledge, learn, timeOf } from './knowledge.ts'
 import { refreshOnce } from './refresh.ts'
 import { refusal } from './refusal.ts'
@@ -15,7 +16,7 @@ import { firstPollMs, nextPollMs } from './schedule.ts'
 import type { ManifestSource, Mirror } from './sources.ts'
 import { createStartup } from './startup.ts'
 import { COLD, deadlines, type ManifestState, next, type StateEvent, type StateKind } from './state.ts'
-import { difference, emitDenyChanges, type ManifestView, manifestIn, viewOf } from './view.ts'
+import { emitDenyChanges, type ManifestView, manifestIn, viewOf } from './view.ts'
 
 export type { ManifestHealth } from './health.ts'
 export type { ManifestView } from './view.ts'
@@ -102,8 +103,8 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     else if (discovery.manifest === inForce) enter({ type: 'confirmed', status })
     else enter({ type: 'activated', manifest: discovery.manifest, status })
     emitDenyChanges(denies, known.denies, emit)
-    if (discovery.type === 'manifest' && discovery.manifest !== inForce) {
-      announce(discovery.manifest, inForce, root.version, discovery.asCanary)
+    if (discovery.type === 'manifest' && discovery.changes !== undefined) {
+      announce(discovery.manifest, inForce, root.version, discovery.asCanary, discovery.changes)
     }
   }
 
@@ -112,9 +113,10 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     from: AcceptedManifest | undefined,
     rootVersion: number,
     canary: boolean,
+    changes: HostChanges,
   ): void => {
     const versions = { from: from?.version ?? 0, to: to.version, rootVersion, canary }
-    emit({ type: 'manifest.activated', ...versions, ...difference(from?.hosts ?? [], to.hosts) })
+    emit({ type: 'manifest.activated', ...versions, ...changes })
   }
 
   const armTick = (): void => {
@@ -226,8 +228,11 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       known = restored
       if (active === undefined) enter({ type: 'tick' })
       else {
+        const changes = await difference(NO_HOSTS, active.manifest.hosts)
+        if (closing.signal.aborted) return
         enter({ type: 'activated', ...active })
-        announce(active.manifest, undefined, known.root.version, active.manifest.version !== known.floor?.current)
+        const asCanary = active.manifest.version !== known.floor?.current
+        announce(active.manifest, undefined, known.root.version, asCanary, changes)
       }
       armPoll(state.kind === 'fresh' ? firstPollMs(known.status?.payload.poll, random) : 0)
     } catch (error) {

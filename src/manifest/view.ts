@@ -5,7 +5,7 @@ import type { AcceptedManifest } from './accept.ts'
 import { identityOf, type StickyDeny } from './denies.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLookup, type HostLookup } from './lookup.ts'
-import type { HostEntry, ManifestPayload } from './schema.ts'
+import type { ManifestPayload } from './schema.ts'
 import type { ManifestState, StateKind } from './state.ts'
 
 /** What is in force, in one frozen piece: whoever holds it sees one manifest with its denies, never half of two. */
@@ -61,16 +61,6 @@ export function manifestIn(state: ManifestState): AcceptedManifest | undefined {
   return state.kind === 'cold' || state.kind === 'closed' ? undefined : state.manifest
 }
 
-/** Which host entries a new manifest brings, drops and alters. */
-export function difference(before: readonly HostEntry[], after: readonly HostEntry[]) {
-  const [from, to] = [byKey(before), byKey(after)]
-  return {
-    added: [...to.keys()].filter((key) => !from.has(key)),
-    removed: [...from.keys()].filter((key) => !to.has(key)),
-    changed: [...to].filter(([key, text]) => from.has(key) && from.get(key) !== text).map(([key]) => key),
-  }
-}
-
 export function emitDenyChanges(before: readonly StickyDeny[], after: readonly StickyDeny[], emit: Emit): void {
   if (before === after) return
   const [from, to] = [before, after].map((denies) => new Map(denies.map((deny) => [identityOf(deny), deny.spki])))
@@ -100,15 +90,6 @@ function sameDenies(a: readonly DenyRule[], b: readonly DenyRule[]): boolean {
 
 function sameDeny(a: DenyRule, b: DenyRule | undefined): boolean {
   return b !== undefined && a.reason === b.reason && identityOf(a) === identityOf(b)
-}
-
-function byKey(hosts: readonly HostEntry[]): ReadonlyMap<string, string> {
-  return new Map(
-    hosts.map((entry) => [
-      entry.port === undefined ? entry.host : `${entry.host}:${entry.port}`,
-      JSON.stringify(entry),
-    ]),
-  )
 }
 
 function lookupFor(manifest: AcceptedManifest | undefined): HostLookup {

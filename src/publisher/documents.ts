@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import { formatInstant, type RootPayload } from '../manifest/schema.ts'
 import { toUnixMs } from '../ports/runtime.ts'
 import type { SigningKey } from './keys.ts'
-import type { ManifestMembers, StatusMembers } from './wire.ts'
+import type { HostInput, ManifestMembers, StatusMembers } from './wire.ts'
 
 export type { HostInput } from './wire.ts'
 
@@ -67,6 +67,30 @@ export function manifestPayload({ repo, env, version, issuedAt, expires, ...memb
   return serialise({ type: 'manifest', ...commonOf({ repo, env, version, issuedAt, expires }), ...members })
 }
 
+/**
+ * Host entries in as many pieces as clients need to read each in one go. The order stays, so a change of one entry changes
+ * few pieces.
+ */
+export function hostBlobs(hosts: readonly HostInput[]): readonly Uint8Array[] {
+  const blobs: Uint8Array[] = []
+  let texts: string[] = []
+  let length = 0
+  const close = (): void => {
+    if (texts.length > 0) blobs.push(new TextEncoder().encode(`[\n${texts.join(',\n')}\n]\n`))
+    texts = []
+    length = 0
+  }
+  for (const host of hosts) {
+    const text = JSON.stringify(host)
+    const bytes = Buffer.byteLength(text) + 2
+    if (length + bytes > MAX_BLOB_BYTES) close()
+    texts.push(text)
+    length += bytes
+  }
+  close()
+  return blobs
+}
+
 function commonOf({ repo, env, version, issuedAt, expires }: Identity & Validity) {
   const [from, to] = [formatInstant(toUnixMs(issuedAt)), formatInstant(toUnixMs(expires))]
   return { spec: '1.0', repo, env, version, issuedAt: from, expires: to }
@@ -79,3 +103,5 @@ function roleOf({ keys, threshold }: RoleInput) {
 function serialise(document: object): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(document, null, 1)}\n`) // readable when a reviewer decodes it
 }
+
+const MAX_BLOB_BYTES = 1024 * 1024 - 16 // the brackets and line feeds around the list

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   type HostInput,
+  hostBlobs,
   type ManifestInput,
   manifestPayload,
   type RootInput,
@@ -35,7 +36,10 @@ export interface Repository {
   /** Path below the base URL to bytes, for everything published so far. */
   readonly files: () => Map<string, Uint8Array>
   readonly versions: () => { readonly root: number; readonly status: number; readonly manifest: number }
-  /** Publishes a manifest under the next version, and the status that names it. */
+  /**
+   * Publishes a manifest under the next version, and the status that names it. Hosts that make it longer than 1 MiB go into
+   * blobs beside it.
+   */
   readonly publishManifest: (hosts: readonly HostInput[], options: PublishManifest) => Promise<void>
   /** Publishes a status under the next version, naming the newest manifest. Denies and poll hint stay until changed. */
   readonly publishStatus: (options: PublishStatus) => Promise<void>
@@ -138,16 +142,13 @@ export async function createRepository(options: RepositoryOptions): Promise<Repo
   const publishManifest: Repository['publishManifest'] = async (hosts, given) => {
     const { now, ttlMs = MANIFEST_TTL_MS, staleGrace = STALE_GRACE_S, members = {}, status = true } = given
     manifestVersion = given.version ?? manifestVersion + 1
-    const payload = manifestPayload({
-      ...identity,
-      version: manifestVersion,
-      issuedAt: now,
-      expires: now + ttlMs,
-      epoch: epochs.manifest,
-      staleGrace,
-      hosts: [...hosts],
-      ...members,
-    })
+    const facts = { ...identity, version: manifestVersion, issuedAt: now, expires: now + ttlMs }
+    const common = { ...facts, epoch: epochs.manifest, staleGrace }
+    const inline = manifestPayload({ ...common, hosts: [...hosts], ...members })
+    const blobs = inline.length > MAX_PAYLOAD_BYTES ? hostBlobs(hosts) : []
+    const payload =
+      blobs.length === 0 ? inline : manifestPayload({ ...common, blobs: blobs.map(pointerTo), ...members })
+    for (const blob of blobs) files.set(`blobs/${sha256(blob)}.json`, blob)
     const pointer = { version: manifestVersion, length: payload.length, sha256: sha256(payload) }
     const document = await signDocument(payload, 'manifest', roles.manifest.keys)
     files.set(`manifests/${pointer.version}.${pointer.sha256}.json`, document)
@@ -183,6 +184,8 @@ export async function createRepository(options: RepositoryOptions): Promise<Repo
   }
 }
 
+const pointerTo = (blob: Uint8Array) => ({ sha256: sha256(blob), length: blob.length })
+
 type Pointer = StatusInput['manifest']
 
 async function soloRoles(alg: SigningAlgorithm, given: RepositoryOptions['roles'] = {}): Promise<Roles> {
@@ -201,6 +204,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
+const MAX_PAYLOAD_BYTES = 1024 * 1024 // what clients read in one piece
 const DAY_MS = 86_400_000
 const ROOT_TTL_MS = 400 * DAY_MS // a yearly ceremony, and a month to be late
 const MANIFEST_TTL_MS = 90 * DAY_MS

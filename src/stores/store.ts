@@ -12,6 +12,8 @@ export interface Store {
   readonly put: (name: string, bytes: Uint8Array) => Promise<'written' | 'exists'>
   /** Names directly below the prefix, which ends in `/`. Empty when there is nothing. */
   readonly list: (prefix: string) => Promise<readonly string[]>
+  /** What it holds ends with the process: not worth its memory for what can be fetched again. */
+  readonly volatile?: boolean
   /** Nothing happens when the name is not there. */
   readonly delete: (name: string) => Promise<void>
   /** Rejects with a StoreError when others may write here: they could make the library forget, though never trust. */

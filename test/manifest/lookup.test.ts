@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { canonicalHost } from '../../src/encoding/host.ts'
+import { HostTable } from '../../src/manifest/host-table.ts'
 import { createLookup } from '../../src/manifest/lookup.ts'
 import type { HostEntry } from '../../src/manifest/schema.ts'
 
@@ -10,7 +11,8 @@ const entry = (host: string, port?: number): HostEntry => ({
   ...(port === undefined ? {} : { port }),
 })
 
-const lookup = createLookup([
+const hosts = new HostTable()
+for (const one of [
   entry('api.example.com'),
   entry('api.example.com', 8443),
   entry('*.example.com'),
@@ -18,6 +20,8 @@ const lookup = createLookup([
   entry('**.deep.example.com'),
   entry('10.0.0.1'),
 ])
+  hosts.add(one)
+const lookup = createLookup(hosts.seal())
 
 test.each([
   ['api.example.com', 443, 'api.example.com'],

@@ -140,13 +140,6 @@ describe('manifest', () => {
     expect(await judgeManifest(({ hosts: _, ...manifest }) => manifest)).toBe(SCHEMA)
   })
 
-  test('hosts in blobs are refused with ERR_MANIFEST_BLOBS_UNSUPPORTED', async () => {
-    const blobs = [{ sha256: 'a'.repeat(64), length: 10 }]
-    expect(await judgeManifest(({ hosts: _, ...manifest }) => ({ ...manifest, blobs }))).toBe(
-      'ERR_MANIFEST_BLOBS_UNSUPPORTED',
-    )
-  })
-
   test('hosts of 1 MiB and more do not stand inline: ERR_MANIFEST_PAYLOAD_SCHEMA', async () => {
     const sized = (count: number) => Array.from({ length: count }, (_, at) => host(`h${at}.example.com`))
     expect(await judgeManifest((manifest) => ({ ...manifest, hosts: sized(4_000) }))).toBe('accepted')
