@@ -7,12 +7,14 @@ import { createInterface } from 'node:readline'
 import { runManifestCase } from './manifest.ts'
 import { runNamesCase } from './names.ts'
 import { runPathCase } from './path.ts'
+import { runRevocationCase } from './revocation.ts'
 import { type Answer, type CaseRunner, profileOf } from './suite.ts'
 
 const SUITES: Readonly<Record<string, CaseRunner>> = {
   path: runPathCase,
   names: runNamesCase,
   manifest: runManifestCase,
+  revocation: runRevocationCase,
 }
 
 const [suite = '', ...flags] = process.argv.slice(2)

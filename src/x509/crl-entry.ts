@@ -28,15 +28,11 @@ export function createCrlEntryReader(): (
   contentStart: number,
   end: number,
 ) => void {
-  const known = new Map<string, CrlEntryExtensions>()
+  const known: { readonly bytes: Uint8Array; readonly about: CrlEntryExtensions }[] = []
   const aboutOf = (bytes: Uint8Array, start: number, end: number): CrlEntryExtensions => {
-    if (end - start > MAX_MEMO_BYTES) return parseEntryExtensions(bytes, start, end)
-    let key = ''
-    for (let i = start; i < end; i += 1) key += String.fromCharCode(bytes[i] ?? 0)
-    const seen = known.get(key)
-    if (seen !== undefined) return seen
+    for (const seen of known) if (isAt(bytes, start, end, seen.bytes)) return seen.about
     const about = parseEntryExtensions(bytes, start, end)
-    if (known.size < MAX_MEMOS) known.set(key, about)
+    if (known.length < MAX_MEMOS && end - start <= MAX_MEMO_BYTES) known.push({ bytes: bytes.slice(start, end), about })
     return about
   }
   return (entry, bytes, contentStart, end) => {
@@ -91,8 +87,11 @@ function secondsOf(bytes: Uint8Array, tag: number, start: number, end: number): 
   const shortYear = twoDigits(bytes, start)
   const at = isUtc ? start + 2 : start + 4
   const year = isUtc ? shortYear + (shortYear < 50 ? 2000 : 1900) : shortYear * 100 + twoDigits(bytes, start + 2)
-  const [month, day] = [twoDigits(bytes, at), twoDigits(bytes, at + 2)]
-  const [hour, minute, second] = [twoDigits(bytes, at + 4), twoDigits(bytes, at + 6), twoDigits(bytes, at + 8)]
+  const month = twoDigits(bytes, at)
+  const day = twoDigits(bytes, at + 2)
+  const hour = twoDigits(bytes, at + 4)
+  const minute = twoDigits(bytes, at + 6)
+  const second = twoDigits(bytes, at + 8)
   const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
   const days = month === 2 && isLeap ? 29 : (DAYS[month - 1] ?? 0)
   if (day < 1 || day > days || hour > 23 || minute > 59 || second > 59) {
@@ -106,9 +105,16 @@ function secondsOf(bytes: Uint8Array, tag: number, start: number, end: number): 
 }
 
 function twoDigits(bytes: Uint8Array, at: number): number {
-  const [tens, ones] = [(bytes[at] ?? 0) - 48, (bytes[at + 1] ?? 0) - 48]
+  const tens = (bytes[at] ?? 0) - 48
+  const ones = (bytes[at + 1] ?? 0) - 48
   if (tens < 0 || tens > 9 || ones < 0 || ones > 9) throw new DerError('time holds something else than digits')
   return tens * 10 + ones
+}
+
+function isAt(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
+  if (end - start !== other.length) return false
+  for (let i = 0; i < other.length; i += 1) if (bytes[start + i] !== other[i]) return false
+  return true
 }
 
 const NONE: CrlEntryExtensions = {}
@@ -119,4 +125,4 @@ const REASON_CODE = '2.5.29.21'
 const INVALIDITY_DATE = '2.5.29.24'
 const CERTIFICATE_ISSUER = '2.5.29.29'
 const MAX_MEMO_BYTES = 64
-const MAX_MEMOS = 256
+const MAX_MEMOS = 16 // one a reason

@@ -30,7 +30,10 @@ export class SerialIndex {
     const at = place & PAGE_MASK
     page[at] = length
     page[at + 1] = reason
-    new DataView(page.buffer).setUint32(at + 2, seconds)
+    page[at + 2] = seconds >>> 24
+    page[at + 3] = seconds >>> 16
+    page[at + 4] = seconds >>> 8
+    page[at + 5] = seconds
     if (known !== 0) return
     for (let i = 0; i < length; i += 1) page[at + RECORD_HEAD + i] = bytes[start + i] ?? 0
     this.#table[slot] = place + 1
