@@ -18,5 +18,6 @@ export {
   TrustError,
 } from './errors/errors.ts'
 export type { ClientEvent, EventOf } from './events/events.ts'
-export type { Runtime, UnixMs } from './ports/runtime.ts'
+export type { CustomAnswer, CustomSource } from './manifest/custom-source.ts'
+export type { FetchLimits, Runtime, UnixMs } from './ports/runtime.ts'
 export type { ClientCertificate, Resolver } from './transport/connector.ts'

@@ -3,7 +3,7 @@ import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createManifestSource } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
 import type { UnixMs } from '../ports/runtime.ts'
-import { keepProcessAlive } from '../ports/system.ts'
+import { keepProcessAlive, watchFolder } from '../ports/system.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
 import type { ConnectorOptions } from '../transport/connector.ts'
@@ -74,7 +74,7 @@ export function createClient(options: ClientOptions): Client {
   const manifest = resolved.manifest === undefined ? undefined : startManifest(resolved.manifest)
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
-  function startManifest({ locations, root, cacheDir, memoryOnly, bootstrapPins, ...rest }: ResolvedManifest) {
+  function startManifest({ locations, custom, root, cacheDir, memoryOnly, bootstrapPins, ...rest }: ResolvedManifest) {
     const bootstrap = new PinnedDispatcher({
       ...connection,
       policyOf: (origin) => bootstrapPolicy(origin, bootstrapPins, anchorsFor(origin.host)),
@@ -82,7 +82,7 @@ export function createClient(options: ClientOptions): Client {
     const updater: ManifestUpdater = createManifestUpdater({
       ...rest,
       root,
-      source: createManifestSource(locations, createFetchBytes(bootstrap)),
+      source: custom ?? createManifestSource(locations, createFetchBytes(bootstrap), { runtime, watchFolder }),
       store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
       runtime,
       emit: (event) => {

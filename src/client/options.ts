@@ -11,16 +11,28 @@ import {
 import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { ConfigurationError } from '../errors/errors.ts'
+import { parseBundle } from '../manifest/bundle.ts'
+import { adaptSource, type CustomSource } from '../manifest/custom-source.ts'
+import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { ClientCertificate, Resolver } from '../transport/connector.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
 
 export interface ManifestOptions {
-  /** Base URL of the signed documents, `https:` or `file:`; a path without scheme is a directory. One of `url`, `urls`. */
+  /**
+   * Where the signed documents are. One of `url`, `urls`, `custom`.
+   * - `https://pins.example.com/`: the base URL.
+   * - A directory, as a path or `file:` URL. A change is noticed within two seconds, a swapped Kubernetes volume included.
+   * - A file ending in `.json`: a bundle `{ "status": …, "manifest": …, "roots": […] }`, noticed like a directory. The members
+   *   are the documents as published; `roots` are root 1, root 2 and so on, and may be left out while root 1 is the newest.
+   * - `env:NAME`: the same bundle, as JSON or its base64, in that environment variable, read once. Nothing in it is secret.
+   */
   readonly url?: string | URL
   /** Mirrors, tried in this order within one refresh. */
   readonly urls?: readonly (string | URL)[]
+  /** A source of your own: functions that get documents, say that there may be new ones, and end. */
+  readonly custom?: CustomSource
   /** The trusted root document that your application ships: a path, a `file:` URL, or its bytes. No trust on first use. */
   readonly root: string | URL | Uint8Array
   /** Where accepted documents are kept. Without it the rollback floor is lost at restart, which one line on stderr says. */
@@ -79,6 +91,7 @@ export interface ClientOptions {
 
 export interface ResolvedManifest {
   readonly locations: readonly ManifestLocation[]
+  readonly custom?: ManifestSource
   readonly root: Uint8Array
   readonly cacheDir?: string | undefined
   readonly memoryOnly: boolean
@@ -87,10 +100,6 @@ export interface ResolvedManifest {
   readonly env?: string | undefined
   readonly startupMs: number
 }
-
-export type ManifestLocation =
-  | { readonly kind: 'https'; readonly url: URL }
-  | { readonly kind: 'directory'; readonly path: string }
 
 export interface ResolvedPins {
   readonly pattern: ParsedHostPattern
@@ -146,26 +155,42 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   })
 }
 
-function resolveManifest({ url, urls, root, ...rest }: z.infer<typeof Manifest>): ResolvedManifest {
+function resolveManifest({ url, urls, custom, root, ...rest }: z.infer<typeof Manifest>): ResolvedManifest {
   const given = [...(url === undefined ? [] : [url]), ...(urls ?? [])]
-  if (given.length === 0) throw invalid('manifest.url', 'a base URL or a directory is required')
-  if (url !== undefined && urls !== undefined) throw invalid('manifest.urls', 'give `url` or `urls`, not both')
+  const sources = [url, urls, custom].filter((source) => source !== undefined)
+  if (sources.length === 0) throw invalid('manifest.url', 'a base URL or a directory is required')
+  if (sources.length > 1) throw invalid('manifest', 'give one of `url`, `urls` and `custom`')
   const locations = given.map((location, index) =>
     locate(location, url === undefined ? `manifest.urls.${index}` : 'manifest.url'),
   )
   const bootstrapPins = rest.bootstrapPins.map((pin, index) => requirePin(pin, `manifest.bootstrapPins.${index}`))
-  return { ...rest, bootstrapPins, locations, root: readRoot(root) }
+  const source = custom === undefined ? {} : { custom: adaptSource(custom) } // a copy: what is resolved gets frozen
+  return { ...rest, ...source, bootstrapPins, locations, root: readRoot(root) }
 }
 
 function locate(location: string | URL, path: string): ManifestLocation {
   const text = String(location)
-  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return { kind: 'directory', path: text }
+  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return onDisk(text)
+  if (text.startsWith('env:')) return inEnvironment(text, path)
   if (!URL.canParse(text)) throw invalidUrl(path, text)
   const url = new URL(text)
-  if (url.protocol === 'file:') return { kind: 'directory', path: fileURLToPath(url) }
+  if (url.protocol === 'file:') return onDisk(fileURLToPath(url))
   if (url.protocol !== 'https:' || url.username !== '' || url.password !== '') throw invalidUrl(path, url.origin)
   if (!url.pathname.endsWith('/')) url.pathname += '/' // a base: the documents are below it
   return { kind: 'https', url }
+}
+
+function onDisk(path: string): ManifestLocation {
+  return { kind: path.endsWith('.json') ? 'file' : 'directory', path }
+}
+
+/** Read once: the variables of a process do not change from outside. */
+function inEnvironment(path: string, option: string): ManifestLocation {
+  const text = process.env[path.slice('env:'.length)]
+  if (text === undefined || text === '') throw invalid(option, `${path}: no such environment variable`)
+  const bundle = parseBundle(Buffer.from(text))
+  if (bundle !== undefined) return { kind: 'bundle', path, bundle }
+  throw invalid(option, `${path}: expected {"status", "manifest", "roots"} as JSON or its base64`)
 }
 
 function readRoot(root: string | URL | Uint8Array): Uint8Array {
@@ -223,7 +248,7 @@ function invalid(path: string, message: string, cause?: unknown): ConfigurationE
 }
 
 function invalidUrl(path: string, seen: string): ConfigurationError {
-  const message = `${path}: expected an https URL without user name and password, a file URL or a directory, got ${seen}`
+  const message = `${path}: expected an https URL without user name and password, a file URL, a path or env:NAME, got ${seen}`
   return new ConfigurationError('ERR_CONFIG_URL', message)
 }
 
@@ -244,6 +269,12 @@ const Location = z.union([z.string().min(1), z.instanceof(URL)])
 const Manifest = z.strictObject({
   url: Location.optional(),
   urls: z.array(Location).min(1).max(8).optional(),
+  custom: z
+    .custom<CustomSource>(
+      (value) => typeof value === 'object' && value !== null && 'get' in value && isFunction(value.get),
+      'expected an object with a function `get`',
+    )
+    .optional(),
   root: z.union([z.string().min(1), z.instanceof(URL), z.instanceof(Uint8Array)]),
   cacheDir: z.string().min(1).optional(),
   memoryOnly: z.boolean().default(false),

@@ -61,6 +61,8 @@ export type ManifestLifecycleEvent =
   | { readonly type: 'manifest.clock'; readonly stepMs: number }
   /** No source confirmed the newest root for a week: a stolen status key could be hiding behind a withheld one. */
   | { readonly type: 'manifest.security'; readonly message: string }
+  /** A source will not do what its operator expects: a mount that never changes, a subscription that failed. */
+  | { readonly type: 'manifest.source'; readonly source: string; readonly message: string }
   /** The cache could not be used, or held something that did not verify. The client goes on without it. */
   | { readonly type: 'manifest.cacheError'; readonly code: ErrorCode; readonly message: string }
 

@@ -1,6 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FetchBytes, FetchedBytes, FetchLimits } from '../ports/runtime.ts'
+import type { Cancel, FetchBytes, FetchedBytes, FetchLimits } from '../ports/runtime.ts'
+import type { Bundle } from './bundle.ts'
+import { found, readDocument, readFromBundle } from './read-document.ts'
+import { frozenMount, type Watching, watchFile } from './watch.ts'
 
 /** One place that serves a repository. `path` is relative, as in `roots/2.json`; answers like HTTP does, 404 for absent. */
 export interface Mirror {
@@ -12,62 +14,82 @@ export interface Mirror {
 /** Where signed documents come from. Mirrors are tried in order, document by document; none of them is trusted. */
 export interface ManifestSource {
   readonly mirrors: readonly Mirror[]
+  /** Says when a look may be worth it. What else it might say is not heard: documents come through the mirrors alone. */
+  readonly watch?: (listener: SourceListener) => Cancel
+  readonly close?: () => Promise<void>
+}
+
+export interface SourceListener {
+  readonly changed: () => void
+  /** The source will not do what its operator expects. */
+  readonly warn: (source: string, message: string) => void
 }
 
 export type ManifestLocation =
   | { readonly kind: 'https'; readonly url: URL }
   | { readonly kind: 'directory'; readonly path: string }
+  /** A bundle in a file, read at each refresh. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** A bundle that was read already, from where `path` says. */
+  | { readonly kind: 'bundle'; readonly path: string; readonly bundle: Bundle }
 
-/** @param fetchBytes One GET; never a client that consults the manifest, which could then lock itself out. */
-export function createManifestSource(locations: readonly ManifestLocation[], fetchBytes: FetchBytes): ManifestSource {
+/**
+ * @param fetchBytes One GET; never a client that consults the manifest, which could then lock itself out.
+ * @param watching Given: changes of directories and files are noticed.
+ */
+export function createManifestSource(
+  locations: readonly ManifestLocation[],
+  fetchBytes: FetchBytes,
+  watching?: Watching,
+): ManifestSource {
+  const mirrors = locations.map((location) => mirrorOf(location, fetchBytes))
+  if (watching === undefined) return { mirrors }
   return {
-    mirrors: locations.map((location) =>
-      location.kind === 'https' ? httpsMirror(location.url, fetchBytes) : directoryMirror(location.path),
-    ),
+    mirrors,
+    watch: (listener) => {
+      const stops = locations.flatMap(fileIn).map((file) => {
+        void warnOfFrozenMount(file, listener, watching)
+        return watchFile(file, listener.changed, watching)
+      })
+      return () => {
+        for (const stop of stops) stop()
+      }
+    },
   }
 }
 
-/** A source of the application's own: a message bus, a bucket, a test. */
+/** A mirror that is a function. */
 export function customSource(name: string, get: Mirror['get']): ManifestSource {
   return { mirrors: [{ name, get }] }
 }
 
-function httpsMirror(base: URL, fetchBytes: FetchBytes): Mirror {
-  return {
-    name: `${base.origin}${base.pathname}`,
-    get: (path, limits) => fetchBytes(new URL(path, base), limits),
-  }
-}
-
-function directoryMirror(directory: string): Mirror {
-  return { name: directory, get: async (path, { maxBytes }) => readAtMost(join(directory, path), maxBytes) }
-}
-
-/** Links are followed: mounted volumes consist of them. */
-async function readAtMost(path: string, maxBytes: number): Promise<FetchedBytes> {
-  try {
-    const file = await open(path, 'r')
-    try {
-      return { status: 200, headers: {}, bytes: await readUpTo(file, maxBytes + 1) } // one more shows that it is too long
-    } finally {
-      await file.close()
+function mirrorOf(location: ManifestLocation, fetchBytes: FetchBytes): Mirror {
+  switch (location.kind) {
+    case 'https': {
+      const { url } = location
+      const get: Mirror['get'] = (path, limits) => fetchBytes(new URL(path, url), limits)
+      return { name: `${url.origin}${url.pathname}`, get }
     }
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return ABSENT
-    throw error
+    case 'directory': {
+      const get: Mirror['get'] = (path, { maxBytes }) => readDocument(join(location.path, path), maxBytes)
+      return { name: location.path, get }
+    }
+    case 'file':
+      return { name: location.path, get: (path) => readFromBundle(location.path, path) }
+    case 'bundle':
+      return { name: location.path, get: async (path) => found(location.bundle.get(path)) }
+    default:
+      return location satisfies never
   }
 }
 
-async function readUpTo(file: FileHandle, maxBytes: number): Promise<Uint8Array> {
-  const buffer = new Uint8Array(Math.min(maxBytes, (await file.stat()).size + 1))
-  let length = 0
-  while (length < buffer.length) {
-    const { bytesRead } = await file.read(buffer, length, buffer.length - length)
-    if (bytesRead === 0) break
-    length += bytesRead
-  }
-  return buffer.slice(0, length)
+/** The file whose change says that something was published: the status is the last one to be written. */
+function fileIn(location: ManifestLocation): readonly string[] {
+  if (location.kind === 'file') return [location.path]
+  return location.kind === 'directory' ? [join(location.path, 'status.json')] : []
 }
 
-const ABSENT: FetchedBytes = { status: 404, headers: {}, bytes: new Uint8Array() }
+async function warnOfFrozenMount(file: string, { warn }: SourceListener, { mountInfo }: Watching): Promise<void> {
+  const message = await frozenMount(file, mountInfo)
+  if (message !== undefined) warn(file, message)
+}

@@ -247,6 +247,14 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
 
   const attempts = createAttempts(run, runtime, closing.signal)
   const started = start()
+  const unwatch = source.watch?.({
+    changed: () => {
+      if (!closing.signal.aborted) attempts.request().catch(reported)
+    },
+    warn: (name, message) => {
+      if (!closing.signal.aborted) emit({ type: 'manifest.source', source: name, message })
+    },
+  })
 
   return {
     ready: startup.ready,
@@ -270,9 +278,11 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       if (closing.signal.aborted) return
       closing.abort()
       cancelPoll()
+      unwatch?.()
       startup.end(closedError())
       enter({ type: 'closed' })
       await Promise.all([started, attempts.idle()])
+      await source.close?.()
     },
   }
 

@@ -43,3 +43,9 @@ export interface FetchLimits {
  * Answers for every HTTP status; rejects with a PinfetchError for everything else.
  */
 export type FetchBytes = (url: URL, limits: FetchLimits) => Promise<FetchedBytes>
+
+/**
+ * Calls back when something directly in the folder changed, without saying what; stays silent where the file system cannot
+ * tell. Never keeps the process alive.
+ */
+export type WatchFolder = (path: string, changed: () => void) => Cancel

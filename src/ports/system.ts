@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { watch } from 'node:fs'
 import { performance } from 'node:perf_hooks'
-import { type Runtime, toUnixMs } from './runtime.ts'
+import { type Runtime, toUnixMs, type WatchFolder } from './runtime.ts'
 
 /** The machine's clock, timers and random source. The only file that touches them. */
 export const systemRuntime: Runtime = Object.freeze({
@@ -20,6 +21,21 @@ export const systemRuntime: Runtime = Object.freeze({
 export function keepProcessAlive(): () => void {
   const timer = setInterval(() => undefined, MAX_TIMER_MS)
   return () => clearInterval(timer)
+}
+
+/** Lets sockets and other callers have their turn in the middle of long work. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
+/** A folder that is not there, or one watch too many for the system, is the same as a file system that tells nothing. */
+export const watchFolder: WatchFolder = (path, changed) => {
+  try {
+    const watcher = watch(path, { persistent: false }, () => changed())
+    watcher.on('error', () => watcher.close())
+    return () => watcher.close()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return () => undefined
+    throw error
+  }
 }
 
 const MAX_TIMER_MS = 2 ** 31 - 1 // Node fires at once for anything above

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { type ClientOptions, resolveOptions } from '../../src/client/options.ts'
 
 const PIN = `sha256/${Buffer.alloc(32, 1).toString('base64')}`
@@ -11,6 +11,9 @@ const resolve = (options: unknown) => () => resolveOptions(options as ClientOpti
 
 test.each<[string, unknown, string, RegExp]>([
   ['nothing', {}, 'ERR_CONFIG_INVALID', /`manifest` or `pins` is required/],
+  ['a manifest without source', { manifest: { root } }, 'ERR_CONFIG_INVALID', /^manifest\.url: a base URL/],
+  ['two sources', { manifest: { url: './pins', custom: { get: () => 1 }, root } }, 'ERR_CONFIG_INVALID', /give one of/],
+  ['a source that cannot get', { manifest: { custom: {}, root } }, 'ERR_CONFIG_INVALID', /^manifest\.custom: expected/],
   ['no object', undefined, 'ERR_CONFIG_INVALID', /expected object/],
   ['empty pins', { pins: {} }, 'ERR_CONFIG_INVALID', /`manifest` or `pins` is required/],
   ['a misspelt option', { pins, revocaton: 'hard-fail' }, 'ERR_CONFIG_INVALID', /^revocaton: unknown option/],
@@ -45,7 +48,7 @@ test.each<[string, unknown, string, RegExp]>([
     'url and urls',
     { manifest: { url: 'https://a.com/', urls: ['https://b.com/'], root } },
     'ERR_CONFIG_INVALID',
-    /not both/,
+    /^manifest: give one of/,
   ],
   ['a manifest in the clear', { manifest: { url: 'http://a.com/', root } }, 'ERR_CONFIG_URL', /got http:\/\/a\.com/],
   ['a malformed manifest URL', { manifest: { url: 'https://[', root } }, 'ERR_CONFIG_URL', /expected an https URL/],
@@ -112,4 +115,29 @@ test('takes a path, a file URL and an https base with or without its last slash'
   expect(locate('file:///srv/pins')).toEqual({ kind: 'directory', path: '/srv/pins' })
   expect(locate('https://a.com/pins')).toEqual({ kind: 'https', url: new URL('https://a.com/pins/') })
   expect(locate('https://a.com/')).toEqual({ kind: 'https', url: new URL('https://a.com/') })
+  expect(locate('/etc/pins/pins.json')).toEqual({ kind: 'file', path: '/etc/pins/pins.json' })
+})
+
+test('reads a bundle from the environment, as JSON or base64; anything else is ERR_CONFIG_INVALID', () => {
+  onTestFinished(() => void delete process.env['PINFETCH_TEST_BUNDLE'])
+  const read = (text: string) => {
+    process.env['PINFETCH_TEST_BUNDLE'] = text
+    const [location] = resolveOptions({ manifest: { url: 'env:PINFETCH_TEST_BUNDLE', root } }).manifest?.locations ?? []
+    return (
+      location?.kind === 'bundle' && [location.path, Buffer.from(location.bundle.get('status.json') ?? '').toString()]
+    )
+  }
+  const bundle = '{"status":{"payload":"YQ"},"manifest":{"payload":"Yg"}}'
+  expect(read(bundle)).toEqual(['env:PINFETCH_TEST_BUNDLE', '{"payload":"YQ"}'])
+  expect(read(Buffer.from(bundle).toString('base64'))).toEqual(['env:PINFETCH_TEST_BUNDLE', '{"payload":"YQ"}'])
+  for (const text of ['', '{}', 'pins']) {
+    expect(() => read(text)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+  }
+})
+
+test('leaves the caller’s own source as it is', async () => {
+  const custom = { asked: 0, get: async () => void (custom.asked += 1) }
+  const resolved = resolveOptions({ manifest: { custom, root } }).manifest
+  await resolved?.custom?.mirrors[0]?.get('status.json', { maxBytes: 1, signal: new AbortController().signal })
+  expect([custom.asked, Object.isFrozen(custom)]).toEqual([1, false])
 })
