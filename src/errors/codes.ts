@@ -75,8 +75,8 @@ export const CODES = {
   },
   ERR_TRUST_CERT_REVOKED: {
     retryable: false,
-    about: 'A certificate of the verified path was revoked by the signed manifest.',
-    fix: 'The server must present another certificate; ask the signers of the manifest why.',
+    about: 'A certificate of the verified path is revoked: by the signed manifest, or by its CA in a staple or a CRL.',
+    fix: 'The server must present another certificate; the message says who revoked this one, and when.',
   },
   ERR_TRUST_CA_DISTRUSTED: {
     retryable: false,
@@ -112,6 +112,31 @@ export const CODES = {
     retryable: false,
     about: 'The peer presented more certificates or bytes than any chain in use has.',
     fix: 'Send the end entity and its intermediates, not a whole bundle.',
+  },
+  ERR_TRUST_REVOCATION_UNDETERMINED: {
+    retryable: false,
+    about: 'Hard-fail is on and nothing says that a certificate of the path is not revoked.',
+    fix: 'Look at the causes in the message; if a list cannot be fetched, let this machine reach it.',
+  },
+  ERR_TRUST_OCSP_UNKNOWN: {
+    retryable: false,
+    about: 'The issuer’s OCSP responder does not know the certificate.',
+    fix: 'Treat the certificate as forged until the CA says otherwise; a CA knows what it issued.',
+  },
+  ERR_TRUST_STAPLE_MISSING: {
+    retryable: false,
+    about: 'The policy demands a stapled OCSP response and the server sent none.',
+    fix: 'Turn on OCSP stapling at the server, or take `staple: always` out of the policy.',
+  },
+  ERR_TRUST_MUST_STAPLE_MISSING: {
+    retryable: false,
+    about: 'The certificate says must-staple (RFC 7633) and the server sent no OCSP response.',
+    fix: 'Turn on OCSP stapling at the server; a thief of the key would leave the response out.',
+  },
+  ERR_TRUST_CRL_NONE: {
+    retryable: false,
+    about: 'No CRL of the issuer is at hand.',
+    fix: 'Nothing to do in soft-fail: it is fetched beside the requests and the next connection is judged by it.',
   },
   ERR_TRUST_OCSP_MALFORMED: {
     retryable: false,
