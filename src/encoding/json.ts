@@ -66,9 +66,9 @@ function scan(text: string, maxDepth: number): 'duplicate' | 'depth' | undefined
         const end = endOfString(text, at)
         const names = open.at(-1)
         if (expectName && names instanceof Set) {
-          const name: unknown = JSON.parse(text.slice(at, end + 1)) // `\u0078` and `x` are one name
-          if (names.has(String(name))) return 'duplicate'
-          names.add(String(name))
+          const name = nameIn(text.slice(at, end + 1))
+          if (names.has(name)) return 'duplicate'
+          names.add(name)
           expectName = false
         }
         at = end
@@ -81,11 +81,18 @@ function scan(text: string, maxDepth: number): 'duplicate' | 'depth' | undefined
   return tooDeep ? 'depth' : undefined
 }
 
-/** Index of the closing quote. */
+/** `\u0078` and `x` are one name. */
+function nameIn(literal: string): string {
+  return literal.includes('\\') ? String(JSON.parse(literal)) : literal.slice(1, -1)
+}
+
+/** Index of the closing quote: the first that an even number of backslashes stands before. */
 function endOfString(text: string, start: number): number {
-  let at = start + 1
-  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1
-  return at
+  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+    let backslash = end
+    while (text[backslash - 1] === '\\') backslash -= 1
+    if ((end - backslash) % 2 === 0) return end
+  }
 }
 
 const MAX_DEPTH = 12 // a host entry stands at depth 7; room for what a later minor version adds

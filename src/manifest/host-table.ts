@@ -5,20 +5,32 @@ import type { HostEntry } from './schema.ts'
 /**
  * The entries of one manifest, kept as text and read when asked for: 100,000 entries as objects would hold five times the
  * memory, for a client that talks to few of them. What is kept passed the schema, so it is read without it.
+ *
+ * A record is the key, NUL, the entry as JSON, LF; `#slots` finds it by the key's hash, with linear probing.
  */
 export class HostTable {
-  readonly #starts = new Map<string, number>()
-  #bytes = Buffer.alloc(0)
+  #bytes: Buffer
   #length = 0
+  /** Where a record starts, plus one; 0 is free. At most half of them are taken. */
+  #slots: Uint32Array
+  #size = 0
+
+  /** @param expectedBytes Of the entries as text, roughly: moving 100,000 of them to a larger place holds up requests. */
+  constructor(expectedBytes = 0) {
+    this.#bytes = Buffer.alloc(Math.ceil(expectedBytes * 1.25)) // the keys come on top
+    this.#slots = new Uint32Array(2 ** Math.max(4, Math.ceil(Math.log2(expectedBytes / 64))))
+  }
 
   /** @returns False when an entry for the same host and port is there, which then stays. */
   add(entry: HostEntry): boolean {
     const key = hostKey(entry.host, entry.port)
-    if (this.#starts.has(key)) return false
-    const text = `${JSON.stringify(entry)}\n` // JSON.stringify escapes every line feed, so one ends the entry
-    this.#reserve(Buffer.byteLength(text))
-    this.#starts.set(key, this.#length)
-    this.#length += this.#bytes.write(text, this.#length)
+    if (this.has(key)) return false
+    const record = `${key}\0${JSON.stringify(entry)}\n` // JSON.stringify escapes both marks
+    this.#reserve(Buffer.byteLength(record))
+    this.#size += 1
+    if (this.#size * 2 > this.#slots.length) this.#grow()
+    this.#slots[this.#slotOf(key)] = this.#length + 1
+    this.#length += this.#bytes.write(record, this.#length)
     return true
   }
 
@@ -29,21 +41,23 @@ export class HostTable {
   }
 
   get size(): number {
-    return this.#starts.size
+    return this.#size
   }
 
   /** In the order they were added. */
-  keys(): IterableIterator<string> {
-    return this.#starts.keys()
+  *keys(): Generator<string> {
+    for (let start = 0; start < this.#length; start = this.#bytes.indexOf(END_OF_RECORD, start) + 1) {
+      yield this.#bytes.toString('latin1', start, this.#bytes.indexOf(END_OF_KEY, start))
+    }
   }
 
   has(key: string): boolean {
-    return this.#starts.has(key)
+    return this.#slots[this.#slotOf(key)] !== 0
   }
 
   get(key: string): HostEntry | undefined {
-    const bytes = this.#entry(key)
-    return bytes === undefined ? undefined : (JSON.parse(bytes.toString('utf8')) as HostEntry)
+    const record = this.#record(key)
+    return record === undefined ? undefined : (JSON.parse(record.toString('utf8', key.length + 1)) as HostEntry)
   }
 
   *[Symbol.iterator](): Generator<HostEntry> {
@@ -54,13 +68,33 @@ export class HostTable {
   }
 
   hasSame(key: string, other: HostTable): boolean {
-    const [ours, theirs] = [this.#entry(key), other.#entry(key)]
+    const [ours, theirs] = [this.#record(key), other.#record(key)]
     return ours !== undefined && theirs !== undefined && ours.equals(theirs)
   }
 
-  #entry(key: string): Buffer | undefined {
-    const start = this.#starts.get(key)
-    return start === undefined ? undefined : this.#bytes.subarray(start, this.#bytes.indexOf(LINE_FEED, start))
+  #record(key: string): Buffer | undefined {
+    const start = (this.#slots[this.#slotOf(key)] ?? 0) - 1
+    return start < 0 ? undefined : this.#bytes.subarray(start, this.#bytes.indexOf(END_OF_RECORD, start))
+  }
+
+  /** The slot of the key, or the free one where it belongs. Keys are ASCII. */
+  #slotOf(key: string): number {
+    const mask = this.#slots.length - 1
+    for (let slot = hashOf(key) & mask; ; slot = (slot + 1) & mask) {
+      const start = (this.#slots[slot] ?? 0) - 1
+      if (start < 0) return slot
+      const end = start + key.length
+      if (this.#bytes[end] === END_OF_KEY && this.#bytes.toString('latin1', start, end) === key) return slot
+    }
+  }
+
+  #grow(): void {
+    const starts = this.#slots.filter((start) => start !== 0)
+    this.#slots = new Uint32Array(this.#slots.length * 2)
+    for (const start of starts) {
+      const key = this.#bytes.toString('latin1', start - 1, this.#bytes.indexOf(END_OF_KEY, start - 1))
+      this.#slots[this.#slotOf(key)] = start
+    }
   }
 
   #reserve(more: number): void {
@@ -70,6 +104,13 @@ export class HostTable {
     this.#bytes.copy(grown, 0, 0, this.#length)
     this.#bytes = grown
   }
+}
+
+/** FNV-1a, 32 bits. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193)
+  return hash >>> 0
 }
 
 /** One spelling for a host or pattern with or without a port: `api.example.com`, `*.example.com:8443`, `[::1]:8443`. */
@@ -103,5 +144,6 @@ export async function difference(before: HostTable, after: HostTable): Promise<H
 }
 
 export const NO_HOSTS = new HostTable()
-const LINE_FEED = 10
+const END_OF_KEY = 0
+const END_OF_RECORD = 10
 const KEYS_A_TURN = 5_000 // some 5 ms

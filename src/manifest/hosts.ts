@@ -25,7 +25,8 @@ export async function readHosts(
   where: Where,
   readBlob: ReadBlob,
 ): Promise<HostTable> {
-  const table = new HostTable()
+  const expectedBytes = (hosts?.length ?? 0) * 256 + (blobs ?? []).reduce((sum, { length }) => sum + length, 0)
+  const table = new HostTable(expectedBytes)
   const sets = new Set(Object.keys(anchorSets))
   if (hosts !== undefined) await addEntries(table, hosts, sets, where, 'hosts')
   for (const reference of blobs ?? []) {
@@ -110,4 +111,4 @@ function checkEntry(
   }
 }
 
-const ENTRIES_A_TURN = 250 // some 5 ms
+const ENTRIES_A_TURN = 100 // some 3 ms
