@@ -11,7 +11,14 @@ import {
   type NameConstraintsInput,
   type NameInput,
 } from '../x509/extension-writer.ts'
-import { generateCertificate, generateKey, type KeyPair, type KeyType, type SignatureHash } from '../x509/generate.ts'
+import {
+  generateCertificate,
+  generateKey,
+  type KeyPair,
+  type KeyType,
+  randomSerial,
+  type SignatureHash,
+} from '../x509/generate.ts'
 
 /**
  * A certification hierarchy in memory: one root, by default one intermediate, any number of certificates under them.
@@ -65,6 +72,8 @@ export interface TestCa {
 /** A certificate and the key that belongs to it. Every one can issue, CA bit or not: some tests need the latter. */
 export interface TestCertificate extends PresentedCertificate {
   readonly key: KeyPair
+  /** Octets of the serial number, big-endian. */
+  readonly serial: Uint8Array
   /** PKCS #8. */
   readonly keyPem: string
   /** `undefined` for a self-signed certificate. */
@@ -155,6 +164,7 @@ function certificate(options: IssueOptions, issuer: TestCertificate | undefined)
   const subject = encodeName(options.subject ?? options.names?.[0] ?? options.ips?.[0] ?? 'Test End Entity')
   const subjectKeyIdentifier = options.subjectKeyIdentifier ?? keyIdentifierOf(spki)
   const now = options.now ?? issuer?.options.now ?? systemRuntime.clock.now()
+  const serial = options.serial ?? randomSerial()
   const der = generateCertificate({
     subject,
     issuer: options.issuerName === undefined ? (issuer?.subject ?? subject) : encodeName(options.issuerName),
@@ -168,7 +178,7 @@ function certificate(options: IssueOptions, issuer: TestCertificate | undefined)
       ...(options.hash === undefined ? {} : { hash: options.hash }),
       ...(options.padding === undefined ? {} : { padding: options.padding }),
     },
-    ...(options.serial === undefined ? {} : { serial: options.serial }),
+    serial,
   })
   const made: TestCertificate = {
     der,
@@ -178,6 +188,7 @@ function certificate(options: IssueOptions, issuer: TestCertificate | undefined)
     pin: pinOfSpki(spki),
     subjectKeyIdentifier,
     key,
+    serial,
     keyPem: key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     issuer,
     chain: issuer === undefined ? [der] : [der, ...(issuer.issuer === undefined ? [] : issuer.chain)],

@@ -20,6 +20,8 @@ export const taggedPrimitive = (number: number, content: Uint8Array): Uint8Array
 
 export const boolean = (value: boolean): Uint8Array => element(0x01, Uint8Array.of(value ? 0xff : 0))
 
+export const enumerated = (value: number): Uint8Array => element(0x0a, Uint8Array.of(value))
+
 export const nothing = (): Uint8Array => element(0x05)
 
 /** A non-negative INTEGER, from a small number or from its big-endian octets. */
@@ -64,6 +66,11 @@ export function time(unixMs: number): Uint8Array {
   const year = Number(digits.slice(0, 4))
   const short = year >= 1950 && year < 2050
   return element(short ? 0x17 : 0x18, Buffer.from(`${short ? digits.slice(2) : digits}Z`, 'latin1'))
+}
+
+/** GeneralizedTime whatever the year (RFC 6960 §4.2.2.1). */
+export function generalizedTime(unixMs: number): Uint8Array {
+  return element(0x18, Buffer.from(`${new Date(unixMs).toISOString().replace(/[-:T]|\.\d+Z$/g, '')}Z`, 'latin1'))
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

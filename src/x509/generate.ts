@@ -101,11 +101,11 @@ function keyObjectsOf(type: KeyType): { privateKey: KeyObject; publicKey: KeyObj
   }
 }
 
-function encodeExtension({ oid, critical, value }: CertificateExtension): Uint8Array {
+export function encodeExtension({ oid, critical, value }: CertificateExtension): Uint8Array {
   return der.sequence(der.objectIdentifier(oid), ...(critical ? [der.boolean(true)] : []), der.octetString(value))
 }
 
-function signatureAlgorithm(signer: Signer): Uint8Array {
+export function signatureAlgorithm(signer: Signer): Uint8Array {
   const hash = hashOf(signer)
   switch (signer.privateKey.asymmetricKeyType) {
     case 'ed25519':
@@ -131,7 +131,7 @@ function pssParameters(hash: SignatureHash): Uint8Array {
   )
 }
 
-function signBytes(bytes: Uint8Array, signer: Signer): Uint8Array {
+export function signBytes(bytes: Uint8Array, signer: Signer): Uint8Array {
   const { privateKey } = signer
   const hash = hashOf(signer)
   switch (privateKey.asymmetricKeyType) {
@@ -162,7 +162,7 @@ const usesPss = ({ privateKey, padding }: Signer): boolean =>
   privateKey.asymmetricKeyType === 'rsa-pss' || padding === 'pss'
 
 /** RFC 5280 §4.1.2.2: positive, at most 20 octets. */
-function randomSerial(): Uint8Array {
+export function randomSerial(): Uint8Array {
   const serial = new Uint8Array(randomBytes(16))
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
   return serial

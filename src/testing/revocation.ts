@@ -1,0 +1,103 @@
+import type { CertificateExtension } from '../x509/extension-writer.ts'
+import type { SignatureHash } from '../x509/generate.ts'
+import { crlNumber, generateCrl, generateOcspResponse, issuingDistributionPoint } from '../x509/revocation-writer.ts'
+import type { TestCertificate } from './ca.ts'
+
+export { crlNumber, generateOcspError, issuingDistributionPoint } from '../x509/revocation-writer.ts'
+
+/** What a CA says of one of its certificates. */
+export type TestStatus = 'good' | 'revoked' | 'unknown'
+
+export interface TestOcspOptions {
+  readonly certificate: TestCertificate
+  readonly status?: TestStatus
+  /** CRLReason of a revocation. */
+  readonly reason?: number
+  /** Unix milliseconds, as every instant here. Default: the certificate's `now`. */
+  readonly now?: number
+  /** Default an hour before `now`. */
+  readonly thisUpdate?: number
+  /** Default three days after `now`; `null` leaves it out. */
+  readonly nextUpdate?: number | null
+  /** Default `thisUpdate`. */
+  readonly producedAt?: number
+  /** Who signs. Default: the certificate's issuer. Any other comes along in the response. */
+  readonly responder?: TestCertificate
+  readonly extensions?: readonly CertificateExtension[]
+  readonly hash?: SignatureHash
+  readonly signature?: 'genuine' | 'garbage'
+}
+
+/** An OCSP response as a server staples it. @returns DER. */
+export function ocspResponse(options: TestOcspOptions): Uint8Array {
+  const { certificate, status = 'good', reason, extensions = [], hash } = options
+  const issuer = certificate.issuer ?? certificate
+  const responder = options.responder ?? issuer
+  const now = options.now ?? certificate.options.now ?? 0
+  const { thisUpdate = now - HOUR_MS, nextUpdate = now + 3 * DAY_MS } = options
+  const revoked = { revokedAt: thisUpdate - HOUR_MS, ...(reason === undefined ? {} : { reason }) }
+  return generateOcspResponse({
+    responderId: { spki: responder.spki },
+    producedAt: options.producedAt ?? thisUpdate,
+    responses: [
+      {
+        issuerName: issuer.subject,
+        issuerSpki: issuer.spki,
+        serial: certificate.serial,
+        status: status === 'revoked' ? revoked : status,
+        thisUpdate,
+        ...(nextUpdate === null ? {} : { nextUpdate }),
+      },
+    ],
+    extensions,
+    signer: {
+      privateKey: responder.key.privateKey,
+      garbage: options.signature === 'garbage',
+      ...(hash === undefined ? {} : { hash }),
+    },
+    certificates: responder === issuer ? [] : [responder.der],
+  })
+}
+
+export interface TestCrlOptions {
+  readonly issuer: TestCertificate
+  /** Certificates on the list, or serial numbers. */
+  readonly revoked?: readonly (TestCertificate | Uint8Array)[]
+  readonly reason?: number
+  readonly now?: number
+  readonly thisUpdate?: number
+  readonly nextUpdate?: number | null
+  /** Default 1. */
+  readonly number?: number
+  /** The distribution point that the list is for. */
+  readonly uri?: string
+  readonly extensions?: readonly CertificateExtension[]
+  readonly hash?: SignatureHash
+  readonly signature?: 'genuine' | 'garbage'
+}
+
+/** A certificate revocation list. @returns DER. */
+export function crl(options: TestCrlOptions): Uint8Array {
+  const { issuer, revoked = [], reason, number = 1, uri, extensions = [], hash } = options
+  const now = options.now ?? issuer.options.now ?? 0
+  const { thisUpdate = now - HOUR_MS, nextUpdate = now + 7 * DAY_MS } = options
+  return generateCrl({
+    issuer: issuer.subject,
+    thisUpdate,
+    ...(nextUpdate === null ? {} : { nextUpdate }),
+    entries: revoked.map((one) => ({
+      serial: one instanceof Uint8Array ? one : one.serial,
+      revokedAt: thisUpdate - HOUR_MS,
+      ...(reason === undefined ? {} : { reason }),
+    })),
+    extensions: [crlNumber(number), ...(uri === undefined ? [] : [issuingDistributionPoint({ uri })]), ...extensions],
+    signer: {
+      privateKey: issuer.key.privateKey,
+      garbage: options.signature === 'garbage',
+      ...(hash === undefined ? {} : { hash }),
+    },
+  })
+}
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
