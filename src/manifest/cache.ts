@@ -135,18 +135,34 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
     return documents
   }
 
+  /**
+   * Manifests first: they are saved after the status that names them, so what another process adds meanwhile cannot leave a
+   * manifest here that no status names.
+   */
+  const read = async (anchor: TrustedRoot): Promise<Restored> => {
+    const roots = await loadRoots(anchor)
+    const root = [...roots.values()].at(-1) ?? anchor
+    const manifests = (await loadAll('manifest', roots, verifyManifest)).toSorted(byVersion)
+    const statuses = (await loadAll('status', roots, verifyStatus)).toSorted(byVersion)
+    return restore(root, statuses, manifests, runtime, async (reference) => {
+      const blob = await blobs.load(reference)
+      if (blob === undefined) throw blobMissing(reference)
+      return blob
+    })
+  }
+
+  /** Tells whether other processes wrote or pruned between two reads. */
+  const listed = async (): Promise<string> =>
+    [...(await list('manifest')), ...(await list('status'))].map(({ name }) => name).join()
+
   return {
     load: async (anchor) => {
       await bestEffort(async () => store.inspect?.(), undefined)
-      const roots = await loadRoots(anchor)
-      const root = [...roots.values()].at(-1) ?? anchor
-      const statuses = (await loadAll('status', roots, verifyStatus)).toSorted(byVersion)
-      const manifests = (await loadAll('manifest', roots, verifyManifest)).toSorted(byVersion)
-      return restore(root, statuses, manifests, runtime, async (reference) => {
-        const blob = await blobs.load(reference)
-        if (blob === undefined) throw blobMissing(reference)
-        return blob
-      })
+      for (let reads = 1; ; reads += 1) {
+        const before = await listed()
+        const restored = await read(anchor)
+        if (restored.active !== undefined || reads === MAX_READS || (await listed()) === before) return restored
+      }
     },
     saveRoot: (root) => put(rootName(base, root.version), root.bytes),
     saveStatus: (status) => put(documentName(base, 'status', status), status.bytes),
@@ -291,6 +307,7 @@ function byVersion<Document extends { epoch: number; version: number }>(a: Docum
 
 const pad = (value: number, length: number): string => String(value).padStart(length, '0')
 
+const MAX_READS = 5 // of a directory that others change faster than it is read
 const KEEP = 4 // the newest, and a few for processes of a shared directory that are behind
 const MAX_FILES_READ = 256 // pruning leaves far fewer; a directory stuffed with more must not delay the start for long
 const END_OF_TIME = toUnixMs(Number.MAX_SAFE_INTEGER) // a stored root's issuedAt was judged when it was accepted
