@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest'
+import { type RevocationAnswer, runRevocationCase } from '../../scripts/conformance/revocation.ts'
+import { hasVectors, vectorLines } from '../support/vectors.ts'
+import exceptions from './exceptions.json' with { type: 'json' }
+
+interface Row {
+  readonly id: string
+  /** A status, a code without its prefix, or `accept` and `reject`. */
+  readonly expected: string
+}
+
+const isPresent = hasVectors('revocation')
+const SUITES = [
+  { title: 'OCSP, made for this project', file: 'ocsp-own', cases: 81 },
+  { title: 'OCSP of BoringSSL', file: 'ocsp-boringssl', cases: 36 },
+  { title: 'OCSP of OpenSSL', file: 'ocsp-openssl', cases: 57 },
+  { title: 'CRLs, made for this project', file: 'crl-own', cases: 55 },
+] as const
+
+describe.skipIf(!isPresent)('revocation', () => {
+  test.each(SUITES)('$title: all $cases, but for the ledger', ({ file, cases }) => {
+    const rows = vectorLines<Row>(`revocation/${file}.jsonl`)
+    expect(rows).toHaveLength(cases)
+    const wrong = rows.filter((row) => !isRight(row, runRevocationCase(row))).map(({ id }) => id)
+    expect(wrong).toEqual(Object.keys(exceptions.revocation[file]))
+  })
+})
+
+function isRight({ expected }: Row, { status, result, code }: RevocationAnswer): boolean {
+  if (expected === 'accept') return result === 'pass'
+  if (expected === 'reject') return result === 'fail'
+  if (expected === 'good' || expected === 'revoked' || expected === 'unknown') return status === expected
+  return code === `ERR_TRUST_${expected}`
+}

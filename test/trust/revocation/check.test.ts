@@ -1,0 +1,208 @@
+import { crl, extension, type IssueOptions, ocspResponse, type TestCertificate, testCa } from 'pinfetch/testing'
+import { describe, expect, test } from 'vitest'
+import { toUnixMs } from '../../../src/ports/runtime.ts'
+import type { CertificationPath } from '../../../src/trust/path/path.ts'
+import {
+  checkRevocation,
+  isShortLived,
+  mustStaple,
+  type RevocationEvidence,
+  refusalOf,
+  stapleRefusal,
+} from '../../../src/trust/revocation/check.ts'
+import { readCrl } from '../../../src/trust/revocation/crl.ts'
+import { DEFAULT_LIMITS } from '../../../src/trust/revocation/evidence.ts'
+import { DEFAULT_REVOCATION, type RevocationPolicy } from '../../../src/trust/revocation/policy.ts'
+import { parseCertificate } from '../../../src/x509/certificate.ts'
+
+const NOW = toUnixMs(Date.UTC(2030, 0, 1))
+const DAY = 86_400_000
+const ca = testCa({ now: NOW })
+const certificate = ca.issue({ names: ['api.example.com'] })
+
+function check(given: {
+  readonly of?: TestCertificate
+  readonly policy?: Partial<RevocationPolicy>
+  readonly staple?: Uint8Array
+  readonly cached?: Uint8Array
+  /** Lists by the CA that signed them. */
+  readonly lists?: readonly (readonly [TestCertificate, Uint8Array])[]
+}) {
+  const { of = certificate, staple, cached, lists = [] } = given
+  const policy: RevocationPolicy = { ...DEFAULT_REVOCATION, ...given.policy }
+  const [first, ...rest] = of.chainWithRoot.map(parseCertificate)
+  if (first === undefined) throw new Error('no certificate')
+  const path: CertificationPath = { certificates: [first, ...rest], policies: [] }
+  const evidence: RevocationEvidence = {
+    ...(staple === undefined ? {} : { staple }),
+    crls: (_, issuer) =>
+      lists.flatMap(([by, der]) =>
+        parseCertificate(by.der).sha256 === issuer.sha256 ? [readCrl(der, issuer, DEFAULT_LIMITS)] : [],
+      ),
+    ocspResponses: (about) => (cached === undefined || about !== first ? [] : [cached]),
+  }
+  const verdict = checkRevocation(path, policy, evidence, NOW)
+  const finding = refusalOf(verdict, path, policy) ?? stapleRefusal(path, policy, evidence, NOW)
+  return { verdict, finding }
+}
+
+const staple = (options: Partial<Parameters<typeof ocspResponse>[0]> = {}): Uint8Array =>
+  ocspResponse({ certificate, ...options })
+
+describe('modes', () => {
+  test.each(['soft-fail', 'hard-fail'] as const)('%s: revoked refuses, good passes', (mode) => {
+    const policy = { mode }
+    expect(check({ policy, staple: staple() })).toEqual({
+      verdict: { status: 'good', source: 'staple', validUntil: NOW + 3 * DAY },
+      finding: undefined,
+    })
+    expect(check({ policy, staple: staple({ status: 'revoked', reason: 1 }) }).finding).toMatchObject({
+      code: 'ERR_TRUST_CERT_REVOKED',
+      certificateIndex: 0,
+      message: expect.stringMatching(/was revoked on 2029-12-31T.*\(keyCompromise\), says its stapled OCSP response/),
+    })
+  })
+
+  test('undetermined passes in soft-fail with every cause, and is refused in hard-fail with the same', () => {
+    const given = { staple: staple({ signature: 'garbage' as const }) }
+    const soft = check(given)
+    expect(soft.finding).toBeUndefined()
+    expect(soft.verdict).toMatchObject({
+      status: 'undetermined',
+      causes: [
+        { source: 'staple', code: 'ERR_TRUST_OCSP_BAD_SIGNATURE' },
+        { source: 'crl', code: 'ERR_TRUST_CRL_NONE' },
+      ],
+    })
+    expect(check({ ...given, policy: { mode: 'hard-fail' } }).finding).toMatchObject({
+      code: 'ERR_TRUST_REVOCATION_UNDETERMINED',
+      message: expect.stringMatching(/ERR_TRUST_OCSP_BAD_SIGNATURE.*ERR_TRUST_CRL_NONE/),
+    })
+  })
+
+  test('off looks at nothing', () => {
+    const given = check({ policy: { mode: 'off', staple: 'always' }, staple: staple({ status: 'revoked' }) })
+    expect(given).toEqual({ verdict: { status: 'unchecked' }, finding: undefined })
+  })
+
+  test('what the responder does not know is refused, unless the policy takes it for undetermined', () => {
+    const unknown = staple({ status: 'unknown' })
+    expect(check({ staple: unknown }).finding).toMatchObject({ code: 'ERR_TRUST_OCSP_UNKNOWN' })
+    expect(check({ staple: unknown, lists: [[ca.issuer, crl({ issuer: ca.issuer })]] }).finding).toMatchObject({
+      code: 'ERR_TRUST_OCSP_UNKNOWN',
+    })
+    expect(check({ staple: unknown, policy: { ocspUnknown: 'undetermined' } }).finding).toBeUndefined()
+  })
+})
+
+describe('sources', () => {
+  const revokedList = crl({ issuer: ca.issuer, revoked: [certificate] })
+
+  test('one that says revoked outweighs all that say good', () => {
+    const lists = [[ca.issuer, revokedList]] as const
+    expect(check({ staple: staple(), lists }).finding).toMatchObject({
+      code: 'ERR_TRUST_CERT_REVOKED',
+      message: expect.stringContaining('CRL'),
+    })
+    const cached = staple({ status: 'revoked' })
+    expect(check({ staple: staple(), cached }).finding).toMatchObject({ code: 'ERR_TRUST_CERT_REVOKED' })
+  })
+
+  test('those that the policy leaves out are not asked', () => {
+    const lists = [[ca.issuer, revokedList]] as const
+    expect(check({ lists, policy: { sources: ['staple'] } }).finding).toBeUndefined()
+  })
+
+  test('a list of the issuer says good where nothing else is at hand', () => {
+    expect(check({ lists: [[ca.issuer, crl({ issuer: ca.issuer })]] }).verdict).toMatchObject({
+      status: 'good',
+      source: 'crl',
+    })
+  })
+
+  test('chain looks at intermediates too, endEntity does not', () => {
+    const lists = [
+      [ca.issuer, crl({ issuer: ca.issuer })],
+      [ca.root, crl({ issuer: ca.root, revoked: [ca.issuer] })],
+    ] as const
+    expect(check({ lists }).verdict.status).toBe('good')
+    expect(check({ lists, policy: { depth: 'chain' } }).finding).toMatchObject({
+      code: 'ERR_TRUST_CERT_REVOKED',
+      certificateIndex: 1,
+    })
+    const half = lists.slice(0, 1)
+    expect(check({ lists: half, policy: { depth: 'chain', mode: 'hard-fail' } }).finding).toMatchObject({
+      code: 'ERR_TRUST_REVOCATION_UNDETERMINED',
+    })
+    const whole = [...half, [ca.root, crl({ issuer: ca.root })]] as const
+    expect(check({ lists: whole, policy: { depth: 'chain', mode: 'hard-fail' } }).finding).toBeUndefined()
+  })
+
+  test('an end entity that is the anchor itself cannot be revoked by anybody', () => {
+    expect(check({ of: ca.root, policy: { mode: 'hard-fail', staple: 'always' } })).toEqual({
+      verdict: { status: 'unchecked' },
+      finding: undefined,
+    })
+  })
+})
+
+describe('staples that are demanded', () => {
+  const strict = ca.issue({ names: ['api.example.com'], extensions: [extension.mustStaple()] })
+
+  test('by the certificate: without a good one refused, whatever lists say', () => {
+    const lists = [[ca.issuer, crl({ issuer: ca.issuer })]] as const
+    expect(check({ of: strict, lists }).finding).toMatchObject({ code: 'ERR_TRUST_MUST_STAPLE_MISSING' })
+    const expired = ocspResponse({ certificate: strict, thisUpdate: NOW - DAY / 2, nextUpdate: NOW - DAY / 4 })
+    expect(check({ of: strict, lists, staple: expired }).finding).toMatchObject({ code: 'ERR_TRUST_OCSP_EXPIRED' })
+    expect(check({ of: strict, staple: ocspResponse({ certificate: strict }) }).finding).toBeUndefined()
+    expect(check({ of: strict, policy: { staple: 'never' } }).finding).toBeUndefined()
+  })
+
+  test('by the policy: refused without one', () => {
+    const policy = { staple: 'always' } as const
+    expect(check({ policy }).finding).toMatchObject({ code: 'ERR_TRUST_STAPLE_MISSING' })
+    expect(check({ policy, staple: new Uint8Array() }).finding).toMatchObject({ code: 'ERR_TRUST_STAPLE_MISSING' })
+    expect(check({ policy, staple: staple() }).finding).toBeUndefined()
+    expect(check({ staple: new Uint8Array() }).finding).toBeUndefined()
+  })
+
+  test('by an extension that cannot be read, or that lists other features', () => {
+    const feature = (value: Uint8Array) =>
+      mustStaple(
+        parseCertificate(ca.issue({ extensions: [{ oid: '1.3.6.1.5.5.7.1.24', critical: false, value }] }).der),
+      )
+    expect(feature(Uint8Array.of(0x30, 3, 2, 1, 5))).toBe(true)
+    expect(feature(Uint8Array.of(0x30, 3, 2, 1, 17))).toBe(false)
+    expect(feature(Uint8Array.of(0xff))).toBe(true)
+  })
+})
+
+describe('short-lived certificates', () => {
+  const lives = (notBefore: number, seconds: number, more: IssueOptions = {}): boolean =>
+    isShortLived(parseCertificate(ca.issue({ notBefore, notAfter: notBefore + (seconds - 1) * 1_000, ...more }).der))
+  const [TEN_DAYS, SEVEN_DAYS] = [864_000, 604_800]
+
+  test.each([
+    ['seven days since 15 March 2026', Date.UTC(2026, 2, 15), SEVEN_DAYS, true],
+    ['a second more', Date.UTC(2026, 2, 15), SEVEN_DAYS + 1, false],
+    ['ten days until then', Date.UTC(2026, 2, 15) - 1_000, TEN_DAYS, true],
+    ['a second more until then', Date.UTC(2026, 2, 15) - 1_000, TEN_DAYS + 1, false],
+    ['an hour before 15 March 2024', Date.UTC(2024, 2, 15) - 1_000, 3_600, false],
+  ])('%s', (_, notBefore, seconds, expected) => {
+    expect(lives(notBefore, seconds)).toBe(expected)
+  })
+
+  test('a CA is none', () => {
+    expect(lives(Date.UTC(2026, 5, 1), 3_600, { ca: true })).toBe(false)
+  })
+
+  test('is good without any evidence, and revoked when evidence says so', () => {
+    const brief = ca.issue({ names: ['api.example.com'], notBefore: NOW - DAY, notAfter: NOW + DAY })
+    expect(check({ of: brief, policy: { mode: 'hard-fail' } })).toMatchObject({
+      verdict: { status: 'good', source: 'short-lived' },
+      finding: undefined,
+    })
+    const lists = [[ca.issuer, crl({ issuer: ca.issuer, revoked: [brief] })]] as const
+    expect(check({ of: brief, lists }).finding).toMatchObject({ code: 'ERR_TRUST_CERT_REVOKED' })
+  })
+})
