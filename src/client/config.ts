@@ -86,7 +86,7 @@ function optionsOf(config: z.infer<typeof Config>, locate: (name: string) => str
 }
 
 function manifestOf(
-  { url, urls, root, cacheDir, ...rest }: z.infer<typeof Manifest>,
+  { url, urls, root, cacheDir, bootstrap, ...rest }: z.infer<typeof Manifest>,
   locate: (name: string) => string,
 ) {
   const place = (text: string): string => (/^[a-z][a-z0-9+.-]+:/i.test(text) ? text : locate(text))
@@ -96,6 +96,7 @@ function manifestOf(
     ...(url === undefined ? {} : { url: place(url) }),
     ...(urls === undefined ? {} : { urls: urls.map(place) }),
     ...(cacheDir === undefined ? {} : { cacheDir: locate(cacheDir) }),
+    ...(bootstrap === undefined ? {} : { bootstrap: locate(bootstrap) }),
   }
   return manifest
 }
@@ -131,6 +132,8 @@ const Manifest = z.strictObject({
   cacheDir: File.exactOptional(),
   memoryOnly: z.boolean().exactOptional(),
   bootstrapPins: z.array(z.string()).exactOptional(),
+  bootstrap: File.exactOptional().describe('A published repository that the application ships'),
+  rootFingerprint: z.string().exactOptional(),
   repo: z.string().exactOptional(),
   env: z.string().exactOptional(),
   startupMs: milliseconds,

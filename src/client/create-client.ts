@@ -1,6 +1,6 @@
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { createEmitter, type Emitter } from '../events/emitter.ts'
-import { createManifestSource } from '../manifest/sources.ts'
+import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import { keepProcessAlive, watchFolder } from '../ports/system.ts'
@@ -74,7 +74,8 @@ export function createClient(options: ClientOptions): Client {
   const manifest = resolved.manifest === undefined ? undefined : startManifest(resolved.manifest)
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
-  function startManifest({ locations, custom, root, cacheDir, memoryOnly, bootstrapPins, ...rest }: ResolvedManifest) {
+  function startManifest(given: ResolvedManifest) {
+    const { locations, custom, root, cacheDir, memoryOnly, bootstrapPins, bootstrap: shipped, ...rest } = given
     const bootstrap = new PinnedDispatcher({
       ...connection,
       policyOf: (origin) => bootstrapPolicy(origin, bootstrapPins, anchorsFor(origin.host)),
@@ -83,6 +84,7 @@ export function createClient(options: ClientOptions): Client {
       ...rest,
       root,
       source: custom ?? createManifestSource(locations, createFetchBytes(bootstrap), { runtime, watchFolder }),
+      ...(shipped === undefined ? {} : { bootstrap: mirrorOf(shipped, createFetchBytes(bootstrap)) }),
       store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
       runtime,
       emit: (event) => {
@@ -98,8 +100,14 @@ export function createClient(options: ClientOptions): Client {
   const gate = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined => {
     if (manifest === undefined || manifest.updater.current().kind !== 'cold') return undefined
     const { updater } = manifest
-    const settled = policies.bundled(origin) ? updater.firstAttempt : updater.ready().catch(() => undefined)
+    const settled = policies.bundled(origin) ? updater.firstAttempt : serving(updater).catch(() => undefined)
     return held(abortable(settled, signal)) // what stays missing is refused by `policies.of`, with its reason
+  }
+
+  /** A shipped manifest serves as soon as the source was asked once. */
+  const serving = async (updater: ManifestUpdater): Promise<void> => {
+    if (resolved.manifest?.bootstrap !== undefined) await updater.firstAttempt
+    if (updater.current().bootstrapUntil === undefined) await updater.ready()
   }
 
   const close = async (): Promise<void> => {
@@ -115,7 +123,7 @@ export function createClient(options: ClientOptions): Client {
     fetch: createFetch({ send: sendOver(dispatcher), gate }),
     ready: async () => {
       if (manifest === undefined) return
-      await held(resolved.pins.length === 0 ? manifest.updater.ready() : manifest.updater.firstAttempt)
+      await held(resolved.pins.length === 0 ? serving(manifest.updater) : manifest.updater.firstAttempt)
     },
     health: () => healthOf(manifest?.updater, resolved.pins.length > 0),
     manifest: Object.freeze({
@@ -141,7 +149,8 @@ function sayStale(version: number, expiresAt: UnixMs | undefined): void {
 function healthOf(updater: ManifestUpdater | undefined, hasPinsInCode: boolean): ClientHealth {
   if (updater === undefined) return { state: 'ready' }
   const manifest = updater.health()
-  const servesFallback = manifest.state === 'cold' && hasPinsInCode && !updater.current().everAccepted
+  const { everAccepted, bootstrapUntil } = updater.current()
+  const servesFallback = manifest.state === 'cold' && (bootstrapUntil !== undefined || (hasPinsInCode && !everAccepted))
   return { state: servesFallback ? 'degraded' : HEALTH[manifest.state], manifest }
 }
 

@@ -41,6 +41,13 @@ export interface ManifestOptions {
   readonly memoryOnly?: boolean
   /** Pins for the hosts in `url` themselves. Optional, since the documents are signed; they stop a snooper in between. */
   readonly bootstrapPins?: readonly string[]
+  /**
+   * A published repository that your application ships, for a start without network and cache: a directory as `manifest sign`
+   * writes it, or a bundle. It is verified like any other, serves until a manifest was accepted, and ends with its own expiry.
+   */
+  readonly bootstrap?: string | URL
+  /** SHA-256 of the root's payload, 64 hexadecimal digits: ties a root that is a file to a line of code. */
+  readonly rootFingerprint?: string
   /** Must equal the root's own when given; a guard against shipping the wrong root. */
   readonly repo?: string
   readonly env?: string
@@ -96,6 +103,8 @@ export interface ResolvedManifest {
   readonly cacheDir?: string | undefined
   readonly memoryOnly: boolean
   readonly bootstrapPins: readonly PinText[]
+  readonly bootstrap?: ManifestLocation | undefined
+  readonly rootFingerprint?: string | undefined
   readonly repo?: string | undefined
   readonly env?: string | undefined
   readonly startupMs: number
@@ -155,7 +164,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   })
 }
 
-function resolveManifest({ url, urls, custom, root, ...rest }: z.infer<typeof Manifest>): ResolvedManifest {
+function resolveManifest({ url, urls, custom, root, bootstrap, ...rest }: z.infer<typeof Manifest>): ResolvedManifest {
   const given = [...(url === undefined ? [] : [url]), ...(urls ?? [])]
   const sources = [url, urls, custom].filter((source) => source !== undefined)
   if (sources.length === 0) throw invalid('manifest.url', 'a base URL or a directory is required')
@@ -165,7 +174,8 @@ function resolveManifest({ url, urls, custom, root, ...rest }: z.infer<typeof Ma
   )
   const bootstrapPins = rest.bootstrapPins.map((pin, index) => requirePin(pin, `manifest.bootstrapPins.${index}`))
   const source = custom === undefined ? {} : { custom: adaptSource(custom) } // a copy: what is resolved gets frozen
-  return { ...rest, ...source, bootstrapPins, locations, root: readRoot(root) }
+  const shipped = bootstrap === undefined ? {} : { bootstrap: besideApplication(bootstrap) }
+  return { ...rest, ...source, ...shipped, bootstrapPins, locations, root: readRoot(root) }
 }
 
 function locate(location: string | URL, path: string): ManifestLocation {
@@ -178,6 +188,12 @@ function locate(location: string | URL, path: string): ManifestLocation {
   if (url.protocol !== 'https:' || url.username !== '' || url.password !== '') throw invalidUrl(path, url.origin)
   if (!url.pathname.endsWith('/')) url.pathname += '/' // a base: the documents are below it
   return { kind: 'https', url }
+}
+
+function besideApplication(bootstrap: string | URL): ManifestLocation {
+  const location = locate(bootstrap, 'manifest.bootstrap')
+  if (location.kind !== 'https') return location
+  throw invalid('manifest.bootstrap', 'expected a directory or a bundle that is there without network')
 }
 
 function onDisk(path: string): ManifestLocation {
@@ -279,6 +295,11 @@ const Manifest = z.strictObject({
   cacheDir: z.string().min(1).optional(),
   memoryOnly: z.boolean().default(false),
   bootstrapPins: z.array(z.string()).default([]),
+  bootstrap: Location.optional(),
+  rootFingerprint: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits')
+    .optional(),
   repo: z.string().optional(),
   env: z.string().optional(),
   startupMs: positiveMs(10_000),

@@ -71,6 +71,11 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
   const make = (origin: CanonicalOrigin, manifest: ManifestView | undefined, now: UnixMs): Made => {
     if (manifest === undefined) return fromCode(origin, undefined, now) ?? unlisted(origin, undefined)
     if (manifest.kind !== 'cold') return fromManifest(origin, manifest, now)
+    const { bootstrapUntil = 0 } = manifest
+    if (now < bootstrapUntil) {
+      const made = fromManifest(origin, manifest, now)
+      return { ...made, until: Math.min(made.until, bootstrapUntil) }
+    }
     const fallback = manifest.everAccepted ? undefined : fromCode(origin, manifest, now)
     if (fallback === undefined) throw noManifest(origin)
     return fallback

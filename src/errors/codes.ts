@@ -624,6 +624,11 @@ export const CODES = {
     about: 'A key serves both the root and the status role.',
     fix: 'Give the online status role a key of its own.',
   },
+  ERR_MANIFEST_ROOT_FINGERPRINT: {
+    retryable: false,
+    about: 'The trusted root that is shipped is not the one that `manifest.rootFingerprint` names.',
+    fix: 'Ship the root that belongs to the fingerprint. If the file was changed, find out by whom.',
+  },
   ERR_MANIFEST_ROOT_ROLLBACK: {
     retryable: false,
     about: 'A root was served under the name of a newer version.',

@@ -55,6 +55,8 @@ export type ManifestLifecycleEvent =
       readonly bytes: number
       readonly result: 'changed' | 'unchanged' | 'failed'
     }
+  /** Nothing was ever accepted here: the manifest that the application ships is in force until one is, or until it expires. */
+  | { readonly type: 'manifest.bootstrap'; readonly version: number; readonly expires: number }
   /** The status names an older manifest than the one in force, which stays. */
   | { readonly type: 'manifest.ahead'; readonly version: number; readonly named: number }
   /** The wall clock stepped against the monotonic one. */

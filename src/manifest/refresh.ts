@@ -23,6 +23,7 @@ import type { Discovery, Knowledge } from './knowledge.ts'
 import { type ManifestCode, refusal, type Where } from './refusal.ts'
 import { acceptRoot, MAX_ROOT_BYTES, type TrustedRoot } from './root.ts'
 import type { BlobReference, ManifestPointer } from './schema.ts'
+import { MAX_BLOB_BYTES, MAX_ENVELOPE_BYTES, MAX_STATUS_BYTES } from './sizes.ts'
 import type { Mirror } from './sources.ts'
 
 /** What one refresh may see and do. It learns only by `commit`, so whatever fails leaves everything before it in force. */
@@ -343,8 +344,5 @@ function isRefusal(error: unknown, ...codes: readonly string[]): error is Manife
 }
 
 const STATUS_PATH = 'status.json'
-const MAX_BLOB_BYTES = 1024 * 1024
-const MAX_STATUS_BYTES = 16 * 1024 // every process fetches it at every poll
-const MAX_ENVELOPE_BYTES = 64 * 1024 // 16 signatures and their headers beside the payload
 const MAX_ROOT_STEPS = 32 // more would keep the first request waiting for ever
 const QUICK_RETRIES_MS = [250, 500, 1_000] // within the time a start-up waits

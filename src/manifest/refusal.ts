@@ -58,6 +58,7 @@ const KINDS: Readonly<Record<ManifestCode, ManifestErrorKind>> = {
   ERR_MANIFEST_ROOT_KEY_UNKNOWN: 'publisher',
   ERR_MANIFEST_ROOT_THRESHOLD_UNREACHABLE: 'publisher',
   ERR_MANIFEST_ROOT_ROLE_OVERLAP: 'publisher',
+  ERR_MANIFEST_ROOT_FINGERPRINT: 'config',
   ERR_MANIFEST_ROOT_ROLLBACK: 'security',
   ERR_MANIFEST_ROOT_VERSION_GAP: 'security',
   ERR_MANIFEST_ROOT_EPOCH_ROLLBACK: 'security',

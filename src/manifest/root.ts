@@ -30,6 +30,11 @@ export interface Role {
   readonly threshold: number
 }
 
+export interface ExpectedAnchor extends Expected {
+  /** SHA-256 of the payload, lower-case hexadecimal: signatures may be added to the file, and it stays the same root. */
+  readonly rootFingerprint?: string | undefined
+}
+
 /** The embedded root after its synchronous checks; its signatures are still to be verified. */
 export interface UnverifiedAnchor {
   readonly envelope: Envelope
@@ -42,7 +47,11 @@ export interface UnverifiedAnchor {
  *
  * @throws ManifestError for the form, the payload and its keys; what its signatures prove, `verifyAnchor` says.
  */
-export function parseAnchor(bytes: Uint8Array, expected: Expected, source = 'the trusted root'): UnverifiedAnchor {
+export function parseAnchor(
+  bytes: Uint8Array,
+  expected: ExpectedAnchor,
+  source = 'the trusted root',
+): UnverifiedAnchor {
   const where: Where = { document: 'root', source }
   if (bytes.length > MAX_ROOT_BYTES) {
     throw refusal(
@@ -52,6 +61,10 @@ export function parseAnchor(bytes: Uint8Array, expected: Expected, source = 'the
     )
   }
   const envelope = parseEnvelope(bytes, where)
+  const { rootFingerprint: wanted = envelope.sha256 } = expected
+  if (envelope.sha256 !== wanted) {
+    throw refusal('ERR_MANIFEST_ROOT_FINGERPRINT', where, `expected SHA-256 ${wanted}, saw ${envelope.sha256}`)
+  }
   return { envelope, root: understand(envelope, bytes, expected) }
 }
 

@@ -63,7 +63,7 @@ export function customSource(name: string, get: Mirror['get']): ManifestSource {
   return { mirrors: [{ name, get }] }
 }
 
-function mirrorOf(location: ManifestLocation, fetchBytes: FetchBytes): Mirror {
+export function mirrorOf(location: ManifestLocation, fetchBytes: FetchBytes): Mirror {
   switch (location.kind) {
     case 'https': {
       const { url } = location

@@ -4,6 +4,7 @@ import { type Cancel, type Runtime, toUnixMs, type UnixMs } from '../ports/runti
 import type { Store } from '../stores/store.ts'
 import type { AcceptedManifest } from './accept.ts'
 import { createAttempts, type Seal } from './attempts.ts'
+import { type Bootstrap, loadBootstrap } from './bootstrap.ts'
 import { createCache } from './cache.ts'
 import { createClockWatch } from './clock-watch.ts'
 import { healthOf, type ManifestHealth, type Seen } from './health.ts'
@@ -50,6 +51,10 @@ export interface ManifestUpdaterOptions {
   /** Must equal the root’s own where given. */
   readonly repo?: string | undefined
   readonly env?: string | undefined
+  /** SHA-256 of the root's payload, where the application names it apart from the file. */
+  readonly rootFingerprint?: string | undefined
+  /** A repository that the application ships, for a start without network and cache. */
+  readonly bootstrap?: Mirror | undefined
 }
 
 /**
@@ -73,6 +78,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
   let known: Knowledge | undefined
   let state: ManifestState = COLD
   let view: ManifestView = viewOf(state, known)
+  let shipped: Bootstrap | undefined
   let cancelPoll: Cancel = () => {}
   let cancelTick: Cancel = () => {}
 
@@ -85,7 +91,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     if (state.kind === 'fresh' || state.kind === 'stale') startup.succeed()
     else startup.lapse()
     const seenView = view
-    view = viewOf(state, known, seenView)
+    view = viewOf(state, known, seenView, shipped)
     if (view !== seenView) onChange()
     if (state.kind !== before.kind && isTransition(before.kind, state.kind)) {
       emit({ type: `manifest.${state.kind}`, version: view.version })
@@ -226,6 +232,8 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       const { known: restored, active } = await cache.load(await verifyAnchor(anchor))
       if (closing.signal.aborted) return
       known = restored
+      if (active === undefined && !restored.everAccepted) shipped = await bootstrap()
+      if (closing.signal.aborted) return
       if (active === undefined) enter({ type: 'tick' })
       else {
         const changes = await difference(NO_HOSTS, active.manifest.hosts)
@@ -242,6 +250,21 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       seen.lastError = { code, message, at: clock.now() }
       emit({ type: 'manifest.rejected', code, kind, message })
       startup.end(error)
+    }
+  }
+
+  /** A refused one is no reason not to ask the source. */
+  const bootstrap = async (): Promise<Bootstrap | undefined> => {
+    if (options.bootstrap === undefined) return undefined
+    try {
+      const loaded = await loadBootstrap(await verifyAnchor(anchor), options.bootstrap, runtime, closing.signal)
+      emit({ type: 'manifest.bootstrap', version: loaded.manifest.version, expires: loaded.manifest.payload.expires })
+      return loaded
+    } catch (error) {
+      if (!(error instanceof ManifestError)) throw error
+      const { code, kind, message, source: from } = error
+      emit({ type: 'manifest.rejected', code, kind, message, ...(from === undefined ? {} : { source: from }) })
+      return undefined
     }
   }
 

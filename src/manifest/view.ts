@@ -1,7 +1,9 @@
 import type { ParsedHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
 import type { Emit } from '../events/events.ts'
+import type { UnixMs } from '../ports/runtime.ts'
 import type { AcceptedManifest } from './accept.ts'
+import type { Bootstrap } from './bootstrap.ts'
 import { identityOf, type StickyDeny } from './denies.ts'
 import type { Knowledge } from './knowledge.ts'
 import { createLookup, type HostLookup } from './lookup.ts'
@@ -16,6 +18,8 @@ export interface ManifestView {
   /** Whether a manifest was ever accepted, here or by an earlier process with this cache: then pins in code no longer serve. */
   readonly everAccepted: boolean
   readonly lookup: HostLookup
+  /** Of a manifest that the application ships: it serves while the kind is `cold`, and until then. */
+  readonly bootstrapUntil?: UnixMs
   /** Revoked certificates and distrusted CAs; revoked keys are among `denies`. */
   readonly revocations: ManifestPayload['revocations']
   /** Named sets of DER trust anchors that the manifest carries; host entries name them in `trustAnchors`. */
@@ -32,10 +36,16 @@ export interface DenyRule {
 }
 
 /** @returns The same object when nothing that a reader can see has changed. */
-export function viewOf(state: ManifestState, known: Knowledge | undefined, before?: ManifestView): ManifestView {
-  const manifest = manifestIn(state)
-  const denies = denyRules(known?.denies ?? [], manifest)
+export function viewOf(
+  state: ManifestState,
+  known: Knowledge | undefined,
+  before?: ManifestView,
+  shipped?: Bootstrap,
+): ManifestView {
   const everAccepted = known?.everAccepted ?? false
+  const bootstrap = state.kind === 'cold' && !everAccepted ? shipped : undefined
+  const manifest = manifestIn(state) ?? bootstrap?.manifest
+  const denies = denyRules([...(known?.denies ?? []), ...(bootstrap?.denies ?? [])], manifest)
   if (
     before !== undefined &&
     before.kind === state.kind &&
@@ -51,6 +61,7 @@ export function viewOf(state: ManifestState, known: Knowledge | undefined, befor
     version: manifest?.version ?? 0,
     everAccepted,
     lookup: lookupFor(manifest),
+    ...(bootstrap === undefined ? {} : { bootstrapUntil: bootstrap.manifest.payload.expires }),
     revocations: manifest?.payload.revocations,
     anchorSets: manifest?.payload.anchorSets ?? NO_ANCHOR_SETS,
     denies: Object.freeze(denies),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { generateSigningKey, type SigningKey } from '../../src/publisher/keys.ts'
 import { codeOf, createWorld, type Forgery, forge, payloadOf, refusalOf, text, type World } from './world.ts'
@@ -154,3 +155,19 @@ test('an anchor of text that is no document is refused at construction with ERR_
 async function holders(...names: readonly string[]): Promise<SigningKey[]> {
   return Promise.all(names.map((holder) => generateSigningKey({ holder })))
 }
+
+test('refuses another root than the fingerprint names, before any network, with ERR_MANIFEST_ROOT_FINGERPRINT', async () => {
+  const world = await createWorld()
+  await world.repository.publishManifest([], { now: world.now() })
+  const { payload } = JSON.parse(Buffer.from(world.repository.anchor).toString()) as { payload: string }
+  const rootFingerprint = createHash('sha256').update(Buffer.from(payload, 'base64url')).digest('hex')
+  const other = await createWorld()
+  const code = await codeOf(
+    Promise.resolve().then(() => world.start({ root: other.repository.anchor, rootFingerprint })),
+  )
+  expect(code).toBe('ERR_MANIFEST_ROOT_FINGERPRINT')
+  expect(world.requests).toEqual([])
+  const updater = world.start({ rootFingerprint })
+  await world.drive(updater.ready())
+  await updater.close()
+})
