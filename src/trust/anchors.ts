@@ -47,14 +47,14 @@ export function uniteAnchors(sets: readonly AnchorSet[]): AnchorSet {
 
 class Anchors implements AnchorSet {
   readonly anchors: readonly Anchor[]
+  readonly #bySha256: ReadonlyMap<string, Anchor>
   readonly #bySubject = new Map<string, Anchor[]>()
   #pem: readonly string[] | undefined
-  #digests: ReadonlySet<string> | undefined
   #digest: string | undefined
 
   constructor(anchors: readonly Anchor[], pem?: readonly string[]) {
-    const distinct = new Map(anchors.map((anchor) => [Buffer.from(anchor.der).toString('latin1'), anchor]))
-    this.anchors = [...distinct.values()]
+    this.#bySha256 = new Map(anchors.map((anchor) => [anchor.sha256, anchor]))
+    this.anchors = [...this.#bySha256.values()]
     this.#pem = pem
     for (const anchor of this.anchors) {
       const same = this.#bySubject.get(anchor.subjectKey)
@@ -73,7 +73,7 @@ class Anchors implements AnchorSet {
   }
 
   get digest(): string {
-    this.#digest ??= hash('sha256', [...this.#sha256s].sort().join('\n'), 'hex')
+    this.#digest ??= hash('sha256', [...this.#bySha256.keys()].sort().join('\n'), 'hex')
     return this.#digest
   }
 
@@ -82,12 +82,7 @@ class Anchors implements AnchorSet {
   }
 
   has(sha256: string): boolean {
-    return this.#sha256s.has(sha256)
-  }
-
-  get #sha256s(): ReadonlySet<string> {
-    this.#digests ??= new Set(this.anchors.map(({ der }) => hash('sha256', der, 'hex')))
-    return this.#digests
+    return this.#bySha256.has(sha256)
   }
 }
 
@@ -100,6 +95,10 @@ class Anchor {
     this.der = der
     this.subjectKey = subjectKey
     this.#certificate = certificate
+  }
+
+  get sha256(): string {
+    return this.#certificate?.sha256 ?? hash('sha256', this.der, 'hex')
   }
 
   get certificate(): Certificate {

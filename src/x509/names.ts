@@ -17,6 +17,18 @@ export interface DistinguishedName {
 export function parseName(element: DerElement): DistinguishedName {
   const rdns: string[] = []
   const emailAddresses: string[] = []
+  for (const parts of attributesOf(element)) {
+    for (const { type, text } of parts) {
+      if (type === EMAIL_ADDRESS && text !== undefined) emailAddresses.push(text)
+    }
+    const [first] = parts
+    rdns.push(parts.length === 1 && first !== undefined ? comparable(first) : parts.map(comparable).sort().join('+'))
+  }
+  return new ParsedName(element, rdns, emailAddresses)
+}
+
+/** The relative distinguished names, root first. */
+function attributesOf(element: DerElement): readonly (readonly Attribute[])[] {
   const attributes: Attribute[][] = []
   const sequence = openElement(element)
   while (!sequence.atEnd) {
@@ -24,13 +36,9 @@ export function parseName(element: DerElement): DistinguishedName {
     const set = sequence.enter(TAG.set)
     if (set.atEnd) throw new DerError('relative distinguished name is empty')
     while (!set.atEnd) parts.push(parseAttribute(set.read(TAG.sequence)))
-    for (const { type, text } of parts) {
-      if (type === EMAIL_ADDRESS && text !== undefined) emailAddresses.push(text)
-    }
-    rdns.push(parts.map(comparable).sort().join('+'))
     attributes.push(parts)
   }
-  return new ParsedName(encodingOf(element), rdns, emailAddresses, attributes)
+  return attributes
 }
 
 class ParsedName implements DistinguishedName {
@@ -38,20 +46,15 @@ class ParsedName implements DistinguishedName {
   readonly rdns: readonly string[]
   readonly key: string
   readonly emailAddresses: readonly string[]
-  readonly #attributes: readonly (readonly Attribute[])[]
+  readonly #element: DerElement
   #text: string | undefined
 
-  constructor(
-    der: Uint8Array,
-    rdns: readonly string[],
-    emailAddresses: readonly string[],
-    attributes: readonly (readonly Attribute[])[],
-  ) {
-    this.der = der
+  constructor(element: DerElement, rdns: readonly string[], emailAddresses: readonly string[]) {
+    this.der = encodingOf(element)
     this.rdns = rdns
     this.key = rdns.join(',')
     this.emailAddresses = emailAddresses
-    this.#attributes = attributes
+    this.#element = element
   }
 
   get isEmpty(): boolean {
@@ -59,7 +62,7 @@ class ParsedName implements DistinguishedName {
   }
 
   get text(): string {
-    this.#text ??= this.#attributes
+    this.#text ??= attributesOf(this.#element)
       .map((parts) => parts.map(readable).join('+'))
       .reverse()
       .join(',')

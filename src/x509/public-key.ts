@@ -108,10 +108,10 @@ export function keyOfCertificate(der: Uint8Array, info: PublicKeyInfo, spki: Uin
 }
 
 function keyWithin(der: Uint8Array): KeyObject | undefined {
+  // Node looks for PEM first, anywhere in the bytes: an extension could hold another certificate, with another key.
+  if (Buffer.from(der.buffer, der.byteOffset, der.length).includes(PEM_START)) return undefined
   try {
-    const certificate = new X509Certificate(der)
-    // Node looks for PEM first, anywhere in the bytes: an extension could hold another certificate with another key.
-    return Buffer.compare(certificate.raw, der) === 0 ? certificate.publicKey : undefined
+    return new X509Certificate(der).publicKey
   } catch {
     return undefined // what OpenSSL makes of the other fields is not the question here
   }
@@ -164,6 +164,8 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   const [first = 0, second = 0] = version.split('.').map(Number)
   return first > major || (first === major && second >= minor)
 }
+
+const PEM_START = '-----BEGIN'
 
 const RSA_ENCRYPTION = '1.2.840.113549.1.1.1'
 export const RSASSA_PSS = '1.2.840.113549.1.1.10'

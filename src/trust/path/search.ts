@@ -52,7 +52,7 @@ class PathSearch {
   readonly #findings: Finding[] = []
   readonly #issuers = new Map<string, readonly Certificate[]>()
   readonly #refusals: Finding[] = []
-  readonly #bySubject = new Map<string, PresentedCertificate[]>()
+  readonly #bySubject = new Map<string, Certificate[]>()
   readonly #places = new Map<string, number>()
   readonly #links = new Map<string, boolean>()
   readonly #roleChecks = new Map<string, Finding | null>()
@@ -61,13 +61,12 @@ class PathSearch {
   constructor(input: SearchInput) {
     this.#input = input
     this.#places.set(input.endEntity.sha256, 0)
-    for (const presented of input.others) {
-      const { certificate, index } = presented
+    for (const { certificate, index } of input.others) {
       if (this.#places.has(certificate.sha256)) continue
       this.#places.set(certificate.sha256, index)
       const same = this.#bySubject.get(certificate.subject.key)
-      if (same === undefined) this.#bySubject.set(certificate.subject.key, [presented])
-      else same.push(presented)
+      if (same === undefined) this.#bySubject.set(certificate.subject.key, [certificate])
+      else same.push(certificate)
     }
   }
 
@@ -182,16 +181,20 @@ class PathSearch {
   #issuersOf(child: Certificate): readonly Certificate[] {
     const known = this.#issuers.get(child.sha256)
     if (known !== undefined) return known
-    const { anchors, now } = this.#input
-    const presented = (this.#bySubject.get(child.issuer.key) ?? [])
-      .map(({ certificate }) => certificate)
-      .filter(({ sha256 }) => !anchors.has(sha256))
-    const rank = (issuer: Certificate): number =>
-      (keyIdentifiersDiffer(child, issuer) ? 2 : 0) + (now >= issuer.notBefore && now <= issuer.notAfter ? 0 : 1)
-    const byRank = (a: Certificate, b: Certificate): number => rank(a) - rank(b)
-    const issuers = [...anchors.withSubject(child.issuer.key).toSorted(byRank), ...presented.toSorted(byRank)]
+    const presented = this.#bySubject.get(child.issuer.key) ?? []
+    const strangers = presented.filter(({ sha256 }) => !this.#input.anchors.has(sha256))
+    const anchors = this.#input.anchors.withSubject(child.issuer.key)
+    const issuers = [...this.#likeliestFirst(anchors, child), ...this.#likeliestFirst(strangers, child)]
     this.#issuers.set(child.sha256, issuers)
     return issuers
+  }
+
+  #likeliestFirst(issuers: readonly Certificate[], child: Certificate): readonly Certificate[] {
+    if (issuers.length < 2) return issuers
+    const { now } = this.#input
+    const rank = (issuer: Certificate): number =>
+      (keyIdentifiersDiffer(child, issuer) ? 2 : 0) + (now >= issuer.notBefore && now <= issuer.notAfter ? 0 : 1)
+    return issuers.toSorted((a, b) => rank(a) - rank(b))
   }
 
   /** Place in the presented list; for an anchor that was not sent, its place on the path. */
@@ -204,7 +207,7 @@ const topOf = (path: Certificates): Certificate => path.at(-1) ?? path[0]
 
 /** Same name and same key: another certificate of a CA that already stands on the path adds no trust, only length. */
 const isSameCa = (a: Certificate, b: Certificate): boolean =>
-  a.sha256 === b.sha256 || (a.spkiSha256 === b.spkiSha256 && a.subject.key === b.subject.key)
+  a.sha256 === b.sha256 || (a.subject.key === b.subject.key && a.spkiSha256 === b.spkiSha256)
 
 /** A hint, never a reason to refuse: key identifiers are chosen freely by whoever makes the certificate. */
 function keyIdentifiersDiffer(child: Certificate, issuer: Certificate): boolean {
