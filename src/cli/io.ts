@@ -1,4 +1,5 @@
 import pc from 'picocolors'
+import type { Prompts } from './prompts.ts'
 
 /** What a command may touch besides files and sockets. `main.ts` gives the process's own, tests give theirs. */
 export interface Io {
@@ -10,6 +11,8 @@ export interface Io {
   readonly now: () => number
   /** Ends what waits for the network. */
   readonly signal?: AbortSignal
+  /** Somebody who can be asked. Absent in a pipe, which never waits. */
+  readonly prompts?: () => Promise<Prompts>
 }
 
 export interface Output {

@@ -16,6 +16,9 @@ const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   now: systemRuntime.clock.now,
   signal: interrupted.signal,
+  ...(process.stdin.isTTY && process.stderr.isTTY
+    ? { prompts: async () => (await import('./prompts.ts')).terminalPrompts(process.stdin, process.stderr) }
+    : {}),
 })
 if (exitCode === 130) process.exit(exitCode) // whatever is still waiting for the network
 process.exitCode = exitCode

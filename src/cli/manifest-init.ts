@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { parseStrictJson } from '../encoding/json.ts'
 import { parseAnchor, verifyAnchor } from '../manifest/root.ts'
 import { EnvName, RepoName, type RoleName } from '../manifest/schema.ts'
 import { rootPayload } from '../publisher/documents.ts'
@@ -6,7 +7,7 @@ import { generateSigningKey, type SigningKey } from '../publisher/keys.ts'
 import { signDocument } from '../publisher/sign.ts'
 import { existing, makeDirectory, readIfPresent, writeWhole } from './files.ts'
 import type { Io } from './io.ts'
-import { keyFileName, writeKey } from './key-files.ts'
+import { keyFileName, passphraseOf, writeKey } from './key-files.ts'
 import type { Places } from './manifest.ts'
 import { type Outcome, UsageError } from './outcome.ts'
 import { PROFILES, type ProfileName } from './profile.ts'
@@ -14,15 +15,17 @@ import { dateOf, fromNow, shownPath, table } from './text.ts'
 import { workingListPath, writeWorkingList } from './working-list.ts'
 
 interface InitOptions extends Places {
-  readonly repo: string
+  /** Default: what package.json is called, else the folder that the repository lies in. */
+  readonly repo?: string
   readonly env: string
   readonly profile: ProfileName
 }
 
 /** Makes a repository that has a root and nothing else. Refuses before it writes when any of its files is there. */
 export async function init(options: InitOptions, io: Io): Promise<Outcome> {
-  const { directory, keys: keyDirectory, repo, env } = options
-  checkNames(options)
+  const { directory, keys: keyDirectory, env } = options
+  const repo = options.repo ?? (await nameNear(directory))
+  checkNames({ repo, env })
   const profile = PROFILES[options.profile]
   const made = {
     root: await makeKeys('root', profile.roles.root.keys),
@@ -59,7 +62,7 @@ export async function init(options: InitOptions, io: Io): Promise<Outcome> {
   const document = await signDocument(payload, 'root', roleOf('root').keys)
   await verifyAnchor(parseAnchor(document, { repo, env })) // what no client would take is not written
 
-  const passphrase = io.env['PINFETCH_PASSPHRASE']
+  const passphrase = await newPassphrase(io)
   await makeDirectory(keyDirectory, 0o700)
   await makeDirectory(join(directory, 'roots'))
   for (const { key, file } of all) await writeKey(join(keyDirectory, file), key, passphrase)
@@ -92,7 +95,10 @@ export async function init(options: InitOptions, io: Io): Promise<Outcome> {
         : []),
       `move the root keys off this machine, to two places: ${made.root.map(({ file }) => file).join(', ')}. Nothing but a new root needs them.`,
     ],
-    next: `pinfetch manifest add-host <host> --dir ${shownPath(directory)} --pin <key in use> --pin <key in reserve>`,
+    notes: [
+      `alive  every ${options.profile === 'solo' ? 'day' : '4 hours'}, from a job: pinfetch manifest heartbeat --dir ${shownPath(directory)} --to <folder>`,
+    ],
+    next: `pinfetch manifest add-host <host> --partner --dir ${shownPath(directory)}   # your own host: --pin <key in use> --backup <key file>`,
   }
 }
 
@@ -112,7 +118,33 @@ function makeKeys(role: RoleName, count: number): Promise<readonly MadeKey[]> {
   )
 }
 
-function checkNames({ repo, env }: InitOptions): void {
+/** `@acme/shop` of a package.json above becomes `acme/shop`; without one, the folder around the repository names it. */
+async function nameNear(directory: string): Promise<string> {
+  const around = dirname(directory)
+  const bytes = await readIfPresent(join(around, 'package.json'))
+  const json = bytes === undefined ? undefined : parseStrictJson(bytes)
+  const named = json?.ok === true ? (json.value as { readonly name?: unknown } | null)?.name : undefined
+  const text = typeof named === 'string' && named !== '' ? named : `${basename(around)}/${basename(directory)}`
+  const name = text
+    .toLowerCase()
+    .replace(/[^a-z0-9._/-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '')
+    .slice(0, MAX_NAME)
+  return RepoName.safeParse(name).success ? name : 'pins'
+}
+
+/** Typed twice, since nobody sees what is typed; nothing where nobody can be asked. */
+async function newPassphrase(io: Io): Promise<string | undefined> {
+  const first = await passphraseOf(io, 'Passphrase for the new keys (none: press Enter):')
+  if (first === undefined || first === '') return undefined
+  if (io.env['PINFETCH_PASSPHRASE'] !== undefined || io.prompts === undefined) return first
+  const second = await (await io.prompts()).secret('Once more:')
+  if (first !== second)
+    throw new UsageError('the two passphrases differ', 'Run the command again; nothing was written.')
+  return first
+}
+
+function checkNames({ repo, env }: { readonly repo: string; readonly env: string }): void {
   if (!RepoName.safeParse(repo).success) {
     throw new UsageError(
       `--repo ${JSON.stringify(repo)}: not a name`,
@@ -131,3 +163,4 @@ async function refuseToOverwrite(paths: readonly string[]): Promise<void> {
 }
 
 const FIRST_ROOT = 'roots/1.json'
+const MAX_NAME = 128

@@ -5,14 +5,17 @@ import { createManifestSource, type ManifestLocation, type Mirror } from '../man
 import { parseEnvelope } from '../manifest/verify.ts'
 import { type Runtime, toUnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
+import { deadlinesOf } from '../publisher/deadlines.ts'
 import { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { anchorsFrom } from './chain.ts'
-import { deadlineData, deadlineRows, deadlinesOf } from './deadlines.ts'
+import { deadlineData, deadlineRows } from './deadlines.ts'
 import { readBytes } from './files.ts'
 import type { Io } from './io.ts'
+import { instantOf } from './manifest-simulate.ts'
 import { type Outcome, UsageError } from './outcome.ts'
 import { manifestPath } from './repository-files.ts'
+import { baseUrl } from './source.ts'
 import { counted, dateOf, fromNow, table } from './text.ts'
 import { type Walk, walkRepository } from './walk.ts'
 
@@ -20,13 +23,14 @@ interface VerifyOptions {
   readonly dir?: string
   readonly root?: string
   readonly ca?: string
+  readonly at?: string
 }
 
 /** Reads a repository as a client does that has nothing but the root. */
 export async function verify(url: string | undefined, options: VerifyOptions, io: Io): Promise<Outcome> {
-  const location = locationOf(url, options)
+  const location = givenLocation(url, options)
   const anchor = await readBytes(rootPath(options))
-  const now = io.now()
+  const now = instantOf(options.at, io.now())
   const runtime: Runtime = { ...systemRuntime, clock: { ...systemRuntime.clock, now: () => toUnixMs(now) } }
   const walk = await withMirror(location, options.ca, runtime, (mirror) =>
     walkRepository(mirror, anchor, runtime, io.signal ?? new AbortController().signal),
@@ -123,7 +127,7 @@ function expiryWarnings({ root, manifest }: Walk, now: number): readonly string[
   ]
 }
 
-async function withMirror<T>(
+export async function withMirror<T>(
   location: ManifestLocation,
   ca: string | undefined,
   runtime: Runtime,
@@ -147,21 +151,20 @@ async function withMirror<T>(
   }
 }
 
-function locationOf(url: string | undefined, { dir }: VerifyOptions): ManifestLocation {
+function givenLocation(url: string | undefined, { dir }: VerifyOptions): ManifestLocation {
   if ((url === undefined) === (dir === undefined)) {
     throw new UsageError(
       'give either a URL or --dir',
       'pinfetch manifest verify https://pins.example.com/ --root root.json',
     )
   }
-  if (dir !== undefined) return { kind: 'directory', path: resolve(dir) }
-  const parsed = url !== undefined && URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol !== 'https:' || parsed.username !== '' || parsed.password !== '') {
-    const message = `${JSON.stringify(url)}: not an https URL without user name and password`
-    throw new UsageError(message, 'For a directory: --dir', 'ERR_CONFIG_URL')
-  }
-  if (!parsed.pathname.endsWith('/')) parsed.pathname += '/'
-  return { kind: 'https', url: parsed }
+  return dir === undefined ? { kind: 'https', url: baseUrl(url ?? '') } : { kind: 'directory', path: resolve(dir) }
+}
+
+/** A directory, or an https URL; any other scheme is a mistake and no directory. @throws UsageError */
+export function locationOf(text: string): ManifestLocation {
+  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return { kind: 'directory', path: resolve(text) }
+  return { kind: 'https', url: baseUrl(text, 'Give an https URL or a folder.') }
 }
 
 function rootPath({ root, dir }: VerifyOptions): string {

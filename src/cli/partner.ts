@@ -1,5 +1,6 @@
 import { type PinHash, type PinText, pinOfSpki } from '../encoding/pin.ts'
 import { toUnixMs } from '../ports/runtime.ts'
+import type { HostInput } from '../publisher/documents.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
 import { findPath } from '../trust/path/build.ts'
 import type { CertificationPath } from '../trust/path/path.ts'
@@ -12,6 +13,10 @@ import { dateOf } from './text.ts'
 
 export interface Proposal {
   readonly data: object
+  /** As it will be signed. */
+  readonly entry: HostInput
+  /** What the set accepts, and what it survives. */
+  readonly tradeOff: readonly [string, string]
   /** To paste into source code. */
   readonly text: readonly string[]
   readonly warnings: readonly string[]
@@ -44,7 +49,7 @@ export function propose(input: {
     ...(issuer === undefined ? [] : [pinned('issuer', issuer)]),
     ...(sibling === undefined ? [] : [pinned('sibling issuer', sibling)]),
   ]
-  const entry = {
+  const entry: HostInput = {
     host,
     mode: 'enforce',
     keyControl: 'partner',
@@ -53,6 +58,8 @@ export function propose(input: {
   }
   const [strictness, survival] = tradeOff(pins.length, sibling !== undefined)
   return {
+    entry,
+    tradeOff: [strictness, survival],
     data: { host, pins: pins.map(({ spki }) => spki), entry, tradeOff: [strictness, survival] },
     text: [
       `// ${strictness}`,

@@ -10,7 +10,7 @@ export interface Profile {
   readonly staleGrace: number
 }
 
-export type ProfileName = 'solo' | 'team'
+export type ProfileName = 'solo' | 'team' | 'high'
 
 const DAY_MS = 86_400_000
 
@@ -33,6 +33,18 @@ export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
       root: { keys: 3, threshold: 2 },
       manifest: { keys: 3, threshold: 2 },
       status: { keys: 1, threshold: 1 },
+    },
+    rootTtlMs: 400 * DAY_MS,
+    manifestTtlMs: 90 * DAY_MS,
+    statusTtlMs: DAY_MS,
+    staleGrace: 3 * 86_400,
+  },
+  /** Hardware in several hands, and a status key in each of two clouds. */
+  high: {
+    roles: {
+      root: { keys: 5, threshold: 3 },
+      manifest: { keys: 3, threshold: 2 },
+      status: { keys: 2, threshold: 1 },
     },
     rootTtlMs: 400 * DAY_MS,
     manifestTtlMs: 90 * DAY_MS,

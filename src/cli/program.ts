@@ -5,9 +5,11 @@ import { PinfetchError } from '../errors/errors.ts'
 import { addExplain } from './explain.ts'
 import { addInspect } from './inspect.ts'
 import { type Io, type Paint, paintFor } from './io.ts'
-import { addManifest } from './manifest.ts'
+import { addKeys } from './keys.ts'
+import { addInit, addManifest } from './manifest.ts'
 import { type ExitCode, type Outcome, type Rendering, render, renderError, UsageError } from './outcome.ts'
 import { addPin } from './pin.ts'
+import { addVerify } from './verify.ts'
 
 /** What a command's action calls: it hands in what to do, and the answer is rendered in one place. */
 export type Run = (action: (io: Io, paint: Paint) => Promise<Outcome>) => Promise<void>
@@ -58,9 +60,12 @@ function createProgram(io: Io, run: Run): Command {
     })
     .addHelpText('before', EXAMPLE)
     .addHelpText('after', EXIT_CODES)
+  addInit(program, run)
   addPin(program, run)
   addInspect(program, run)
+  addVerify(program, run)
   addManifest(program, run)
+  addKeys(program, run)
   addExplain(program, run)
   for (const command of leavesOf(program)) {
     command.option('--json', 'one JSON object on standard output, text for people on standard error')
@@ -105,15 +110,33 @@ function versionOfPackage(): string {
 }
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  init: [],
   pin: [],
   inspect: [],
-  manifest: ['init', 'add-host', 'sign', 'verify'],
+  verify: [],
+  manifest: [
+    'init',
+    'add-host',
+    'add-pin',
+    'remove-pin',
+    'deny',
+    'undeny',
+    'sign',
+    'merge',
+    'publish',
+    'heartbeat',
+    'verify',
+    'lint',
+    'diff',
+    'simulate',
+  ],
+  keys: ['new', 'list', 'rotate-root'],
   explain: [],
 }
 
 const EXAMPLE = `Example:
   pinfetch pin api.example.com           # what a server shows
-  pinfetch manifest init --dir pins --repo acme/pins --env prod
+  pinfetch init ./pins                   # a repository of pins, and its keys
 `
 
 const EXIT_CODES = `

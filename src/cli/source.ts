@@ -29,6 +29,17 @@ export async function openSource(text: string, io: Io): Promise<Source> {
   return { kind: 'host', origin: server }
 }
 
+/** An https URL that documents lie below. @throws UsageError */
+export function baseUrl(text: string, hint = 'For a directory: --dir'): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') {
+    const message = `${JSON.stringify(text)}: not an https URL without user name and password`
+    throw new UsageError(message, hint, 'ERR_CONFIG_URL')
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/'
+  return url
+}
+
 /** The keys and certificates of a file. @throws UsageError when there are none, or the passphrase is missing. */
 export function materialOf(name: string, bytes: Uint8Array, io: Io): readonly [Material, ...Material[]] {
   const [first, ...rest] = read(name, bytes, io)

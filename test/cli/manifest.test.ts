@@ -453,7 +453,7 @@ function withPayload(document: string, from: string, to: string): string {
 async function signStatusWith(repository: string, keyPath: string): Promise<void> {
   const { signDocument } = await import('../../src/publisher/sign.ts')
   const { readKeys } = await import('../../src/cli/key-files.ts')
-  const keys = await readKeys(join(keyPath, '..'), 'status', undefined)
+  const keys = await readKeys(join(keyPath, '..'), 'status', { env: {} } as never)
   const path = join(repository, 'status.json')
   const { payload } = parseEnvelope(await readFile(path), { document: 'status' })
   const status = JSON.parse(Buffer.from(payload).toString()) as object

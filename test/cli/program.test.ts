@@ -11,11 +11,17 @@ const COMMANDS = [
   ['pin'],
   ['inspect'],
   ['explain'],
-  ...['init', 'add-host', 'sign', 'verify'].map((verb) => ['manifest', verb]),
+  ['init'],
+  ['verify'],
+  ...['init', 'add-host', 'add-pin', 'remove-pin', 'deny', 'undeny', 'sign', 'merge', 'publish', 'heartbeat'].map(
+    (verb) => ['manifest', verb],
+  ),
+  ...['verify', 'lint', 'diff', 'simulate'].map((verb) => ['manifest', verb]),
+  ...['new', 'list', 'rotate-root'].map((verb) => ['keys', verb]),
 ]
 
 describe('help', () => {
-  test.each([[[]], [['manifest']], ...COMMANDS.map((command) => [command])])(
+  test.each([[[]], [['manifest']], [['keys']], ...COMMANDS.map((command) => [command])])(
     'of %s starts with an example',
     async (command) => {
       const { exitCode, stdout } = await cli([...command, '--help'])
@@ -35,14 +41,18 @@ describe('wrong usage exits with 2 and says what to do', () => {
     [[], 'a command is missing'],
     [['pni'], "unknown command 'pni'"],
     [['manifest'], 'a command is missing'],
-    [['manifest', 'publish'], "unknown command 'publish'"],
+    [['manifest', 'publsh'], "unknown command 'publsh'"],
     [['pin'], "missing required argument 'source'"],
     [['pin', 'a', 'b'], 'too many arguments'],
     [['pin', '-', '--hsah', '512'], "unknown option '--hsah' (Did you mean --hash?)"],
     [['pin', '-', '--hash', 'md5'], "argument 'md5' is invalid"],
     [['pin', 'localhost', '--sni', '192.0.2.1'], 'not a DNS name'],
     [['pin', 'http://example.com/'], 'not an https URL'],
-    [['manifest', 'init', '--dir', 'x'], "required option '--repo <name>' not specified"],
+    [['manifest', 'add-host', 'a.example.com'], "required option '--dir <dir>' not specified"],
+    [['manifest', 'sign'], '--dir is missing'],
+    [['init', 'a', '--dir', 'b'], 'two folders are given'],
+    [['manifest', 'lint', '--dir', 'x', '--allow', 'everything'], 'no such finding'],
+    [['manifest', 'heartbeat', '--dir', 'x', '--to', 'y', '--poll-interval', '1'], 'not seconds'],
     [['manifest', 'verify'], 'either a URL or --dir'],
     [['manifest', 'verify', 'https://pins.example.com/'], '--root is missing'],
   ])('%j: %s', async (argv, message) => {

@@ -1,0 +1,187 @@
+import { createAnchorLookup } from '../client/anchors.ts'
+import { resolveOptions } from '../client/options.ts'
+import { createPolicies } from '../client/policies.ts'
+import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
+import { CODES } from '../errors/codes.ts'
+import { type ChainEntry, PinfetchError, TrustError } from '../errors/errors.ts'
+import { addDenies, clearDenies } from '../manifest/denies.ts'
+import { createLookup } from '../manifest/lookup.ts'
+import type { HostEntry } from '../manifest/schema.ts'
+import { COLD, next } from '../manifest/state.ts'
+import { viewOf } from '../manifest/view.ts'
+import { type Runtime, toUnixMs } from '../ports/runtime.ts'
+import { systemRuntime } from '../ports/system.ts'
+import { deadlinesOf } from '../publisher/deadlines.ts'
+import { type Connection, createConnector } from '../transport/connector.ts'
+import { describePath } from '../trust/evaluate.ts'
+import { anchorsFrom } from './chain.ts'
+import { deadlineData, deadlineRows } from './deadlines.ts'
+import { readBytes } from './files.ts'
+import type { Io, Paint } from './io.ts'
+import { instantOf } from './manifest-simulate.ts'
+import { locationOf, withMirror } from './manifest-verify.ts'
+import { type Failure, type Outcome, UsageError } from './outcome.ts'
+import { dateOf, shownPath, table } from './text.ts'
+import { type Walk, walkRepository } from './walk.ts'
+
+export interface VerifyUrlOptions {
+  readonly manifest: string
+  readonly root: string
+  readonly ca?: string
+  readonly explain?: boolean
+  readonly at?: string
+}
+
+/** Reads the repository and connects to the host as a client does, and says what the client would say. Sends no request. */
+export async function verifyUrl(text: string, options: VerifyUrlOptions, io: Io, paint: Paint): Promise<Outcome> {
+  const origin = originOf(text)
+  const anchorBytes = await readBytes(options.root)
+  const now = instantOf(options.at, io.now())
+  const runtime: Runtime = { ...systemRuntime, clock: { ...systemRuntime.clock, now: () => toUnixMs(now) } }
+  const signal = io.signal ?? new AbortController().signal
+  const walk = await withMirror(locationOf(options.manifest), options.ca, runtime, (mirror) =>
+    walkRepository(mirror, anchorBytes, runtime, signal),
+  )
+  const ca = options.ca === undefined ? undefined : Buffer.from(await readBytes(options.ca)).toString('latin1')
+  await anchorsFrom(options.ca) // its own word for a file that holds no roots
+  const answer = await connect(origin, walk, ca, runtime)
+  return report({ origin, walk, answer, now, isExplained: options.explain === true, text, options }, paint)
+}
+
+type Answer =
+  | { readonly kind: 'trusted'; readonly chain: readonly ChainEntry[]; readonly protocol: string }
+  | { readonly kind: 'refused'; readonly error: PinfetchError; readonly chain: readonly ChainEntry[] }
+
+/** Under the policy that a client without loosenings has. */
+async function connect(origin: CanonicalOrigin, walk: Walk, ca: string | undefined, runtime: Runtime): Promise<Answer> {
+  const { manifest, status, root } = walk
+  const options = resolveOptions({
+    manifest: { url: '.', root: root.bytes, memoryOnly: true },
+    runtime,
+    ...(ca === undefined ? {} : { anchors: ca }),
+  })
+  const denies = clearDenies(addDenies([], status), manifest)
+  const state = next(COLD, { type: 'activated', manifest, status }, runtime.clock.now())
+  const view = viewOf(state, { root, denies, everAccepted: true })
+  const policies = createPolicies({
+    options,
+    view: () => view,
+    emit: () => {},
+    anchorsFor: createAnchorLookup(options.anchors),
+  })
+  const connector = createConnector({
+    policyOf: policies.of,
+    runtime,
+    emit: () => {},
+    connectTimeoutMs: options.timeouts.connectMs,
+  })
+  const result = await new Promise<Connection | PinfetchError>((resolve) => {
+    try {
+      policies.of(origin) // says no before any packet
+      connector.connect(origin, resolve)
+    } catch (error) {
+      if (!(error instanceof PinfetchError)) throw error
+      resolve(error)
+    }
+  })
+  if (result instanceof PinfetchError) {
+    return { kind: 'refused', error: result, chain: result instanceof TrustError ? result.chain : [] }
+  }
+  const { socket, peer } = result
+  const protocol = socket.getProtocol() ?? ''
+  socket.end(() => socket.destroy())
+  return { kind: 'trusted', chain: describePath(peer.path), protocol }
+}
+
+interface Judged {
+  readonly origin: CanonicalOrigin
+  readonly walk: Walk
+  readonly answer: Answer
+  readonly now: number
+  readonly isExplained: boolean
+  readonly text: string
+  readonly options: VerifyUrlOptions
+}
+
+function report(judged: Judged, paint: Paint): Outcome {
+  const { origin, walk, answer, now, isExplained } = judged
+  const { root, status, manifest } = walk
+  const entry = createLookup(manifest.hosts)(origin.host, origin.port)
+  const keys = new Set(answer.chain.map(({ spki }) => spki))
+  const pins = (entry?.pins ?? []).map(({ spki, label }) => ({ spki, matched: keys.has(spki), label: label ?? null }))
+  const findings = answer.kind === 'trusted' ? [] : findingsOf(answer.error)
+  const until = deadlinesOf(root, status, manifest)
+  const failure = failureOf(answer)
+  const matched = pins.filter((pin) => pin.matched).length
+  const verdict =
+    answer.kind === 'trusted'
+      ? `${paint.green('trusted')}  ${origin.text}  manifest ${manifest.version}, ${matched} of ${pins.length} pins matched`
+      : `${paint.red('refused')}  ${origin.text}  manifest ${manifest.version}`
+  const detail = isExplained || answer.kind === 'refused'
+  return {
+    data: {
+      url: `https://${origin.text}/`,
+      at: dateOf(now),
+      trusted: answer.kind === 'trusted',
+      manifestVersion: manifest.version,
+      entry: entry === undefined ? null : { host: entry.host, mode: entry.mode },
+      pins,
+      chain: answer.chain.map((one) => ({ ...one, notAfter: dateOf(one.notAfter) })),
+      findings,
+      protocol: answer.kind === 'trusted' ? answer.protocol : null,
+      deadlines: deadlineData(until),
+    },
+    text: [
+      verdict,
+      ...(detail
+        ? table([
+            ...findings.map(({ code, message }) => ['finding', `${code}  ${message}`]),
+            ...(entry === undefined ? [] : [['entry', `${entry.host}  ${entry.mode}`]]),
+            ...pins.map(({ spki, matched: isMatch, label }) => [
+              'pin',
+              `${spki}  ${isMatch ? 'on the path' : 'not on the path'}${label === null ? '' : `  ${label}`}`,
+            ]),
+            ...answer.chain.map(({ position, spki, subject }) => ['path', `${spki}  ${position}  ${subject}`]),
+          ])
+        : []),
+      ...(isExplained ? table(deadlineRows(until, now)) : []),
+    ],
+    warnings: walk.warnings,
+    next: nextStep(judged, entry),
+    ...(failure === undefined ? {} : { failure }),
+  }
+}
+
+function nextStep({ answer, options, origin, text, isExplained }: Judged, entry: HostEntry | undefined): string {
+  if (answer.kind === 'trusted') {
+    return `createClient({ manifest: { url: ${JSON.stringify(options.manifest)}, root: ${JSON.stringify(shownPath(options.root))} } })`
+  }
+  if (entry === undefined) return `pinfetch manifest add-host ${origin.host} --partner --dir <dir>`
+  return isExplained ? `pinfetch inspect ${text}` : `pinfetch verify ${text} … --explain`
+}
+
+function findingsOf(error: PinfetchError): readonly { readonly code: string; readonly message: string }[] {
+  if (error instanceof TrustError && error.findings.length > 0) {
+    return error.findings.map(({ code, message }) => ({ code, message }))
+  }
+  return [{ code: error.code, message: firstLine(error.message) }]
+}
+
+function failureOf(answer: Answer): Failure | undefined {
+  if (answer.kind === 'trusted') return undefined
+  const { code, message } = answer.error
+  return { code, message: firstLine(message), hint: CODES[code].fix }
+}
+
+const firstLine = (text: string): string => text.split('\n')[0] ?? text
+
+function originOf(text: string): CanonicalOrigin {
+  const href = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}/`
+  const url = URL.canParse(href) ? new URL(href) : undefined
+  const origin = url?.protocol === 'https:' ? canonicalOrigin(url) : undefined
+  if (origin !== undefined) return origin
+  throw new UsageError(
+    `${JSON.stringify(text)}: not an https URL`,
+    'Give what the application requests: https://api.example.com',
+  )
+}
