@@ -1,7 +1,6 @@
 import type { HostTable } from '../manifest/host-table.ts'
-import { type ReadBlob, readHosts } from '../manifest/hosts.ts'
+import { readHosts, readNoBlob } from '../manifest/hosts.ts'
 import { readManifest } from '../manifest/payload.ts'
-import { refusal } from '../manifest/refusal.ts'
 import type { ManifestPayload } from '../manifest/schema.ts'
 import { manifestPayload } from './documents.ts'
 import type { ManifestMembers, StatusMembers } from './wire.ts'
@@ -28,7 +27,7 @@ export interface ReadContent {
 export async function readContent(content: ManifestContent): Promise<ReadContent> {
   const bytes = manifestPayload({ ...DRAFT, hosts: [], ...content })
   const payload = readManifest(bytes, {})
-  return { payload, hosts: await readHosts(payload, { document: 'manifest' }, NO_BLOBS) }
+  return { payload, hosts: await readHosts(payload, { document: 'manifest' }, readNoBlob) }
 }
 
 /** The members of a signed payload's text that are content, as they were written. */
@@ -37,8 +36,5 @@ export function contentOf(payload: Uint8Array): ManifestContent {
   return Object.fromEntries(MEMBERS.flatMap((name) => (json[name] === undefined ? [] : [[name, json[name]]])))
 }
 
-const NO_BLOBS: ReadBlob = async ({ sha256 }) => {
-  throw refusal('ERR_MANIFEST_BLOB_UNAVAILABLE', { document: 'blob' }, `${sha256} is not part of a draft`)
-}
 const MEMBERS = ['hosts', 'revocations', 'undeny', 'anchorSets', 'ct', 'interception'] as const
 const DRAFT = { repo: 'draft', env: 'draft', version: 1, issuedAt: 0, expires: 1_000, epoch: 1, staleGrace: 0 } as const
