@@ -91,6 +91,11 @@ export function createClient(options: ClientOptions): Client {
         emit(event)
         if (event.type === 'manifest.stale') sayStale(event.version, updater.health().expiresAt)
       },
+      beforeActivation: (view) => {
+        const { of } = createPolicies({ options: resolved, emit: () => {}, anchorsFor, view: () => view })
+        const hosts = dispatcher.seen.refusedUnder(of, runtime.clock.now())
+        if (hosts.length > 0) emit({ type: 'manifest.wouldBreak', version: view.version, hosts })
+      },
       onChange: () => dispatcher.policyChanged(),
     })
     if (cacheDir === undefined && !memoryOnly) process.stderr.write(NO_CACHE_DIR)

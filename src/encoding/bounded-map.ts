@@ -15,6 +15,11 @@ export class BoundedMap<Key, Value> {
     return value
   }
 
+  /** The least recently used first. */
+  values(): IterableIterator<Value> {
+    return this.#entries.values()
+  }
+
   set(key: Key, value: Value): void {
     this.#entries.delete(key)
     this.#entries.set(key, value)

@@ -57,6 +57,15 @@ export type ManifestLifecycleEvent =
     }
   /** Nothing was ever accepted here: the manifest that the application ships is in force until one is, or until it expires. */
   | { readonly type: 'manifest.bootstrap'; readonly version: number; readonly expires: number }
+  /**
+   * A manifest is about to be in force that refuses the newest verified peers of these hosts, or no longer covers them. It is
+   * not held up: the key that was seen may be the attacker's.
+   */
+  | {
+      readonly type: 'manifest.wouldBreak'
+      readonly version: number
+      readonly hosts: readonly { readonly host: string; readonly code: ErrorCode }[]
+    }
   /** The status names an older manifest than the one in force, which stays. */
   | { readonly type: 'manifest.ahead'; readonly version: number; readonly named: number }
   /** The wall clock stepped against the monotonic one. */

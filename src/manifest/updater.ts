@@ -45,6 +45,8 @@ export interface ManifestUpdaterOptions {
   readonly store: Store
   readonly runtime: Runtime
   readonly emit: Emit
+  /** Called with what is about to be in force when a manifest brings it, in the tick before it does. */
+  readonly beforeActivation?: (view: ManifestView) => void
   /** Called in the tick in which `current()` begins to answer something else. */
   readonly onChange?: () => void
   readonly startupMs: number
@@ -107,7 +109,11 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     const inForce = manifestIn(state)
     if (discovery.type !== 'manifest' || status === undefined) enter({ type: 'tick' })
     else if (discovery.manifest === inForce) enter({ type: 'confirmed', status })
-    else enter({ type: 'activated', manifest: discovery.manifest, status })
+    else {
+      const activated: StateEvent = { type: 'activated', manifest: discovery.manifest, status }
+      options.beforeActivation?.(viewOf(next(state, activated, time()), known))
+      enter(activated)
+    }
     emitDenyChanges(denies, known.denies, emit)
     if (discovery.type === 'manifest' && discovery.changes !== undefined) {
       announce(discovery.manifest, inForce, root.version, discovery.asCanary, discovery.changes)

@@ -4,10 +4,10 @@ import { isIP, type LookupFunction } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError, PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
-import type { Emit } from '../events/events.ts'
+import type { Emit, EventOf } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
-import { createEvaluator, describePath } from '../trust/evaluate.ts'
+import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
 import type { ReferenceIdentity } from '../trust/identity.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
@@ -33,6 +33,8 @@ export interface ConnectorOptions {
   readonly connectTimeoutMs: number
   readonly certificate?: ClientCertificate
   readonly resolver?: Resolver
+  /** Lists and responses that were fetched beside the connections. Default: none. */
+  readonly evidence?: EvidenceSource
 }
 
 export interface Connection {
@@ -41,6 +43,8 @@ export interface Connection {
 }
 
 export interface Connector {
+  /** The verdict about certificates under a policy, without telling anybody. */
+  readonly evaluate: (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy) => TrustVerdict
   /** Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason. */
   readonly connect: (origin: CanonicalOrigin, done: (result: Connection | PinfetchError) => void) => void
   /** Judges a live connection again: its version of TLS, and its peer from what it presented. */
@@ -59,17 +63,17 @@ export interface Connector {
  * a connection needs both.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, connectTimeoutMs, resolver } = options
+  const { certificate, policyOf, runtime, emit, connectTimeoutMs, resolver, evidence } = options
   const contextFor = createContexts(certificate)
   const lookup = resolver === undefined ? undefined : lookupOf(resolver)
 
   const evaluator = createEvaluator()
-  const evaluate = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): TrustVerdict =>
+  const evaluate: Connector['evaluate'] = (origin, presented, policy) =>
     evaluator({ presented, identity: identityOf(origin, policy), policy, now: runtime.clock.now() })
 
   /** Judges and tells; the verdict's one way into an exception. */
-  const judge = (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy): VerifiedPeer => {
-    const verdict = evaluate(origin, presented, policy)
+  const judge = (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy): VerifiedPeer => {
+    const verdict = evaluate(origin, sent, policy)
     const { manifestVersion } = policy
     if (verdict.kind === 'rejected') {
       const { findings, chain } = verdict
@@ -111,10 +115,10 @@ export function createConnector(options: ConnectorOptions): Connector {
       fail(new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host: origin.text }))
     })
 
-    const onCertificates = (tlsSocket: tls.TLSSocket): void => {
-      const { certificates, endEntity } = readPresented(tlsSocket)
+    const onCertificates = (tlsSocket: tls.TLSSocket, staple: Buffer | null): void => {
+      const { certificates: presented, endEntity } = readPresented(tlsSocket)
       if (endEntity === undefined) return // a resumed session shows none; onSecure refuses it
-      peer = judge(origin, certificates, policyOf(origin))
+      peer = judge(origin, staple === null ? { presented } : { presented, staple: new Uint8Array(staple) }, policyOf(origin))
       judged = endEntity
     }
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
@@ -123,10 +127,11 @@ export function createConnector(options: ConnectorOptions): Connector {
       const policy = policyOf(origin)
       const current = isCurrent(admitted, policy, runtime.clock.now())
         ? admitted
-        : judge(origin, admitted.presented, policy)
+        : judge(origin, admitted, policy)
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
+      emit({ type: 'revocation.checked', host: origin.text, ...checkedOf(current) })
       settle({ socket: tlsSocket, peer: current })
     }
 
@@ -149,8 +154,8 @@ export function createConnector(options: ConnectorOptions): Connector {
       tlsSocket.removeAllListeners('keylog') // --tls-keylog adds one that writes the session's secrets to a file
       tlsSocket.setNoDelay(true)
       tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
-      tlsSocket.once('OCSPResponse', () => {
-        attempt(() => onCertificates(tlsSocket))
+      tlsSocket.once('OCSPResponse', (staple) => {
+        attempt(() => onCertificates(tlsSocket, staple))
         tlsSocket.on('OCSPResponse', () => tlsSocket.destroy(secondHandshake(origin))) // whoever uses the socket by then
       })
       tlsSocket.once('secureConnect', () => attempt(() => onSecure(tlsSocket)))
@@ -162,12 +167,15 @@ export function createConnector(options: ConnectorOptions): Connector {
   const reevaluate: Connector['reevaluate'] = (origin, { socket, peer }, policy) => {
     const tooOld = refuseVersion(origin, socket, policy)
     if (tooOld !== undefined) return tooOld
-    const verdict = evaluate(origin, peer.presented, policy)
+    const verdict = evaluate(origin, peer, policy)
     return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict)
   }
 
-  return { connect, reevaluate }
+  return { evaluate, connect, reevaluate }
 }
+
+/** What a server sent that a verdict is about. */
+type Sent = Pick<TrustInput, 'presented' | 'staple'>
 
 /** Passed on to the stream; the typings of `tls.connect` leave it out. */
 type SocketOptions = { readonly highWaterMark: number }
@@ -235,6 +243,12 @@ function requirePair(certificate: ClientCertificate): void {
     const message = `certificate: key and certificate cannot be used together (${reason})`
     throw new ConfigurationError('ERR_CONFIG_CERTIFICATE', message, { cause })
   }
+}
+
+function checkedOf({ revocation }: VerifiedPeer): Pick<EventOf<'revocation.checked'>, 'status' | 'source' | 'causes'> {
+  const { status } = revocation
+  if (status === 'good') return { status, source: revocation.source, causes: [] }
+  return { status, causes: status === 'undetermined' ? revocation.causes : [] }
 }
 
 function identityOf({ kind, host }: CanonicalOrigin, { expectedUri }: HostPolicy): ReferenceIdentity {

@@ -6,6 +6,7 @@ import { PinfetchError, PolicyError, TransportError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
 import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
+import { createSeenPeers, type SeenPeers } from './seen-peers.ts'
 import { Dispatcher, Pool } from './undici.ts'
 
 export interface DispatcherOptions extends ConnectorOptions {
@@ -34,6 +35,8 @@ interface OriginPool {
 export class PinnedDispatcher extends Dispatcher {
   readonly #options: DispatcherOptions
   readonly #connector: ReturnType<typeof createConnector>
+  /** What a policy to come can be tried on. */
+  readonly seen: SeenPeers
   readonly #origins = new Map<string, CanonicalOrigin>()
   readonly #pools = new Map<string, OriginPool>()
   /** Drained, and still with a request in flight: a key denied meanwhile is cut here too. */
@@ -44,6 +47,7 @@ export class PinnedDispatcher extends Dispatcher {
     super()
     this.#options = options
     this.#connector = createConnector(options)
+    this.seen = createSeenPeers(this.#connector.evaluate)
   }
 
   override dispatch(options: UndiciDispatcher.DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
@@ -162,6 +166,7 @@ export class PinnedDispatcher extends Dispatcher {
 
   #admit(entry: OriginPool, { socket, peer }: Connection): void {
     entry.peers.set(socket, peer)
+    this.seen.remember(entry.origin, peer)
     entry.validUntil = Math.min(entry.validUntil, peer.validUntil)
     socket.once('close', () => entry.peers.delete(socket))
   }
