@@ -1,10 +1,13 @@
+import { X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type TestCertificate, testCa } from '../../../src/testing/ca.ts'
 import { crossSign, expiredTwinOf, forgedTwinOf, impostorOf } from '../../../src/testing/forge.ts'
 import { createAnchors } from '../../../src/trust/anchors.ts'
 import { findPath } from '../../../src/trust/path/build.ts'
-import { isSignedBy } from '../../../src/trust/path/signature.ts'
+import type { Certificate } from '../../../src/x509/certificate.ts'
+import { DerReader } from '../../../src/x509/der.ts'
+import * as writer from '../../../src/x509/der-writer.ts'
 import { generateKey, type KeyType } from '../../../src/x509/generate.ts'
 import { expectRefusal, judge, NOW } from './support.ts'
 
@@ -35,6 +38,7 @@ const BAG: readonly { readonly der: Uint8Array }[] = [
 
 describe('whatever is presented', () => {
   test('every link of a path found is signed, by a CA, and the last is an anchor', () => {
+    let found = 0
     const anchorSets = [[ca.root], [other.root], [ca.root, other.root], links, [other.issuer]]
     fc.assert(
       fc.property(
@@ -48,20 +52,26 @@ describe('whatever is presented', () => {
             expect(result.findings.length).toBeGreaterThan(0)
             return
           }
+          found += 1
           const { certificates } = result.path
           expect(Buffer.compare(certificates[0].der, endEntity.der)).toBe(0)
           const top = certificates.at(-1)
           expect(anchors.some(({ der }) => top !== undefined && Buffer.compare(der, top.der) === 0)).toBe(true)
           for (const [position, issuer] of certificates.slice(1).entries()) {
             const child = certificates[position]
-            expect(child !== undefined && isSignedBy(child, issuer)).toBe(true)
-            expect(issuer.decoded.basicConstraints?.ca).toBe(true)
-            expect(issuer.notAfter).toBeGreaterThanOrEqual(NOW)
+            expect(child !== undefined && isLinkOf(child, issuer)).toBe(true)
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 10_000 },
     )
+    expect(found).toBeGreaterThan(100) // or nothing was looked at
+  })
+
+  test('the control: a link that was not made is none', () => {
+    const [below, above] = links
+    expect(below !== undefined && above !== undefined && isLinkOf(forgedTwinOf(below), above)).toBe(false)
+    expect(isLinkOf(leaf, expiredTwinOf(leaf))).toBe(false)
   })
 
   test('bytes with anything changed never throw, never pass where signed bytes changed, and never take long', () => {
@@ -77,14 +87,57 @@ describe('whatever is presented', () => {
         (which, edits) => {
           const presented = chain.map((der, position) => (position === which ? mutate(der, edits) : der))
           const isSame = presented.every((der, position) => Buffer.compare(der, chain[position] ?? der) === 0)
-          const start = performance.now()
-          const result = findPath({ presented, anchors, now: NOW })
-          expect(performance.now() - start).toBeLessThan(MAX_MS)
+          const result = inTime(() => findPath({ presented, anchors, now: NOW }))
           expect(result.kind).toBe(isSame ? 'valid' : 'invalid')
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 1_500 },
     )
+  })
+
+  test('a turned bit, another length, and what is there twice: never a throw, never a path, never long', () => {
+    const anchors = createAnchors(ca.root.der)
+    const chain = leaf.chain
+    const spots = chain.map(elementsOf)
+    const damage = fc.oneof(
+      fc.record({ kind: fc.constant('bit' as const), at: fc.nat(), by: fc.integer({ min: 0, max: 7 }) }),
+      fc.record({ kind: fc.constant('length' as const), at: fc.nat(), by: fc.integer({ min: 1, max: 255 }) }),
+      fc.record({ kind: fc.constant('twice' as const), at: fc.nat(), by: fc.constant(0) }),
+    )
+    const codes = new Set<string>()
+    fc.assert(
+      fc.property(fc.nat(chain.length - 1), damage, (which, { kind, at, by }) => {
+        const presented = chain.map((der, position) => {
+          if (position !== which) return der
+          const bytes = Uint8Array.from(der)
+          const all = spots[position] ?? []
+          const path = all[at % all.length] ?? []
+          if (kind === 'twice') return repeated(der, path)
+          const spot = kind === 'bit' ? at % bytes.length : (path.at(-1) ?? 0) + 1
+          bytes[spot] = kind === 'bit' ? (bytes[spot] ?? 0) ^ (1 << by) : ((bytes[spot] ?? 0) + by) % 256
+          return bytes
+        })
+        const result = inTime(() => findPath({ presented, anchors, now: NOW }))
+        expect(result.kind).toBe('invalid')
+        if (result.kind === 'invalid') for (const { code } of result.findings) codes.add(code)
+      }),
+      { numRuns: 10_000 },
+    )
+    expect([...codes].filter((code) => !code.startsWith('ERR_TRUST_'))).toEqual([])
+    for (const code of ['ERR_TRUST_CERT_MALFORMED', 'ERR_TRUST_SIGNATURE_INVALID']) expect(codes).toContain(code)
+  })
+
+  test('an extension that is there twice: ERR_TRUST_CERT_MALFORMED', () => {
+    const value = writer.octetString(new Uint8Array(20))
+    const once = ca.issue({ names: ['api.example.com'], extensions: [{ oid: '1.2.3.4', critical: false, value }] })
+    expect(judge(once.chain, [ca.root]).kind).toBe('valid')
+    const extensionsOnly = elementsOf(once.der).filter((path) => isExtension(once.der, path))
+    expect(extensionsOnly.length).toBeGreaterThan(4)
+    for (const path of extensionsOnly) {
+      const twice = repeated(once.der, path)
+      expect(new X509Certificate(twice).subject).toBe(new X509Certificate(once.der).subject) // well-formed all the same
+      expectRefusal(judge([twice, ...once.chain.slice(1)], [ca.root]), 'ERR_TRUST_CERT_MALFORMED', 0)
+    }
   })
 
   test('random bytes never throw', () => {
@@ -163,6 +216,65 @@ function expectCheap(presented: readonly { readonly der: Uint8Array }[]): void {
   })
   expect(Math.min(...times)).toBeLessThan(MAX_MS)
 }
+
+/** The best of three when the first is slow: the machine has other work. */
+function inTime<Result>(run: () => Result): Result {
+  for (let attempt = 1; ; attempt += 1) {
+    const start = performance.now()
+    const result = run()
+    const ms = performance.now() - start
+    if (ms < MAX_MS) return result
+    if (attempt === 3) throw new Error(`expected at most ${MAX_MS} ms, saw ${ms}`)
+  }
+}
+
+/** By node:crypto alone, so that our own reader and verifier do not vouch for themselves. */
+function isLinkOf(child: Pick<Certificate, 'der'>, issuer: Pick<Certificate, 'der'>): boolean {
+  const key = `${Buffer.from(child.der).toString('latin1')}|${Buffer.from(issuer.der).toString('latin1')}`
+  const known = linkMemo.get(key)
+  if (known !== undefined) return known
+  const [below, above] = [new X509Certificate(child.der), new X509Certificate(issuer.der)]
+  const isInForce = Date.parse(above.validFrom) <= NOW && NOW <= Date.parse(above.validTo)
+  const isLink = above.ca && isInForce && below.issuer === above.subject && below.verify(above.publicKey)
+  linkMemo.set(key, isLink)
+  return isLink
+}
+
+const linkMemo = new Map<string, boolean>()
+
+/** For each element: where it starts, with those of the elements around it before, outermost first. */
+function elementsOf(der: Uint8Array): number[][] {
+  const walk = (reader: DerReader, around: number[]): number[][] => {
+    const paths: number[][] = []
+    while (!reader.atEnd) {
+      const { bytes, tag, start, contentStart, end } = reader.read()
+      const path = [...around, start]
+      paths.push(path)
+      if ((tag & 0x20) !== 0) paths.push(...walk(new DerReader(bytes, contentStart, end), path))
+    }
+    return paths
+  }
+  return walk(new DerReader(der), [])
+}
+
+/** The same certificate with one of its elements twice, and every length around it put right. */
+function repeated(der: Uint8Array, path: readonly number[], start = 0, end = der.length): Uint8Array {
+  const parts: Uint8Array[] = []
+  const reader = new DerReader(der, start, end)
+  const [next, ...inner] = path
+  while (!reader.atEnd) {
+    const { tag, start: at, contentStart, end: to } = reader.read()
+    const whole = der.subarray(at, to)
+    if (at !== next) parts.push(whole)
+    else if (inner.length === 0) parts.push(whole, whole)
+    else parts.push(Uint8Array.of(tag, ...writer.sequence(repeated(der, inner, contentStart, to)).subarray(1)))
+  }
+  return Buffer.concat(parts)
+}
+
+/** Certificate, TBSCertificate, [3], Extensions, Extension. */
+const isExtension = (der: Uint8Array, path: readonly number[]): boolean =>
+  path.length === 5 && der[path[2] ?? 0] === 0xa3
 
 function mutate(der: Uint8Array, edits: readonly { at: number; value: number; cut: boolean }[]): Uint8Array {
   const [first] = edits
