@@ -178,12 +178,14 @@ describe('mirrors', () => {
   test('a refresh that crawls from mirror to mirror ends with ERR_MANIFEST_FETCH_TIMEOUT after two minutes', async () => {
     const world = await createWorld()
     const answers = new Map([['roots/2.json', 'hang' as const]])
+    const requests: string[] = []
     const mirrors = Array.from(
       { length: 40 },
-      (_, at) => sourceOf(`m${at}`, () => new Map(), { answers }).mirrors,
+      (_, at) => sourceOf(`m${at}`, () => new Map(), { answers, requests }).mirrors,
     ).flat()
     const updater = world.start({ source: { mirrors } })
     const refused = refusalOf(updater.refresh())
+    await expect.poll(() => requests.length, { timeout: 15_000 }).toBe(1) // the anchor is verified outside of the fake time
     await world.runtime.advance(130_000)
     expect(await refused).toMatchObject({ code: 'ERR_MANIFEST_FETCH_TIMEOUT', document: 'status' })
     await updater.close()
