@@ -10,6 +10,7 @@ import { createAnchors } from '../../src/trust/anchors.ts'
 import { createEvaluator, evaluateTrust } from '../../src/trust/evaluate.ts'
 import { findPath } from '../../src/trust/path/build.ts'
 import type { HostPolicy } from '../../src/trust/policy.ts'
+import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
 import { median, pairedRatio } from './statistics.ts'
 
 /**
@@ -180,6 +181,7 @@ const POLICY = {
   source: 'code',
   mode: 'enforce',
   denies: [],
+  revocation: DEFAULT_REVOCATION,
   minTlsVersion: '1.3',
   manifestVersion: 0,
   generation: 'bench',

@@ -11,7 +11,9 @@ import type { ManifestView } from '../manifest/updater.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { type AnchorSet, createAnchors, uniteAnchors } from '../trust/anchors.ts'
 import type { Deny, HostPolicy, Pin } from '../trust/policy.ts'
+import { DEFAULT_REVOCATION } from '../trust/revocation/policy.ts'
 import { normalSerial, type RevokedCertificates } from '../trust/revoked.ts'
+import { enforcementOf } from './enforcement.ts'
 import type { ResolvedOptions, ResolvedPins } from './options.ts'
 
 export interface Policies {
@@ -104,19 +106,21 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
     const reportsStale = isOver && entry.onStale === 'report' && loosened(entry, 'stale', 'requests past expiry')
     if (isOver && !reportsStale) throw manifestExpired(origin, manifest)
 
-    const isStaged = entry.enforceFrom !== undefined && now < entry.enforceFrom
-    const asksForReport = entry.mode === 'report' || isStaged || entry.rampPercent !== undefined
-    const reports = asksForReport && loosened(entry, 'report', 'report mode') && (entry.mode === 'report' || isStaged)
-    const asksForTls12 = entry.minTlsVersion === '1.2' && loosened(entry, 'tls12', 'TLS 1.2')
+    const asked = enforcementOf(entry, manifest.clientId, now)
+    if (asked.isOver) throw pastSunset(origin, manifest.version)
+    const reports = asked.asksForReport && loosened(entry, 'report', 'report mode') && asked.reports
+    if (entry.profile === 'legacy') loosened(entry, 'legacy', 'the legacy profile')
+    const { minTlsVersion } = entry
+    const floor = minTlsVersion === '1.2' && !loosened(entry, 'tls12', 'TLS 1.2') ? undefined : minTlsVersion
     const policy = policyOf(origin, manifest, {
       source: 'manifest',
       mode: options.mode === 'report' || reports || reportsStale ? 'report' : 'enforce',
       pinGroups: pinGroups(entry),
-      ...(asksForTls12 ? { minTlsVersion: '1.2' } : {}),
+      ...(floor === undefined ? {} : { minTlsVersion: floor }),
       ...(entry.expectedUri === undefined ? {} : { expectedUri: entry.expectedUri }),
       ...anchorsOf(origin, entry, manifest),
     })
-    return { policy, until: isStaged ? (entry.enforceFrom ?? FOREVER) : FOREVER }
+    return { policy, until: asked.until }
   }
 
   /** Anchors from the manifest add to the client's own, for the hosts that the application named in code. */
@@ -140,9 +144,9 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
   /** A manifest may loosen what the client's own options allow it to; otherwise the strict reading holds, and is told. */
   const loosened = (
     { host }: HostEntry,
-    loosening: ManifestLoosening,
+    loosening: ManifestLoosening | 'legacy',
     what: string,
-    allowed = may(loosening),
+    allowed = loosening !== 'legacy' && may(loosening),
   ): boolean => {
     const effect = allowed
       ? 'in force: manifestMay allows it'
@@ -162,6 +166,7 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       port,
       denies: deniesFor(host, manifest),
       ...revokedBy(manifest),
+      revocation: DEFAULT_REVOCATION,
       minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
       anchors: anchorsFor(host),
       manifestVersion: manifest?.version ?? 0,
@@ -187,7 +192,7 @@ export function bootstrapPolicy(
 ): HostPolicy {
   const pinGroups = pins.length === 0 ? [] : [pins.map((spki): Pin => ({ spki }))]
   const facts = { source: 'bootstrap', mode: 'enforce', denies: [], minTlsVersion: '1.3', manifestVersion: 0 } as const
-  return withGeneration({ host, port, pinGroups, anchors, ...facts })
+  return withGeneration({ host, port, pinGroups, anchors, revocation: DEFAULT_REVOCATION, ...facts })
 }
 
 function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly Rule[]) {
@@ -282,6 +287,11 @@ function manifestExpired({ text }: CanonicalOrigin, { version }: ManifestView): 
 function contained({ text }: CanonicalOrigin): PolicyError {
   const message = `${text}: the manifest contains this host: no connection is made`
   return new PolicyError('ERR_POLICY_CONTAINED', message, { host: text })
+}
+
+function pastSunset({ text }: CanonicalOrigin, manifestVersion: number): PolicyError {
+  const message = `${text}: the legacy profile of manifest ${manifestVersion} is past its sunset: no connection is made`
+  return new PolicyError('ERR_POLICY_SUNSET', message, { host: text })
 }
 
 function cannotEnforce({ text }: CanonicalOrigin, rule: string, manifestVersion: number): TrustError {

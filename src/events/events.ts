@@ -22,6 +22,15 @@ export type ClientEvent =
       readonly chain: readonly ChainEntry[]
       readonly manifestVersion: number
     }
+  /** What was known of the revocation status of a peer that was accepted. `causes`: why nothing said good. */
+  | {
+      readonly type: 'revocation.checked'
+      readonly host: string
+      readonly status: 'good' | 'undetermined' | 'revoked' | 'unchecked'
+      /** Who said good. */
+      readonly source?: string
+      readonly causes: readonly (Finding & { readonly source: string })[]
+    }
   /** Live connections of an origin were closed because the policy in force now refuses the key they were made with. */
   | { readonly type: 'tls.retired'; readonly host: string; readonly connections: number; readonly code: ErrorCode }
   /** Something outside the options tries to weaken TLS, or an option loosens it. `effect` says what became of it. */

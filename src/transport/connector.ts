@@ -44,7 +44,7 @@ export interface Connection {
 
 export interface Connector {
   /** The verdict about certificates under a policy, without telling anybody. */
-  readonly evaluate: (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy) => TrustVerdict
+  readonly evaluate: (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy) => TrustVerdict
   /** Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason. */
   readonly connect: (origin: CanonicalOrigin, done: (result: Connection | PinfetchError) => void) => void
   /** Judges a live connection again: its version of TLS, and its peer from what it presented. */
@@ -68,8 +68,10 @@ export function createConnector(options: ConnectorOptions): Connector {
   const lookup = resolver === undefined ? undefined : lookupOf(resolver)
 
   const evaluator = createEvaluator()
-  const evaluate: Connector['evaluate'] = (origin, presented, policy) =>
-    evaluator({ presented, identity: identityOf(origin, policy), policy, now: runtime.clock.now() })
+  const evaluate: Connector['evaluate'] = (origin, { presented, staple }, policy) => {
+    const identity = identityOf(origin, policy)
+    return evaluator({ presented, staple, identity, policy, evidence, now: runtime.clock.now() })
+  }
 
   /** Judges and tells; the verdict's one way into an exception. */
   const judge = (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy): VerifiedPeer => {
@@ -118,16 +120,18 @@ export function createConnector(options: ConnectorOptions): Connector {
     const onCertificates = (tlsSocket: tls.TLSSocket, staple: Buffer | null): void => {
       const { certificates: presented, endEntity } = readPresented(tlsSocket)
       if (endEntity === undefined) return // a resumed session shows none; onSecure refuses it
-      peer = judge(origin, staple === null ? { presented } : { presented, staple: new Uint8Array(staple) }, policyOf(origin))
+      peer = judge(
+        origin,
+        staple === null ? { presented } : { presented, staple: new Uint8Array(staple) },
+        policyOf(origin),
+      )
       judged = endEntity
     }
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
       const { authorized } = tlsSocket
       const admitted = admit(origin, { authorized, resumed: tlsSocket.isSessionReused(), peer })
       const policy = policyOf(origin)
-      const current = isCurrent(admitted, policy, runtime.clock.now())
-        ? admitted
-        : judge(origin, admitted, policy)
+      const current = isCurrent(admitted, policy, runtime.clock.now()) ? admitted : judge(origin, admitted, policy)
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
@@ -175,7 +179,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 }
 
 /** What a server sent that a verdict is about. */
-type Sent = Pick<TrustInput, 'presented' | 'staple'>
+export type Sent = Pick<TrustInput, 'presented' | 'staple'>
 
 /** Passed on to the stream; the typings of `tls.connect` leave it out. */
 type SocketOptions = { readonly highWaterMark: number }

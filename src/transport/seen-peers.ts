@@ -21,7 +21,7 @@ export interface SeenPeers {
 
 /** The newest verified peer of each of the last origins, connected or not: what a policy to come can be tried on. */
 export function createSeenPeers(
-  evaluate: (origin: CanonicalOrigin, presented: readonly Uint8Array[], policy: HostPolicy) => TrustVerdict,
+  evaluate: (origin: CanonicalOrigin, peer: VerifiedPeer, policy: HostPolicy) => TrustVerdict,
 ): SeenPeers {
   const peers = new BoundedMap<string, { readonly origin: CanonicalOrigin; readonly peer: VerifiedPeer }>(MAX_ORIGINS)
 
@@ -29,7 +29,7 @@ export function createSeenPeers(
     const { expectedUri, anchors } = peer.policy
     const isAboutPins = policy.expectedUri === expectedUri && policy.anchors.digest === anchors.digest
     if (isAboutPins && matchPins(peer.path, policy, now).kind === 'match') return undefined
-    const verdict = evaluate(origin, peer.presented, policy) // another path of the same certificates may hold
+    const verdict = evaluate(origin, peer, policy) // another path of the same certificates may hold
     return verdict.kind === 'rejected' ? verdict.findings[0].code : undefined
   }
 

@@ -7,6 +7,7 @@ import { findPath } from './path/build.ts'
 import type { CertificationPath } from './path/path.ts'
 import { matchPins, pinOf } from './pins.ts'
 import type { HostPolicy } from './policy.ts'
+import { checkRevocation, type RevocationEvidence, refusalOf, stapleRefusal } from './revocation/check.ts'
 import type { PeerFacts, TrustVerdict, VerifiedPeer } from './verdict.ts'
 
 export interface TrustInput {
@@ -14,8 +15,17 @@ export interface TrustInput {
   readonly presented: readonly Uint8Array[]
   readonly identity: ReferenceIdentity
   readonly policy: HostPolicy
+  /** DER of the OCSP response that the server stapled. */
+  readonly staple?: Uint8Array | undefined
+  /** What was fetched of lists and responses before. Default: nothing. */
+  readonly evidence?: EvidenceSource | undefined
   /** Read once per handshake. */
   readonly now: UnixMs
+}
+
+/** Lists and responses at hand. `version` rises whenever one of them changes. */
+export interface EvidenceSource extends Omit<RevocationEvidence, 'staple'> {
+  readonly version: number
 }
 
 /**
@@ -29,10 +39,12 @@ export interface TrustInput {
  * @see RFC 5280 §6.1 (paths), RFC 9525 §6 (names), RFC 7469 §2.6 (pins)
  */
 export function evaluateTrust(input: TrustInput): TrustVerdict {
-  const { presented, identity, policy, now } = input
+  const { presented, identity, policy, now, staple } = input
+  const isRevocationReported = policy.revocation.mode === 'report'
   const acceptPath = (path: CertificationPath): Finding | undefined => {
     const pins = matchPins(path, policy, now)
-    return pins.kind === 'match' ? undefined : pins.finding
+    if (pins.kind !== 'match') return pins.finding
+    return isRevocationReported ? undefined : judgeRevocation(path, input).finding
   }
   const result = findPath({ presented, anchors: policy.anchors, now, acceptPath })
   const path = result.kind === 'valid' ? result.path : result.refusedPath
@@ -42,13 +54,37 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   const pins = matchPins(path, policy, now)
   const reported = policy.mode === 'report' && pins.kind === 'mismatch' ? [pins.finding] : []
   if (result.kind === 'invalid' && reported.length === 0) return rejected(result.findings, path)
+  const revocation = judgeRevocation(path, input)
+  if (revocation.finding !== undefined) {
+    if (!isRevocationReported) return rejected([revocation.finding], path)
+    reported.push(revocation.finding)
+  }
   const misnamed = matchIdentity(path.certificates[0], identity)
   if (misnamed !== undefined) return rejected([misnamed], path)
 
-  const pathEnd = Math.min(...path.certificates.map(({ notAfter }) => notAfter)) + 1 // notAfter is inclusive, §4.1.2.5
-  const validUntil = toUnixMs(pins.kind === 'match' ? Math.min(pathEnd, pins.validUntil) : pathEnd)
-  const facts: PeerFacts = { path, presented, policy, validUntil, reported }
+  const ends = path.certificates.map(({ notAfter }) => notAfter + 1) // notAfter is inclusive, §4.1.2.5
+  if (pins.kind === 'match') ends.push(pins.validUntil)
+  // What may pass without evidence goes on without it; what needs it ends with it.
+  if (revocation.verdict.status === 'good' && policy.revocation.mode === 'hard-fail') {
+    ends.push(toUnixMs(revocation.verdict.validUntil))
+  }
+  const facts: PeerFacts = {
+    path,
+    presented,
+    ...(staple === undefined ? {} : { staple }),
+    policy,
+    validUntil: toUnixMs(Math.min(...ends)),
+    revocation: revocation.verdict,
+    reported,
+  }
   return { kind: 'trusted', peer: facts as VerifiedPeer } // the only place that makes one
+}
+
+function judgeRevocation(path: CertificationPath, { policy, staple, evidence = NO_EVIDENCE, now }: TrustInput) {
+  const { revocation } = policy
+  const atHand: RevocationEvidence = staple === undefined ? evidence : { ...evidence, staple }
+  const verdict = checkRevocation(path, revocation, atHand, now)
+  return { verdict, finding: refusalOf(verdict, path, revocation) ?? stapleRefusal(path, revocation, atHand, now) }
 }
 
 /**
@@ -58,8 +94,9 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
 export function createEvaluator(): (input: TrustInput) => TrustVerdict {
   const accepted = new BoundedMap<string, { readonly judgedAt: UnixMs; readonly verdict: TrustVerdict }>(MAX_VERDICTS)
   return (input) => {
-    const { presented, identity, policy, now } = input
-    const key = `${policy.generation} ${JSON.stringify(identity)} ${hash('sha256', Buffer.concat(presented), 'base64url')}`
+    const { presented, identity, policy, now, staple = NO_STAPLE, evidence = NO_EVIDENCE } = input
+    const sent = `${digestOf(Buffer.concat(presented))} ${staple.length === 0 ? '' : digestOf(staple)}`
+    const key = `${policy.generation} ${evidence.version} ${JSON.stringify(identity)} ${sent}`
     const known = accepted.get(key)
     if (known?.verdict.kind === 'trusted' && now >= known.judgedAt && now < known.verdict.peer.validUntil) {
       return known.verdict
@@ -86,6 +123,10 @@ function rejected(findings: readonly Finding[], path?: CertificationPath): Trust
   return { kind: 'rejected', findings: [first, ...rest], chain: path === undefined ? [] : describePath(path) }
 }
 
+const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes, 'base64url')
+
+const NO_STAPLE = new Uint8Array()
+const NO_EVIDENCE: EvidenceSource = { version: 0, crls: () => [], ocspResponses: () => [] }
 const MAX_VERDICTS = 1_000 // a service talks to few hosts; each verdict holds one chain, some 5 kB
 
 const NOTHING_FOUND: Finding = {

@@ -2,6 +2,7 @@ import type { CanonicalHost } from '../encoding/host.ts'
 import type { PinText } from '../encoding/pin.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import type { AnchorSet } from './anchors.ts'
+import type { RevocationPolicy } from './revocation/policy.ts'
 import type { RevokedCertificates } from './revoked.ts'
 
 /** One allowed key. Inactive outside `[notBefore, notAfter)`. */
@@ -36,6 +37,7 @@ export interface HostPolicy {
   readonly denies: readonly Deny[]
   /** Absent when the manifest revokes no certificate. */
   readonly revoked?: RevokedCertificates
+  readonly revocation: RevocationPolicy
   readonly minTlsVersion: '1.2' | '1.3'
   /** Where a path to the host may end. */
   readonly anchors: AnchorSet

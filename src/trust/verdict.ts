@@ -2,6 +2,7 @@ import type { ChainEntry, Finding } from '../errors/errors.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import type { CertificationPath } from './path/path.ts'
 import type { HostPolicy } from './policy.ts'
+import type { RevocationVerdict } from './revocation/check.ts'
 
 declare const proof: unique symbol
 
@@ -10,9 +11,13 @@ export interface PeerFacts {
   readonly path: CertificationPath
   /** DER certificates as presented: the same peer is judged again from them when the policy changes. */
   readonly presented: readonly Uint8Array[]
+  /** The OCSP response that came with them. */
+  readonly staple?: Uint8Array
   readonly policy: HostPolicy
   /** From this instant on the verdict no longer holds: a certificate of the path or the matched pin ends. */
   readonly validUntil: UnixMs
+  /** What is known of the path’s revocation status. */
+  readonly revocation: RevocationVerdict
   /** What report mode let through; empty under enforcement. */
   readonly reported: readonly Finding[]
 }

@@ -2,6 +2,7 @@ import { type CanonicalOrigin, canonicalOrigin } from '../../src/encoding/host.t
 import type { PinText } from '../../src/encoding/pin.ts'
 import { bundledAnchors } from '../../src/trust/anchors.ts'
 import type { HostPolicy, Pin } from '../../src/trust/policy.ts'
+import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
 
 export function originOf(url: string): CanonicalOrigin {
   const origin = canonicalOrigin(new URL(url))
@@ -26,6 +27,7 @@ export function policyFor(
     mode: 'enforce',
     pinGroups,
     denies: [],
+    revocation: DEFAULT_REVOCATION,
     minTlsVersion: '1.3',
     anchors: bundledAnchors(),
     manifestVersion: 0,
