@@ -25,6 +25,20 @@ describe('parseCertificate', () => {
     }
   })
 
+  test('takes its own key, not that of a certificate in PEM inside an extension, which Node would read instead', () => {
+    const stranger = testCa({ name: 'Stranger' })
+    const carrier = (text: string) =>
+      ca.issue({ extensions: [{ oid: '1.2.3.4', critical: false, value: Buffer.from(text) }] })
+    for (const before of ['', '\n', '\r\n', 'x'.repeat(300)]) {
+      const held = carrier(`${before}${before === '' ? '' : '\n'}${stranger.root.pem}`)
+      expect(parseCertificate(held.der).publicKey?.equals(held.key.publicKey)).toBe(true)
+    }
+    const held = carrier(`\n${stranger.root.pem}`)
+    expect(new X509Certificate(held.der).publicKey.equals(stranger.root.key.publicKey)).toBe(true) // the control
+    const plain = carrier('nothing of the kind')
+    expect(parseCertificate(plain.der).publicKey?.equals(plain.key.publicKey)).toBe(true)
+  })
+
   test('reads names, purposes and limits', () => {
     const server = ca.issue({
       subject: [
