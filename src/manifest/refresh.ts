@@ -175,17 +175,20 @@ function notModified(
   return { kind: 'unchanged' }
 }
 
-/** A status signed by a key this client does not know yet: its root may be one probe away. */
+/**
+ * A status signed by a key this client does not know yet, of an epoch it does not know, or naming a manifest that only a risen
+ * epoch makes the newest: its root may be one probe away. Without the probe, recovery from a theft would wait for the next hour's.
+ */
 async function underNewerRoots(judge: () => Promise<StatusVerdict>, roots: RootWalk): Promise<StatusVerdict> {
   try {
     return await judge()
   } catch (error) {
-    if (roots.probed() || !isRefusal(error, 'ERR_MANIFEST_SIG_THRESHOLD')) throw error
+    if (roots.probed() || !isRefusal(error, ...ROOT_MAY_EXPLAIN)) throw error
     while (await roots.step()) {
       try {
         return await judge()
       } catch (again) {
-        if (!isRefusal(again, 'ERR_MANIFEST_SIG_THRESHOLD')) throw again
+        if (!isRefusal(again, ...ROOT_MAY_EXPLAIN)) throw again
       }
     }
     throw error
@@ -344,5 +347,6 @@ function isRefusal(error: unknown, ...codes: readonly string[]): error is Manife
 }
 
 const STATUS_PATH = 'status.json'
+const ROOT_MAY_EXPLAIN = ['ERR_MANIFEST_SIG_THRESHOLD', 'ERR_MANIFEST_STATUS_EPOCH', 'ERR_MANIFEST_ROLLBACK'] as const
 const MAX_ROOT_STEPS = 32 // more would keep the first request waiting for ever
 const QUICK_RETRIES_MS = [250, 500, 1_000] // within the time a start-up waits
