@@ -449,6 +449,11 @@ export const CODES = {
     about: 'The client was closed.',
     fix: 'Create a client that lives as long as the service does.',
   },
+  ERR_POLICY_SUNSET: {
+    retryable: false,
+    about: 'The manifest allowed the host a legacy profile until a date, and that date has passed.',
+    fix: 'Bring the host up to date and drop the profile, or publish a later sunset.',
+  },
   ERR_POLICY_CONTAINED: {
     retryable: false,
     about: 'The host is contained: no connection is made to it.',

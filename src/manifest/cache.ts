@@ -144,11 +144,21 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
     const root = [...roots.values()].at(-1) ?? anchor
     const manifests = (await loadAll('manifest', roots, verifyManifest)).toSorted(byVersion)
     const statuses = (await loadAll('status', roots, verifyStatus)).toSorted(byVersion)
-    return restore(root, statuses, manifests, runtime, async (reference) => {
+    const restored = await restore(root, statuses, manifests, runtime, async (reference) => {
       const blob = await blobs.load(reference)
       if (blob === undefined) throw blobMissing(reference)
       return blob
     })
+    if (restored.active?.manifest.hosts.hasRamps !== true) return restored
+    return { ...restored, known: { ...restored.known, clientId: await clientId() } }
+  }
+
+  const clientId = async (): Promise<string> => {
+    ownId ??= Buffer.from(runtime.random(16)).toString('hex')
+    await bestEffort(() => store.put(`${base}id`, Buffer.from(ownId ?? '')), 'exists')
+    const held = Buffer.from((await get(`${base}id`)) ?? new Uint8Array()).toString('latin1')
+    if (/^[0-9a-f]{32}$/.test(held)) ownId = held
+    return ownId
   }
 
   /** Tells whether other processes wrote or pruned between two reads. */
@@ -182,13 +192,7 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
       }
       await blobs.prune((await list('manifest')).map(({ name }) => name))
     },
-    clientId: async () => {
-      ownId ??= Buffer.from(runtime.random(16)).toString('hex')
-      await bestEffort(() => store.put(`${base}id`, Buffer.from(ownId ?? '')), 'exists')
-      const held = Buffer.from((await get(`${base}id`)) ?? new Uint8Array()).toString('latin1')
-      if (/^[0-9a-f]{32}$/.test(held)) ownId = held
-      return ownId
-    },
+    clientId,
   }
 
   /** Text search in an unverified file errs on the side of keeping it. */

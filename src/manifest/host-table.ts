@@ -14,6 +14,7 @@ export class HostTable {
   /** Where a record starts, plus one; 0 is free. At most half of them are taken. */
   #slots: Uint32Array
   #size = 0
+  #hasRamps = false
 
   /** @param expectedBytes Of the entries as text, roughly: moving 100,000 of them to a larger place holds up requests. */
   constructor(expectedBytes = 0) {
@@ -28,6 +29,7 @@ export class HostTable {
     const record = `${key}\0${JSON.stringify(entry)}\n` // JSON.stringify escapes both marks
     this.#reserve(Buffer.byteLength(record))
     this.#size += 1
+    this.#hasRamps ||= entry.rampPercent !== undefined
     if (this.#size * 2 > this.#slots.length) this.#grow()
     this.#slots[this.#slotOf(key)] = this.#length + 1
     this.#length += this.#bytes.write(record, this.#length)
@@ -42,6 +44,11 @@ export class HostTable {
 
   get size(): number {
     return this.#size
+  }
+
+  /** Whether an entry is for a share of the clients. */
+  get hasRamps(): boolean {
+    return this.#hasRamps
   }
 
   /** In the order they were added. */

@@ -14,6 +14,8 @@ export interface Knowledge {
   readonly timeFloor?: TimeFloor
   /** Whether any manifest was ever accepted, in this process or in the cache's memory. */
   readonly everAccepted: boolean
+  /** Decides on which side of a ramp the client stands. */
+  readonly clientId?: string | undefined
 }
 
 /**
@@ -35,6 +37,8 @@ export type Discovery =
       readonly asCanary: boolean
       /** Against the one in force before; absent when it is the same. */
       readonly changes?: HostChanges
+      /** Where the manifest asks for it. */
+      readonly clientId?: string | undefined
     }
 
 /** The time a refresh judges by (TUF §5.1): the later of the wall clock and the time floor. */
@@ -54,10 +58,10 @@ export function learn(known: Knowledge, discovery: Discovery, monotonic: number)
       return raise({ ...known, status, denies: addDenies(known.denies, status) }, status.payload.issuedAt, monotonic)
     }
     case 'manifest': {
-      const { manifest, asCanary } = discovery
+      const { manifest, asCanary, clientId = known.clientId } = discovery
       const denies = clearDenies(known.denies, manifest)
       const floor = raiseFloor(known.floor, manifest, asCanary)
-      return raise({ ...known, denies, floor, everAccepted: true }, manifest.payload.issuedAt, monotonic)
+      return raise({ ...known, denies, floor, clientId, everAccepted: true }, manifest.payload.issuedAt, monotonic)
     }
     default:
       return discovery satisfies never

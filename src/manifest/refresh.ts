@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { ManifestError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import type { Runtime, UnixMs } from '../ports/runtime.ts'
@@ -23,6 +22,7 @@ import type { Discovery, Knowledge } from './knowledge.ts'
 import { type ManifestCode, refusal, type Where } from './refusal.ts'
 import { acceptRoot, MAX_ROOT_BYTES, type TrustedRoot } from './root.ts'
 import type { BlobReference, ManifestPointer } from './schema.ts'
+import { shareOf } from './share.ts'
 import { MAX_BLOB_BYTES, MAX_ENVELOPE_BYTES, MAX_STATUS_BYTES } from './sizes.ts'
 import type { Mirror } from './sources.ts'
 
@@ -241,19 +241,14 @@ async function refreshManifest(context: RefreshContext, status: AcceptedStatus):
   const manifest = await fetchManifest(context, pointer)
   await cache.saveManifest(manifest)
   const changes = await difference(inForce?.hosts ?? NO_HOSTS, manifest.hosts)
-  commit({ type: 'manifest', manifest, asCanary, changes })
+  const clientId = manifest.hosts.hasRamps ? await cache.clientId() : undefined
+  commit({ type: 'manifest', manifest, asCanary, changes, clientId })
   return 'changed'
 }
 
 async function choose({ cache }: RefreshContext, { payload: { manifest, canary } }: AcceptedStatus) {
-  const asCanary = canary !== undefined && canaryShare(canary.salt, await cache.clientId()) < canary.percent
+  const asCanary = canary !== undefined && shareOf(canary.salt, await cache.clientId()) < canary.percent
   return { asCanary, pointer: asCanary ? canary.manifest : manifest }
-}
-
-/** Where on 0 to 100 a client stands; the same salt keeps it there when the percentage rises. */
-export function canaryShare(salt: string, clientId: string): number {
-  const digest = createHash('sha256').update(salt).update(Uint8Array.of(0)).update(clientId).digest()
-  return (digest.readUInt32BE(0) / 2 ** 32) * 100
 }
 
 async function fetchManifest(context: RefreshContext, pointer: ManifestPointer): Promise<AcceptedManifest> {

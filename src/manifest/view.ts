@@ -18,6 +18,8 @@ export interface ManifestView {
   /** Whether a manifest was ever accepted, here or by an earlier process with this cache: then pins in code no longer serve. */
   readonly everAccepted: boolean
   readonly lookup: HostLookup
+  /** Known while an entry is for a share of the clients. */
+  readonly clientId?: string | undefined
   /** Of a manifest that the application ships: it serves while the kind is `cold`, and until then. */
   readonly bootstrapUntil?: UnixMs
   /** Revoked certificates and distrusted CAs; revoked keys are among `denies`. */
@@ -61,6 +63,7 @@ export function viewOf(
     version: manifest?.version ?? 0,
     everAccepted,
     lookup: lookupFor(manifest),
+    clientId: known?.clientId,
     ...(bootstrap === undefined ? {} : { bootstrapUntil: bootstrap.manifest.payload.expires }),
     revocations: manifest?.payload.revocations,
     anchorSets: manifest?.payload.anchorSets ?? NO_ANCHOR_SETS,

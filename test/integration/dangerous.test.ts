@@ -144,12 +144,27 @@ describe('manifestMay', () => {
     return { client, hostile, old, told, get }
   }
 
-  test('without it the strict reading holds and is told', async () => {
+  test('without it the strict reading holds and is told: the client’s floor of TLS 1.3 wins (case 163)', async () => {
     const { get, hostile, old, told } = await start()
     await refusalOf(get(HOST, hostile.port), 'ERR_TRUST_PIN_MISMATCH')
     await refusalOf(get('other.example.com', hostile.port), 'ERR_TRUST_PIN_MISMATCH')
     await refusalOf(get('legacy.example.com', old.port), 'ERR_TLS_HANDSHAKE')
     expect(told.filter((line) => line.includes('does not allow it')).length).toBeGreaterThanOrEqual(3)
+    expect(told).toContain(
+      'manifest: legacy.example.com asks for TLS 1.2: the strict reading holds: manifestMay does not allow it',
+    )
+  })
+
+  test('a manifest that asks for TLS 1.3 takes back what the client’s options allow: ERR_TLS_HANDSHAKE', async () => {
+    const strict: TestHosts = [
+      { host: 'legacy.example.com', mode: 'enforce', minTlsVersion: '1.3', pins },
+      { host: 'other.example.com', mode: 'enforce', pins },
+    ]
+    const { manifest } = await startTestPins({ ca, name: 'pins.example.com', hosts: strict })
+    const old = await until(startTlsServer({ identity: server, maxVersion: 'TLSv1.2' }))
+    const client = testClient({ manifest, anchors, tls12Hosts: [allowTls12('*.example.com', { reason })] })
+    await refusalOf(client.fetch(`https://legacy.example.com:${old.port}/`), 'ERR_TLS_HANDSHAKE')
+    expect((await client.fetch(`https://other.example.com:${old.port}/`)).status).toBe(200)
   })
 
   test('with it report mode, staged enforcement and TLS 1.2 take effect', async () => {

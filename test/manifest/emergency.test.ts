@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { canonicalHost } from '../../src/encoding/host.ts'
-import { canaryShare } from '../../src/manifest/refresh.ts'
+import { shareOf } from '../../src/manifest/share.ts'
 import { generateSigningKey } from '../../src/publisher/keys.ts'
 import { codeOf, createWorld, DAY, host, payloadOf, pin, startedWorld, type World } from './world.ts'
 
@@ -162,12 +162,12 @@ test('a pin that becomes active later is part of the entry with its instants, no
 })
 
 test('a canary of 10 % takes in 8 to 12 % of 2,000 clients (case 152), and a higher percentage only adds (case 155)', () => {
-  const shares = Array.from({ length: 2_000 }, (_, at) => canaryShare('autumn', `client ${at}`))
+  const shares = Array.from({ length: 2_000 }, (_, at) => shareOf('autumn', `client ${at}`))
   const within = shares.filter((share) => share < 10).length
   expect(within).toBeGreaterThanOrEqual(160)
   expect(within).toBeLessThanOrEqual(240)
   expect(shares.every((share) => share >= 0 && share < 100)).toBe(true)
-  expect(canaryShare('autumn', 'client 1')).not.toBe(canaryShare('winter', 'client 1'))
+  expect(shareOf('autumn', 'client 1')).not.toBe(shareOf('winter', 'client 1'))
 })
 
 test.each([
