@@ -22,6 +22,14 @@ export type ClientEvent =
       readonly chain: readonly ChainEntry[]
       readonly manifestVersion: number
     }
+  /** A peer was accepted for a key that another valid path lacks: what the message names must not go, or the host is refused. */
+  | {
+      readonly type: 'tls.fragile'
+      readonly host: string
+      readonly message: string
+      readonly chain: readonly ChainEntry[]
+      readonly manifestVersion: number
+    }
   /** What was known of the revocation status of a peer that was accepted. `causes`: why nothing said good. */
   | {
       readonly type: 'revocation.checked'

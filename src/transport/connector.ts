@@ -88,6 +88,10 @@ export function createConnector(options: ConnectorOptions): Connector {
       const findings = verdict.peer.reported
       emit({ type: 'tls.reported', host: origin.text, code: reported.code, findings, chain, manifestVersion })
     }
+    const { fragility, path } = verdict.peer
+    if (fragility !== undefined) {
+      emit({ type: 'tls.fragile', host: origin.text, message: fragility, chain: describePath(path), manifestVersion })
+    }
     return verdict.peer
   }
 

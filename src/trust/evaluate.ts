@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import type { ChainEntry, Finding } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import { findFragility, fragileFrom } from './fragile.ts'
 import { matchIdentity, type ReferenceIdentity } from './identity.ts'
 import { findPath } from './path/build.ts'
 import type { CertificationPath } from './path/path.ts'
@@ -41,8 +42,10 @@ export interface EvidenceSource extends Omit<RevocationEvidence, 'staple'> {
 export function evaluateTrust(input: TrustInput): TrustVerdict {
   const { presented, identity, policy, now, staple } = input
   const isRevocationReported = policy.revocation.mode === 'report'
+  const unpinned: CertificationPath[] = []
   const acceptPath = (path: CertificationPath): Finding | undefined => {
     const pins = matchPins(path, policy, now)
+    if (pins.kind === 'mismatch') unpinned.push(path)
     if (pins.kind !== 'match') return pins.finding
     return isRevocationReported ? undefined : judgeRevocation(path, input).finding
   }
@@ -68,6 +71,7 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   if (revocation.verdict.status === 'good' && policy.revocation.mode === 'hard-fail') {
     ends.push(toUnixMs(revocation.verdict.validUntil))
   }
+  const fragility = pins.kind === 'match' ? findFragility(path, unpinned, () => pathsWithoutPin(input), now) : undefined
   const facts: PeerFacts = {
     path,
     presented,
@@ -76,8 +80,20 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
     validUntil: toUnixMs(Math.min(...ends)),
     revocation: revocation.verdict,
     reported,
+    ...(fragility === undefined ? {} : { fragility }),
   }
   return { kind: 'trusted', peer: facts as VerifiedPeer } // the only place that makes one
+}
+
+/** Every valid path that has no pinned key, within the budget of one search. */
+function pathsWithoutPin({ presented, policy, now }: TrustInput): readonly CertificationPath[] {
+  const unpinned: CertificationPath[] = []
+  const acceptPath = (path: CertificationPath): Finding => {
+    if (matchPins(path, policy, now).kind === 'mismatch') unpinned.push(path)
+    return NOTHING_FOUND // and so on to the next
+  }
+  findPath({ presented, anchors: policy.anchors, now, acceptPath })
+  return unpinned
 }
 
 function judgeRevocation(path: CertificationPath, { policy, staple, evidence = NO_EVIDENCE, now }: TrustInput) {
@@ -99,7 +115,8 @@ export function createEvaluator(): (input: TrustInput) => TrustVerdict {
     const key = `${policy.generation} ${evidence.version} ${JSON.stringify(identity)} ${sent}`
     const known = accepted.get(key)
     if (known?.verdict.kind === 'trusted' && now >= known.judgedAt && now < known.verdict.peer.validUntil) {
-      return known.verdict
+      const warning = fragileFrom(known.verdict.peer.path)
+      if (warning === undefined || known.judgedAt >= warning || now < warning) return known.verdict
     }
     const verdict = evaluateTrust(input)
     // A report waits for the clock too: a staged pin becomes active, and the mismatch is over.

@@ -20,6 +20,8 @@ export interface PeerFacts {
   readonly revocation: RevocationVerdict
   /** What report mode let through; empty under enforcement. */
   readonly reported: readonly Finding[]
+  /** Why the pinned key may soon no longer be on a path, although it is now. */
+  readonly fragility?: string
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   testCa,
 } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
+import type { EventOf } from '../../src/events/events.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
 import { evaluateTrust } from '../../src/trust/evaluate.ts'
@@ -580,6 +581,49 @@ describe('B11: a path that is shorter or longer than the one that was pinned', (
     for (const { pin } of [ca.root, other.root]) await expectAccepted(identity, [ca.root, other.root], pin)
     await expectAccepted(identity, [other.root], ca.root.pin) // the cross-certificate has the pinned key
     await expectRefused(await startScene(identity), [ca.root], other.root.pin, 'ERR_TRUST_PIN_MISMATCH')
+  })
+})
+
+describe('B11: the only path with a pinned key may soon be gone', () => {
+  const day = 86_400_000
+  const cross = crossSign(ca.root, other.root)
+
+  async function fragilityOf(identity: ServerIdentity, anchors: readonly Pem[], pin: TestCertificate['pin']) {
+    const { url } = await startScene(identity)
+    const client = clientOf(anchors, pin)
+    const seen: EventOf<'tls.fragile'>[] = []
+    client.on('tls.fragile', (event) => seen.push(event))
+    expect((await client.fetch(url(HOST), secret)).status).toBe(200)
+    return seen
+  }
+
+  test('a root that is reached by a cross-certificate alone, beside a path without it', async () => {
+    const identity = certificates(server, ca.issuer, cross)
+    const [event, ...more] = await fragilityOf(identity, [ca.root, other.root], other.root.pin)
+    expect(more).toEqual([])
+    expect(event?.message).toMatch(/^a pinned key is on the path only by way of .+; another path is valid without it$/)
+    expect(event?.chain.map(({ spki }) => spki)).toEqual([server.pin, ca.issuer.pin, ca.root.pin, other.root.pin])
+    for (const { pin } of [server, ca.issuer, ca.root]) {
+      expect(await fragilityOf(identity, [ca.root, other.root], pin)).toEqual([])
+    }
+    expect(await fragilityOf(identity, [other.root], other.root.pin)).toEqual([]) // no other path: nothing to compare with
+    expect(await fragilityOf(server, [ca.issuer, ca.root], ca.root.pin)).toEqual([]) // the same way, a step further
+  })
+
+  test('a root with less than 30 days, beside a path without it; one with more days is no news', async () => {
+    for (const [days, warnings] of [
+      [29, 1],
+      [31, 0],
+    ] as const) {
+      const old = testCa({ name: 'Old', root: { notAfter: Date.now() + days * day } })
+      const leaf = old.issue({ names })
+      const identity = certificates(leaf, old.issuer, crossSign(old.issuer, other.root))
+      const seen = await fragilityOf(identity, [old.root, other.root], old.root.pin)
+      expect(seen).toHaveLength(warnings)
+      expect(seen.every(({ message }) => /which ends at \d{4}-/.test(message))).toBe(true)
+      expect(await fragilityOf(identity, [old.root], old.root.pin)).toEqual([])
+      expect(await fragilityOf(identity, [old.root, other.root], old.issuer.pin)).toEqual([])
+    }
   })
 })
 
