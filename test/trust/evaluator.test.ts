@@ -1,4 +1,4 @@
-import { type TestCertificate, testCa } from 'pinfetch/testing'
+import { crossSign, type TestCertificate, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
@@ -67,5 +67,22 @@ describe('the memory of verdicts', () => {
     const future = ca.issue({ names: ['api.example.com'], key: server.key, notBefore: now + HOUR })
     expect(ask(evaluate, { from: future }).kind).toBe('rejected')
     expect(ask(evaluate, { from: future, at: now + 2 * HOUR }).kind).toBe('trusted')
+  })
+
+  test('judges again when a CA on the path comes near its end, so that the warning is not missed', () => {
+    const evaluate = createEvaluator()
+    const [first, second] = [testCa({ now, root: { notAfter: now + 31 * 24 * HOUR } }), testCa({ now, name: 'Second' })]
+    const long = first.issue({ names: ['api.example.com'], notAfter: now + 31 * 24 * HOUR })
+    const both = createAnchors([first.root.der, second.root.der])
+    const presented = [...long.chain, crossSign(first.issuer, second.root).der]
+    const input = { presented, identity, policy: policyFor(origin, [first.root.pin], { anchors: both }) }
+    const at = (days: number) => evaluate({ ...input, now: toUnixMs(now + days * 24 * HOUR) })
+    const early = at(0)
+    expect(early).toMatchObject({ kind: 'trusted' })
+    expect(early).not.toHaveProperty('peer.fragility')
+    expect(at(0.5)).toBe(early)
+    const late = at(2)
+    expect(late).toMatchObject({ kind: 'trusted', peer: { fragility: expect.stringContaining('which ends at') } })
+    expect(at(3)).toBe(late)
   })
 })
