@@ -5,6 +5,7 @@ import { blobPath, checkBlob, type ReadBlob } from '../manifest/hosts.ts'
 import { refusal, type Where } from '../manifest/refusal.ts'
 import { acceptRoot, MAX_ROOT_BYTES, parseAnchor, type TrustedRoot, verifyAnchor } from '../manifest/root.ts'
 import type { ManifestPointer } from '../manifest/schema.ts'
+import { MAX_BLOB_BYTES, MAX_ENVELOPE_BYTES, MAX_STATUS_BYTES } from '../manifest/sizes.ts'
 import type { Mirror } from '../manifest/sources.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { manifestPath } from './repository-files.ts'
@@ -102,6 +103,3 @@ function isNoDocument(error: unknown): boolean {
 }
 
 const ABSENT: ReadonlySet<number> = new Set([403, 404, 410])
-const MAX_STATUS_BYTES = 16 * 1024 // as clients have it
-const MAX_BLOB_BYTES = 1024 * 1024
-const MAX_ENVELOPE_BYTES = 64 * 1024

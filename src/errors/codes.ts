@@ -138,6 +138,51 @@ export const CODES = {
     about: 'No CRL of the issuer is at hand.',
     fix: 'Nothing to do in soft-fail: it is fetched beside the requests and the next connection is judged by it.',
   },
+  ERR_TRUST_FETCH_BAD_URL: {
+    retryable: false,
+    about: 'The URL of a CRL or OCSP responder in a certificate is none, is too long, or has a user name.',
+    fix: 'Ask the CA; a certificate’s URL is a stranger’s wish and is not repaired.',
+  },
+  ERR_TRUST_FETCH_BAD_SCHEME: {
+    retryable: false,
+    about: 'A certificate names its CRL or OCSP responder by something else than http or https.',
+    fix: 'Nothing to do where other sources are at hand; ldap and file are not followed.',
+  },
+  ERR_TRUST_FETCH_BAD_PORT: {
+    retryable: false,
+    about: 'A certificate names a port for its CRL or OCSP responder that is not allowed.',
+    fix: 'Add the port to `revocation.network.ports` if the CA is your own.',
+  },
+  ERR_TRUST_FETCH_BLOCKED_ADDRESS: {
+    retryable: false,
+    about: 'A CRL or OCSP responder resolves to a private or special address.',
+    fix: 'Name the host in `revocation.network.allowPrivateHosts` if the CA is your own; otherwise treat the certificate as an attempt to reach inside.',
+  },
+  ERR_TRUST_FETCH_TOO_MANY_REDIRECTS: {
+    retryable: false,
+    about: 'The URL of a CRL redirects again and again.',
+    fix: 'Ask the CA.',
+  },
+  ERR_TRUST_FETCH_STATUS: {
+    retryable: true,
+    about: 'A CRL or OCSP responder answered with another HTTP status than 200.',
+    fix: 'Wait for the next attempt; if it stays, ask the CA.',
+  },
+  ERR_TRUST_FETCH_TOO_LARGE: {
+    retryable: false,
+    about: 'A CRL or OCSP response is longer than the limit.',
+    fix: 'Raise `revocation.network.maxBytes` if the list is genuine.',
+  },
+  ERR_TRUST_FETCH_TIMEOUT: {
+    retryable: true,
+    about: 'A CRL or OCSP response did not arrive in time.',
+    fix: 'Wait for the next attempt; if it stays, let this machine reach the CA, or name a proxy.',
+  },
+  ERR_TRUST_FETCH_NETWORK: {
+    retryable: true,
+    about: 'A CRL or OCSP responder could not be reached.',
+    fix: 'Let this machine reach the CA, or name a proxy; the message has the system’s reason.',
+  },
   ERR_TRUST_OCSP_MALFORMED: {
     retryable: false,
     about: 'An OCSP response is not DER, or not the basic response of RFC 6960.',
@@ -477,7 +522,7 @@ export const CODES = {
   ERR_MANIFEST_FETCH_TOO_LARGE: {
     retryable: false,
     about: 'A signed document is longer than its kind may be.',
-    fix: 'Check what the URL serves; root is at most 64 KiB, status 16 KiB, a manifest what its status announces.',
+    fix: 'Check what the URL serves; root and status are at most 64 KiB, a manifest what its status announces.',
   },
   ERR_MANIFEST_FETCH_HTTP: {
     retryable: true,

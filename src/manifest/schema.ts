@@ -191,41 +191,51 @@ export const HostEntry = z
     'allOf names a pin that is not listed',
   )
 
-const Revocations = z.strictObject({
-  spki: z
-    .array(
-      z.strictObject({
-        sha256: Spki,
-        since: Instant,
-        reason: Text,
-        hosts: z.array(Pattern).min(1).max(1_000).exactOptional(),
-      }),
-    )
-    .max(10_000)
-    .exactOptional(),
-  issuerSerial: z
-    .array(
-      z.strictObject({ issuerSpkiSha256: Spki, serials: z.array(z.string().regex(/^[0-9a-f]{2,64}$/)).max(10_000) }),
-    )
-    .max(10_000)
-    .exactOptional(),
-  certificate: z
-    .array(z.strictObject({ sha256: Sha256 }))
-    .max(10_000)
-    .exactOptional(),
-  distrustAfter: z
-    .array(
-      z
-        .strictObject({ spkiSha256: Spki, notBefore: Instant.exactOptional(), sctNotAfter: Instant.exactOptional() })
-        .refine(
-          (rule) => (rule.notBefore === undefined) !== (rule.sctNotAfter === undefined),
-          'one of notBefore, sctNotAfter',
-        ),
-    )
-    .max(10_000)
-    .exactOptional(),
-  unrevoked: z.array(z.unknown()).max(10_000).exactOptional(),
-})
+const Revocations = z
+  .strictObject({
+    spki: z
+      .array(
+        z.strictObject({
+          sha256: Spki,
+          since: Instant,
+          reason: Text,
+          hosts: z.array(Pattern).min(1).max(1_000).exactOptional(),
+        }),
+      )
+      .max(10_000)
+      .exactOptional(),
+    issuerSerial: z
+      .array(
+        z.strictObject({ issuerSpkiSha256: Spki, serials: z.array(z.string().regex(/^[0-9a-f]{2,64}$/)).max(10_000) }),
+      )
+      .max(10_000)
+      .exactOptional(),
+    certificate: z
+      .array(z.strictObject({ sha256: Sha256 }))
+      .max(10_000)
+      .exactOptional(),
+    distrustAfter: z
+      .array(
+        z
+          .strictObject({ spkiSha256: Spki, notBefore: Instant.exactOptional(), sctNotAfter: Instant.exactOptional() })
+          .refine(
+            (rule) => (rule.notBefore === undefined) !== (rule.sctNotAfter === undefined),
+            'one of notBefore, sctNotAfter',
+          ),
+      )
+      .max(10_000)
+      .exactOptional(),
+    /** What was revoked and may serve again: for publishers, whose tools refuse to drop a revocation in silence. */
+    unrevoked: z.array(z.unknown()).max(10_000).exactOptional(),
+  })
+  .refine(
+    ({ spki = [], issuerSerial = [], certificate = [], distrustAfter = [] }) =>
+      spki.length + certificate.length + distrustAfter.length + issuerSerial.flatMap(({ serials }) => serials).length <=
+      MAX_REVOCATIONS,
+    'more than 10,000 revocations',
+  )
+
+const MAX_REVOCATIONS = 10_000 // all of one manifest: looked for on every path
 
 const AnchorDer = z
   .string()

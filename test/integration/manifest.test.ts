@@ -65,6 +65,35 @@ describe('the main road', () => {
     expect((await client.fetch(viaRelay)).status).toBe(200)
   })
 
+  test('a denied last pin closes the host: ERR_TRUST_PIN_NONE_ACTIVE (case 148)', async () => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const hosts: TestHosts = [{ host: HOST, mode: 'enforce', pins: [{ spki: third.pin }], singlePin: true }]
+    const { repository, url, api, settings } = await start({ hosts, runtime })
+    const client = testClient(settings)
+    await settled(client.ready(), runtime)
+    await refusalOf(client.fetch(url), 'ERR_TRUST_PIN_MISMATCH')
+    await repository.deny([third.pin])
+    await refresh(client, runtime)
+    await refusalOf(client.fetch(url), 'ERR_TRUST_PIN_NONE_ACTIVE')
+    expect(api.requests.length).toBe(0)
+  })
+
+  test('a deny cuts idle connections and those with a request in flight, in the tick it arrives: ERR_TRUST_PIN_DENIED (case 149)', async () => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const { repository, api, settings } = await start({ runtime })
+    const slow = await until(startTlsServer({ identity: first, handler: () => {} }))
+    const [idle, busy] = [await until(startRelay({ target: api })), await until(startRelay({ target: slow }))]
+    const client = testClient(settings)
+    await settled(client.ready(), runtime)
+    expect((await client.fetch(`https://${HOST}:${idle.port}/`)).status).toBe(200)
+    const inFlight = refusalOf(client.fetch(`https://${HOST}:${busy.port}/`), 'ERR_TRUST_PIN_DENIED')
+    await vi.waitUntil(() => slow.requests.length === 1, 10_000)
+    await repository.deny([first.pin])
+    await refresh(client, runtime)
+    await Promise.all([idle.idle(), busy.idle(), inFlight])
+    await refusalOf(client.fetch(`https://${HOST}:${idle.port}/`), 'ERR_TRUST_PIN_DENIED')
+  })
+
   test('a leaked key is denied within a poll, its live connection cut: ERR_TRUST_PIN_DENIED', async () => {
     const runtime = createTestRuntime({ now: Date.now() })
     const { repository, url, api, settings } = await start({ runtime })

@@ -254,3 +254,17 @@ test('a client is on the same side of a canary after a restart', async () => {
 async function deny(world: World): Promise<void> {
   await world.repository.publishStatus({ now: world.now(), deny: [stolen], ttlMs: 6 * DAY })
 }
+
+test('a status carries 256 denies, each with its reason', async () => {
+  const { world, updater } = await startedWorld()
+  const many = Array.from({ length: 256 }, (_, at) => ({
+    spki: pin(`stolen ${at}`),
+    reason: 'ticket SEC-1234, key on a lost laptop',
+  }))
+  await world.repository.publishStatus({ now: world.now(), deny: many })
+  await world.refresh(updater)
+  expect(deniesOf(updater).length).toBe(256)
+  await world.repository.publishStatus({ now: world.now(), deny: [...many, stolen] })
+  expect(await codeOf(world.refresh(updater))).toBe('ERR_MANIFEST_PAYLOAD_SCHEMA')
+  await updater.close()
+})

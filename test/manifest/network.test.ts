@@ -10,12 +10,12 @@ import { codeOf, createWorld, HOUR, host, refusalOf, sourceOf, startedWorld } fr
 
 test('a source that sends more than allowed is refused with ERR_MANIFEST_FETCH_TOO_LARGE (case 107)', async () => {
   const { world, updater } = await startedWorld()
-  world.serve('status.json', new Uint8Array(16 * 1024 + 1))
+  world.serve('status.json', new Uint8Array(64 * 1024 + 1))
   expect(await codeOf(world.refresh(updater))).toBe('ERR_MANIFEST_FETCH_TOO_LARGE')
   await updater.close()
 })
 
-test('a source is told how much it may send: roots 64 KiB, status 16 KiB, the manifest what its status says', async () => {
+test('a source is told how much it may send: roots and status 64 KiB, the manifest what its status says', async () => {
   const world = await createWorld()
   await world.repository.publishManifest([host()], { now: world.now() })
   const caps: number[] = []
@@ -38,7 +38,7 @@ test('a source is told how much it may send: roots 64 KiB, status 16 KiB, the ma
     Buffer.from(world.repository.files().get(path as string) as Uint8Array).toString(),
   ) as { payload: string }
   const length = Buffer.from(payload, 'base64url').length
-  expect(caps).toEqual([65_536, 16_384, Math.ceil((length * 4) / 3) + 65_536])
+  expect(caps).toEqual([65_536, 65_536, Math.ceil((length * 4) / 3) + 65_536])
   await updater.close()
 })
 

@@ -140,6 +140,19 @@ describe('manifest', () => {
     expect(await judgeManifest(({ hosts: _, ...manifest }) => manifest)).toBe(SCHEMA)
   })
 
+  test('10,000 revocations of all kinds together are accepted, one more is refused with ERR_MANIFEST_PAYLOAD_SCHEMA', async () => {
+    const certificate = Array.from({ length: 4_999 }, (_, at) => ({ sha256: at.toString(16).padStart(64, '0') }))
+    const serials = Array.from({ length: 5_000 }, (_, at) => at.toString(16).padStart(4, '0'))
+    const issuerSerial = [{ issuerSpkiSha256: pin('issuer'), serials }]
+    const spki = [{ sha256: pin('gone'), since: '2026-01-01T00:00:00Z', reason: 'stolen' }]
+    const revocations = { certificate, issuerSerial, spki, unrevoked: [pin('back')] }
+    expect(await judgeManifest((manifest) => ({ ...manifest, revocations }))).toBe('accepted')
+    const distrustAfter = [{ spkiSha256: pin('ca'), notBefore: '2026-01-01T00:00:00Z' }]
+    expect(await judgeManifest((manifest) => ({ ...manifest, revocations: { ...revocations, distrustAfter } }))).toBe(
+      SCHEMA,
+    )
+  })
+
   test('hosts of 1 MiB and more do not stand inline: ERR_MANIFEST_PAYLOAD_SCHEMA', async () => {
     const sized = (count: number) => Array.from({ length: count }, (_, at) => host(`h${at}.example.com`))
     expect(await judgeManifest((manifest) => ({ ...manifest, hosts: sized(4_000) }))).toBe('accepted')
