@@ -1,6 +1,8 @@
 /** A map that forgets its least recently used entry once it is full. Memory of it changes speed and nothing else. */
 export class BoundedMap<Key, Value> {
   readonly #entries = new Map<Key, Value>()
+  /** One iterator for good: a new one would step over every hole that those before it left. */
+  readonly #oldest = this.#entries.keys()
   readonly #capacity: number
 
   constructor(capacity: number) {
@@ -24,9 +26,7 @@ export class BoundedMap<Key, Value> {
     this.#entries.delete(key)
     this.#entries.set(key, value)
     if (this.#entries.size <= this.#capacity) return
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest)
-      return
-    }
+    const oldest = this.#oldest.next()
+    if (oldest.done !== true) this.#entries.delete(oldest.value)
   }
 }

@@ -52,15 +52,18 @@ export interface Certificate {
   readonly isSelfIssued: boolean
 }
 
-/** @throws DerError when the bytes are not one DER certificate. */
-export function parseCertificate(der: Uint8Array): Certificate {
+/**
+ * @param sha256 The digest of `der`, when the caller has it already.
+ * @throws DerError when the bytes are not one DER certificate.
+ */
+export function parseCertificate(der: Uint8Array, sha256?: string): Certificate {
   const bytes = new Uint8Array(der) // a copy: what was judged must not change under the verdict
   const outer = openDer(bytes)
   const tbs = outer.read(TAG.sequence)
   const signatureAlgorithm = outer.read(TAG.sequence)
   const signature = octetsOfBitString(outer.read(TAG.bitString))
   outer.expectEnd()
-  return new ParsedCertificate(bytes, tbs, signatureAlgorithm, signature)
+  return new ParsedCertificate(bytes, tbs, signatureAlgorithm, signature, sha256)
 }
 
 /**
@@ -96,8 +99,15 @@ class ParsedCertificate implements Certificate {
   #spkiSha256: string | undefined
   #publicKey: KeyObject | null | undefined
 
-  constructor(der: Uint8Array, tbs: DerElement, signatureAlgorithm: DerElement, signature: Uint8Array) {
+  constructor(
+    der: Uint8Array,
+    tbs: DerElement,
+    signatureAlgorithm: DerElement,
+    signature: Uint8Array,
+    sha256: string | undefined,
+  ) {
     this.der = der
+    this.#sha256 = sha256
     this.tbs = encodingOf(tbs)
     this.signature = signature
 

@@ -196,12 +196,16 @@ export function timeOf({ bytes, tag, contentStart, end }: DerElement): number {
   const year = tag === TAG.generalizedTime ? digits : digits + (digits < 50 ? 2000 : 1900) // RFC 5280 §4.1.2.5.1
   const two = (pair: number): number => decimalOf(bytes, afterYear + 2 * pair, afterYear + 2 * pair + 2)
   const [month, day, hour, minute, second] = [two(0), two(1), two(2), two(3), two(4)]
-  const date = new Date(0)
-  date.setUTCFullYear(year, month - 1, day)
-  // Date rolls 31 February over; a day that does not read back the same is no day.
-  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  const midnight = year < 100 ? new Date(0).setUTCFullYear(year, month - 1, day) : Date.UTC(year, month - 1, day)
+  // Date rolls 31 February over into March, which a day of the calendar does not.
+  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month)
   if (!isDay || hour > 23 || minute > 59 || second > 59) throw new DerError('time is not a date of the calendar')
-  return date.getTime() + ((hour * 60 + minute) * 60 + second) * 1000
+  return midnight + ((hour * 60 + minute) * 60 + second) * 1000
+}
+
+function daysOf(year: number, month: number): number {
+  if (month !== 2) return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
 }
 
 function decimalOf(bytes: Uint8Array, start: number, end: number): number {

@@ -9,7 +9,7 @@ export function readCertificate(der: Uint8Array): Certificate | DerError {
   const known = parsed.get(sha256)
   if (known !== undefined) return known
   try {
-    const certificate = parseCertificate(der)
+    const certificate = parseCertificate(der, sha256)
     if (der.length <= MAX_CACHED_BYTES) parsed.set(sha256, certificate)
     return certificate
   } catch (error) {
