@@ -23,9 +23,6 @@ export function keepProcessAlive(): () => void {
   return () => clearInterval(timer)
 }
 
-/** Lets sockets and other callers have their turn in the middle of long work. */
-export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
-
 /** A folder that is not there, or one watch too many for the system, is the same as a file system that tells nothing. */
 export const watchFolder: WatchFolder = (path, changed) => {
   try {
