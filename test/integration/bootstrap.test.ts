@@ -60,3 +60,13 @@ test('a tampered one is refused, so nothing is requested: ERR_TRUST_NO_TRUSTED_M
   expect(api.requests.length).toBe(0)
   expect(tampered.health().state).toBe('unready')
 })
+
+test.each([
+  ['another root', { rootFingerprint: '0'.repeat(64) }, 'ERR_MANIFEST_ROOT_FINGERPRINT'],
+  ['a fingerprint that is none', { rootFingerprint: 'sha256/AAAA' }, 'ERR_CONFIG_INVALID'],
+  ['a bootstrap that needs the network', { bootstrap: 'https://pins.example.com/' }, 'ERR_CONFIG_INVALID'],
+])('createClient throws for %s', async (_, more, code) => {
+  const { root } = await createTestRepository()
+  const manifest = { url: 'https://pins.example.com/', root, memoryOnly: true }
+  expect(() => testClient({ manifest: { ...manifest, ...more } })).toThrow(expect.objectContaining({ code }))
+})
