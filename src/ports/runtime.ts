@@ -49,3 +49,19 @@ export type FetchBytes = (url: URL, limits: FetchLimits) => Promise<FetchedBytes
  * tell. Never keeps the process alive.
  */
 export type WatchFolder = (path: string, changed: () => void) => Cancel
+
+export interface EvidenceRequest {
+  /** As a certificate names it: whatever it says. */
+  readonly url: string
+  /** An OCSP request to POST; without one it is a GET. */
+  readonly ocspRequest?: Uint8Array
+  readonly maxBytes: number
+  /** From the first packet to the last byte. */
+  readonly timeoutMs: number
+}
+
+/**
+ * The body of a CRL or OCSP response as it arrives. Nothing of it is authentic: who reads verifies. Rejects with an
+ * EvidenceError for everything but a 200.
+ */
+export type FetchEvidence = (request: EvidenceRequest) => AsyncIterable<Uint8Array>

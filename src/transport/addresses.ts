@@ -1,0 +1,49 @@
+import { BlockList, isIP } from 'node:net'
+
+/**
+ * Whether an address is reached over the public Internet (IANA special-purpose registries, RFC 6890): not this machine, not
+ * its networks, not the metadata service of a cloud, and no notation that hides one of these in an IPv6 address.
+ */
+export function isPublicAddress(address: string): boolean {
+  const family = isIP(address)
+  if (family === 0) return false
+  return !SPECIAL.check(address, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+const SPECIAL = new BlockList()
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10], // shared by a carrier's customers, and by Kubernetes clusters
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16], // cloud metadata among them
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 4],
+  ['240.0.0.0', 4],
+] as const) {
+  SPECIAL.addSubnet(network, prefix, 'ipv4') // and the same within ::ffff:0:0/96, which Node compares as IPv4
+}
+for (const [network, prefix] of [
+  ['::', 96], // unspecified, loopback, IPv4-compatible
+  ['64:ff9b::', 96], // NAT64: any IPv4 address behind it
+  ['64:ff9b:1::', 48],
+  ['100::', 64],
+  ['2001::', 23], // Teredo and others
+  ['2001:db8::', 32],
+  ['2002::', 16], // 6to4: any IPv4 address within it
+  ['3fff::', 20],
+  ['5f00::', 16],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['fec0::', 10],
+  ['ff00::', 8],
+] as const) {
+  SPECIAL.addSubnet(network, prefix, 'ipv6')
+}

@@ -1,0 +1,183 @@
+import { lookup as systemLookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import type { Dispatcher } from 'undici'
+import type { EvidenceRequest, FetchEvidence, Runtime } from '../ports/runtime.ts'
+import { EvidenceError } from '../trust/revocation/evidence.ts'
+import { isPublicAddress } from './addresses.ts'
+import type { Resolver } from './connector.ts'
+import { Agent, ProxyAgent } from './undici.ts'
+
+export interface EvidenceNetwork {
+  /** Hosts whose evidence may come from private addresses: an internal CA’s. */
+  readonly allowPrivateHosts: readonly string[]
+  readonly ports: readonly number[]
+  /** Sends evidence requests through an HTTP proxy, which then decides on addresses. */
+  readonly proxy?: string
+}
+
+export interface EvidenceFetcher {
+  readonly fetch: FetchEvidence
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Fetches CRLs and OCSP responses from where certificates say. A URL in a certificate is a stranger's wish: it is fetched
+ * without credentials, cookies or pins, by an agent of its own, from public addresses only. The address that is connected to
+ * is the one that is judged, so a name that resolves differently the second time gains nothing; redirects are judged anew.
+ */
+export function createEvidenceFetcher(options: {
+  readonly runtime: Runtime
+  readonly network: EvidenceNetwork
+  readonly resolver?: Resolver
+}): EvidenceFetcher {
+  const { runtime, network, resolver } = options
+  const settings = { connect: { lookup: publicOnly(network, resolver), rejectUnauthorized: true }, pipelining: 0 }
+  const agent: Dispatcher =
+    network.proxy === undefined ? new Agent(settings) : new ProxyAgent({ uri: network.proxy, proxyTunnel: false })
+  return {
+    fetch: (request) => body(request),
+    close: () => agent.destroy(),
+  }
+
+  async function* body(request: EvidenceRequest): AsyncGenerator<Uint8Array> {
+    const { url: text, maxBytes, timeoutMs } = request
+    const deadline = new AbortController()
+    const cancel = runtime.schedule(timeoutMs, () => deadline.abort(timedOut(text, timeoutMs)))
+    let length = 0
+    try {
+      for await (const chunk of await open(request, deadline.signal)) {
+        length += chunk.length
+        if (length > maxBytes) throw refusal('TOO_LARGE', text, `more than ${maxBytes} bytes`)
+        yield chunk
+      }
+    } catch (error) {
+      throw typed(error, text, deadline.signal)
+    } finally {
+      cancel()
+      deadline.abort() // a reader that left early leaves no socket behind
+    }
+  }
+
+  async function open(request: EvidenceRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    let url = checkedUrl(request.url, network)
+    for (let redirects = 0; ; redirects += 1) {
+      const response = await agent.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        signal,
+        headersTimeout: 0,
+        bodyTimeout: 0, // the deadline is for the whole
+        ...(request.ocspRequest === undefined
+          ? { method: 'GET', headers: { 'accept-encoding': 'identity' } }
+          : {
+              method: 'POST',
+              headers: { 'content-type': 'application/ocsp-request', 'accept-encoding': 'identity' },
+              body: request.ocspRequest,
+            }),
+      })
+      if (response.statusCode === 200) return response.body
+      response.body.on('error', () => undefined).destroy() // nobody reads what it says
+      const { location } = response.headers
+      const isRedirect = REDIRECTS.has(response.statusCode) && typeof location === 'string'
+      if (!isRedirect || request.ocspRequest !== undefined) {
+        throw refusal('STATUS', request.url, `status ${response.statusCode}`)
+      }
+      if (redirects === MAX_REDIRECTS) {
+        throw refusal('TOO_MANY_REDIRECTS', request.url, `more than ${MAX_REDIRECTS} redirects`)
+      }
+      url = checkedUrl(URL.canParse(location, url.href) ? new URL(location, url).href : location, network)
+    }
+  }
+}
+
+function checkedUrl(text: string, { ports, allowPrivateHosts }: EvidenceNetwork): URL {
+  const url = text.length <= MAX_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.username !== '' || url.password !== '') {
+    throw refusal('BAD_URL', text, 'not a URL without user name and password')
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw refusal('BAD_SCHEME', text, url.protocol)
+  const port = url.port === '' ? (url.protocol === 'http:' ? 80 : 443) : Number(url.port)
+  if (!ports.includes(port)) throw refusal('BAD_PORT', text, `port ${port}, allowed are ${ports.join(', ')}`)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) !== 0 && !allowPrivateHosts.includes(host) && !isPublicAddress(host)) throw blocked(host)
+  return url
+}
+
+/** Answers with public addresses alone, to the very call that connects to them. */
+function publicOnly({ allowPrivateHosts }: EvidenceNetwork, resolver: Resolver | undefined): LookupFunction {
+  const resolve = resolver ?? systemResolver
+  return (hostname, { all }, callback) => {
+    const answer = (addresses: readonly string[]): void => {
+      const allowed = allowPrivateHosts.includes(hostname) ? addresses : addresses.filter(isPublicAddress)
+      const list = allowed.map((address) => ({ address, family: isIP(address) }))
+      const [first] = list
+      if (first === undefined) callback(addresses.length === 0 ? notFound(hostname) : blocked(hostname), '', 4)
+      else if (all === true) callback(null, list)
+      else callback(null, first.address, first.family)
+    }
+    resolve(hostname).then(answer, () => callback(notFound(hostname), '', 4))
+  }
+}
+
+const systemResolver: Resolver = (hostname) =>
+  new Promise((resolve, reject) => {
+    systemLookup(hostname, { all: true }, (error, addresses) =>
+      error === null ? resolve(addresses.map(({ address }) => address)) : reject(error),
+    )
+  })
+
+const notFound = (host: string): Error => Object.assign(new Error(`${host} does not resolve`), { code: 'ENOTFOUND' })
+
+function blocked(host: string): EvidenceError {
+  const message = `${host}: evidence comes from public addresses only`
+  return new EvidenceError('ERR_TRUST_FETCH_BLOCKED_ADDRESS', message)
+}
+
+function timedOut(url: string, timeoutMs: number): EvidenceError {
+  return refusal('TIMEOUT', url, `no complete answer within ${timeoutMs} ms`)
+}
+
+type Reason =
+  | 'BAD_URL'
+  | 'BAD_SCHEME'
+  | 'BAD_PORT'
+  | 'TOO_MANY_REDIRECTS'
+  | 'STATUS'
+  | 'TOO_LARGE'
+  | 'TIMEOUT'
+  | 'NETWORK'
+
+function refusal(reason: Reason, url: string, message: string): EvidenceError {
+  return new EvidenceError(CODES[reason], `${shown(url)}: ${message}`)
+}
+
+function typed(error: unknown, url: string, signal: AbortSignal): unknown {
+  if (error instanceof EvidenceError) return error
+  if (signal.aborted && signal.reason instanceof EvidenceError) return signal.reason
+  const cause = error instanceof Error && error.cause instanceof EvidenceError ? error.cause : undefined
+  if (cause !== undefined) return cause
+  const reason = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+  return error instanceof Error ? refusal('NETWORK', url, reason) : error
+}
+
+/** Of a stranger's text as much as a log can take: no query, no control characters. */
+function shown(text: string): string {
+  if (!URL.canParse(text)) return 'URL of the certificate'
+  const { protocol, host, pathname } = new URL(text)
+  return `${protocol}//${host}${pathname}`.slice(0, 200)
+}
+
+const CODES = {
+  BAD_URL: 'ERR_TRUST_FETCH_BAD_URL',
+  BAD_SCHEME: 'ERR_TRUST_FETCH_BAD_SCHEME',
+  BAD_PORT: 'ERR_TRUST_FETCH_BAD_PORT',
+  TOO_MANY_REDIRECTS: 'ERR_TRUST_FETCH_TOO_MANY_REDIRECTS',
+  STATUS: 'ERR_TRUST_FETCH_STATUS',
+  TOO_LARGE: 'ERR_TRUST_FETCH_TOO_LARGE',
+  TIMEOUT: 'ERR_TRUST_FETCH_TIMEOUT',
+  NETWORK: 'ERR_TRUST_FETCH_NETWORK',
+} as const
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+const MAX_REDIRECTS = 2
+const MAX_URL_LENGTH = 2_048
