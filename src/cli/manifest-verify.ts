@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { bootstrapPolicy } from '../client/policies.ts'
+import { ManifestError } from '../errors/errors.ts'
 import type { RoleName } from '../manifest/schema.ts'
 import { createManifestSource, type ManifestLocation, type Mirror } from '../manifest/sources.ts'
 import { parseEnvelope } from '../manifest/verify.ts'
@@ -13,7 +14,7 @@ import { deadlineData, deadlineRows } from './deadlines.ts'
 import { readBytes } from './files.ts'
 import type { Io } from './io.ts'
 import { instantOf } from './manifest-simulate.ts'
-import { type Outcome, UsageError } from './outcome.ts'
+import { hinted, type Outcome, UsageError } from './outcome.ts'
 import { manifestPath } from './repository-files.ts'
 import { baseUrl } from './source.ts'
 import { counted, dateOf, fromNow, table } from './text.ts'
@@ -33,7 +34,7 @@ export async function verify(url: string | undefined, options: VerifyOptions, io
   const now = instantOf(options.at, io.now())
   const runtime: Runtime = { ...systemRuntime, clock: { ...systemRuntime.clock, now: () => toUnixMs(now) } }
   const walk = await withMirror(location, options.ca, runtime, (mirror) =>
-    walkRepository(mirror, anchor, runtime, io.signal ?? new AbortController().signal),
+    walkAsStranger(mirror, anchor, rootPath(options), runtime, io.signal),
   )
   return report(walk, location, now)
 }
@@ -127,6 +128,29 @@ function expiryWarnings({ root, manifest }: Walk, now: number): readonly string[
   ]
 }
 
+/** A walk from a root that somebody named, which may be another repository’s. */
+export async function walkAsStranger(
+  mirror: Mirror,
+  anchor: Uint8Array,
+  path: string,
+  runtime: Runtime,
+  signal: AbortSignal | undefined,
+): Promise<Walk> {
+  try {
+    return await walkRepository(mirror, anchor, runtime, signal ?? new AbortController().signal)
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error
+    if (error.document === 'root' && NO_ROOT.has(error.code)) {
+      throw hinted(error, `${path} is no root: give the root.json that init made, which the application ships.`)
+    }
+    if (!OF_ANOTHER.has(error.code)) throw error
+    throw hinted(
+      error,
+      `Is ${path} the root of this repository? Use the root.json that lies beside its hosts.json. If it is, somebody serves forged documents.`,
+    )
+  }
+}
+
 export async function withMirror<T>(
   location: ManifestLocation,
   ca: string | undefined,
@@ -174,4 +198,15 @@ function rootPath({ root, dir }: VerifyOptions): string {
   throw new UsageError('--root is missing', hint)
 }
 
+const NO_ROOT: ReadonlySet<string> = new Set([
+  'ERR_MANIFEST_ENVELOPE_JSON',
+  'ERR_MANIFEST_ENVELOPE_SHAPE',
+  'ERR_MANIFEST_ENVELOPE_UTF8',
+  'ERR_MANIFEST_SIG_TYP_MISMATCH',
+])
+const OF_ANOTHER: ReadonlySet<string> = new Set([
+  'ERR_MANIFEST_SIG_THRESHOLD',
+  'ERR_MANIFEST_WRONG_REPO',
+  'ERR_MANIFEST_WRONG_ENV',
+])
 const TIMEOUT_MS = 10_000

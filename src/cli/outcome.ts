@@ -34,6 +34,14 @@ export class UsageError extends ConfigurationError {
   }
 }
 
+/** The same error, with what to do here in place of what the table says in general. */
+export function hinted<Failed extends PinfetchError>(error: Failed, hint: string): Failed {
+  hints.set(error, hint)
+  return error
+}
+
+const hints = new WeakMap<PinfetchError, string>()
+
 export interface Rendering {
   readonly command: string
   readonly json: boolean
@@ -67,7 +75,7 @@ export function renderError(error: PinfetchError, io: Io, { command, json, paint
 
 function failureOf(error: PinfetchError): Failure {
   const { code, message } = error
-  const hint = error instanceof UsageError ? error.hint : CODES[code].fix
+  const hint = error instanceof UsageError ? error.hint : (hints.get(error) ?? CODES[code].fix)
   return { code, message: withCause(message, error.cause), hint }
 }
 

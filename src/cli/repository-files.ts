@@ -8,6 +8,8 @@ import type { ManifestPointer } from '../manifest/schema.ts'
 import { parseEnvelope } from '../manifest/verify.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import { readBytes, readIfPresent } from './files.ts'
+import { UsageError } from './outcome.ts'
+import { shownPath } from './text.ts'
 
 /** A published repository as its directory holds it, verified from its root on: a publisher goes on from nothing else. */
 export interface PublishedRepository {
@@ -52,7 +54,12 @@ export function manifestPath({ version, sha256 }: { readonly version: number; re
 /** Newest first; the last is the one that applications ship. */
 async function readRoots(directory: string, now: UnixMs): Promise<readonly [TrustedRoot, ...TrustedRoot[]]> {
   const path = join(directory, 'root.json')
-  let roots: [TrustedRoot, ...TrustedRoot[]] = [await verifyAnchor(parseAnchor(await readBytes(path), {}, path))]
+  const anchor = await readIfPresent(path)
+  if (anchor === undefined) {
+    const hint = `Name the folder that init made (--dir), or make one: pinfetch init ${shownPath(directory)}`
+    throw new UsageError(`${path}: not there, so this is no repository`, hint)
+  }
+  let roots: [TrustedRoot, ...TrustedRoot[]] = [await verifyAnchor(parseAnchor(anchor, {}, path))]
   for (;;) {
     const name = `roots/${roots[0].version + 1}.json`
     const bytes = await readIfPresent(join(directory, name))

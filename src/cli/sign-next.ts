@@ -23,7 +23,7 @@ import {
   nextManifestPayload,
   nextStatus,
 } from './next-documents.ts'
-import { UsageError } from './outcome.ts'
+import { hinted, UsageError } from './outcome.ts'
 import { dropPending, pendingOf, pendingPath, readPending, writePending } from './pending.ts'
 import { manifestPath, type PublishedRepository, readRepository } from './repository-files.ts'
 import { countHolders, meetsThreshold, signersOf } from './signers.ts'
@@ -215,7 +215,8 @@ export function tooFew(
   directory: string,
 ) {
   const message = `${threshold} of the role’s ${keys.length} keys must sign, ${signers.length} of them in ${directory}`
-  return refusal('ERR_MANIFEST_SIG_THRESHOLD', { document: role }, message)
+  const hint = `pinfetch keys list shows which keys the root knows and which of them are here; --keys names another folder, --signer a program that signs.`
+  return hinted(refusal('ERR_MANIFEST_SIG_THRESHOLD', { document: role }, message), hint)
 }
 
 /** Two signers at once would make two documents of one version, which clients take for an attack. */

@@ -19,10 +19,10 @@ import { deadlineData, deadlineRows } from './deadlines.ts'
 import { readBytes } from './files.ts'
 import type { Io, Paint } from './io.ts'
 import { instantOf } from './manifest-simulate.ts'
-import { locationOf, withMirror } from './manifest-verify.ts'
+import { locationOf, walkAsStranger, withMirror } from './manifest-verify.ts'
 import { type Failure, type Outcome, UsageError } from './outcome.ts'
 import { dateOf, shownPath, table } from './text.ts'
-import { type Walk, walkRepository } from './walk.ts'
+import type { Walk } from './walk.ts'
 
 export interface VerifyUrlOptions {
   readonly manifest: string
@@ -38,9 +38,8 @@ export async function verifyUrl(text: string, options: VerifyUrlOptions, io: Io,
   const anchorBytes = await readBytes(options.root)
   const now = instantOf(options.at, io.now())
   const runtime: Runtime = { ...systemRuntime, clock: { ...systemRuntime.clock, now: () => toUnixMs(now) } }
-  const signal = io.signal ?? new AbortController().signal
   const walk = await withMirror(locationOf(options.manifest), options.ca, runtime, (mirror) =>
-    walkRepository(mirror, anchorBytes, runtime, signal),
+    walkAsStranger(mirror, anchorBytes, options.root, runtime, io.signal),
   )
   const ca = options.ca === undefined ? undefined : Buffer.from(await readBytes(options.ca)).toString('latin1')
   await anchorsFrom(options.ca) // its own word for a file that holds no roots
