@@ -126,10 +126,18 @@ const milliseconds = z.int().min(1).max(600_000).exactOptional()
 const File = z.string().min(1).describe('Path, relative to this file')
 
 const Manifest = z.strictObject({
-  url: z.string().min(1).exactOptional().describe('Base URL of the signed documents, or a directory'),
+  url: z
+    .string()
+    .min(1)
+    .exactOptional()
+    .describe('Base URL of the signed documents, a directory, a bundle file ending in .json, or env:NAME'),
   urls: z.array(z.string().min(1)).min(1).max(8).exactOptional().describe('Mirrors, in the order to try them'),
   root: File.describe('The trusted root document that the application ships'),
   cacheDir: File.exactOptional(),
+  cache: z
+    .enum(['best-effort', 'required'])
+    .exactOptional()
+    .describe('Whether a start needs a cacheDir that can be written to'),
   memoryOnly: z.boolean().exactOptional(),
   bootstrapPins: z.array(z.string()).exactOptional(),
   bootstrap: File.exactOptional().describe('A published repository that the application ships'),

@@ -103,8 +103,11 @@ export function createClient(options: ClientOptions): Client {
   }
 
   const gate = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined => {
-    if (manifest === undefined || manifest.updater.current().kind !== 'cold') return undefined
+    if (manifest === undefined) return undefined
     const { updater } = manifest
+    const { kind } = updater.current()
+    if (kind === 'expired') return awoken(updater.awake(), signal)
+    if (kind !== 'cold') return undefined
     const settled = policies.bundled(origin) ? updater.firstAttempt : serving(updater).catch(() => undefined)
     return held(abortable(settled, signal)) // what stays missing is refused by `policies.of`, with its reason
   }
@@ -114,6 +117,9 @@ export function createClient(options: ClientOptions): Client {
     if (resolved.manifest?.bootstrap !== undefined) await updater.firstAttempt
     if (updater.current().bootstrapUntil === undefined) await updater.ready()
   }
+
+  const awoken = (waking: Promise<void> | undefined, signal: AbortSignal | null): Promise<void> | undefined =>
+    waking === undefined ? undefined : held(abortable(waking, signal))
 
   const close = async (): Promise<void> => {
     await Promise.all([manifest?.updater.close(), dispatcher.close(), manifest?.bootstrap.close()])

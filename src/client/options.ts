@@ -37,6 +37,8 @@ export interface ManifestOptions {
   readonly root: string | URL | Uint8Array
   /** Where accepted documents are kept. Without it the rollback floor is lost at restart, which one line on stderr says. */
   readonly cacheDir?: string
+  /** `'required'` refuses to start with a `cacheDir` that cannot be used; by default the client then goes on in memory. */
+  readonly cache?: 'best-effort' | 'required'
   /** Says that losing the floor at restart is known and accepted. */
   readonly memoryOnly?: boolean
   /** Pins for the hosts in `url` themselves. Optional, since the documents are signed; they stop a snooper in between. */
@@ -101,6 +103,7 @@ export interface ResolvedManifest {
   readonly custom?: ManifestSource
   readonly root: Uint8Array
   readonly cacheDir?: string | undefined
+  readonly cache: 'best-effort' | 'required'
   readonly memoryOnly: boolean
   readonly bootstrapPins: readonly PinText[]
   readonly bootstrap?: ManifestLocation | undefined
@@ -169,6 +172,9 @@ function resolveManifest({ url, urls, custom, root, bootstrap, ...rest }: z.infe
   const sources = [url, urls, custom].filter((source) => source !== undefined)
   if (sources.length === 0) throw invalid('manifest.url', 'a base URL or a directory is required')
   if (sources.length > 1) throw invalid('manifest', 'give one of `url`, `urls` and `custom`')
+  if (rest.cache === 'required' && rest.cacheDir === undefined) {
+    throw invalid('manifest.cache', 'a cache that is required needs a `cacheDir`')
+  }
   const locations = given.map((location, index) =>
     locate(location, url === undefined ? `manifest.urls.${index}` : 'manifest.url'),
   )
@@ -293,6 +299,7 @@ const Manifest = z.strictObject({
     .optional(),
   root: z.union([z.string().min(1), z.instanceof(URL), z.instanceof(Uint8Array)]),
   cacheDir: z.string().min(1).optional(),
+  cache: z.enum(['best-effort', 'required']).default('best-effort'),
   memoryOnly: z.boolean().default(false),
   bootstrapPins: z.array(z.string()).default([]),
   bootstrap: Location.optional(),

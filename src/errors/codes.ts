@@ -539,6 +539,11 @@ export const CODES = {
     about: 'The source could not be reached.',
     fix: 'The cause says why; polling goes on by itself.',
   },
+  ERR_MANIFEST_FETCH_ENCODED: {
+    retryable: false,
+    about: 'A document was sent compressed although it was asked for as it is.',
+    fix: 'Switch compression off for these files: a few bytes could unpack to any number.',
+  },
   ERR_MANIFEST_FETCH_REDIRECT: {
     retryable: false,
     about: 'The source answered with a redirect, which is never followed.',
@@ -833,6 +838,11 @@ export const CODES = {
     retryable: false,
     about: 'A cached document did not verify and was ignored.',
     fix: 'Nothing, if it happens once. Otherwise look at who may write to the cache directory.',
+  },
+  ERR_MANIFEST_CACHE_REQUIRED: {
+    retryable: false,
+    about: 'The cache directory cannot be used, and the options say that it must be.',
+    fix: "Make it writable for this user, or take `cache: 'required'` out and accept that a restart forgets the floor.",
   },
   ERR_MANIFEST_CLOSED: {
     retryable: false,

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors/codes.ts'
 import type { ChainEntry, Finding, ManifestErrorKind } from '../errors/errors.ts'
+import type { UnixMs } from '../ports/runtime.ts'
 
 /** What a client tells its listeners. Public values only: no token, header, body or private key is ever part of an event. */
 export type ClientEvent =
@@ -45,6 +46,10 @@ export type ClientEvent =
   | { readonly type: 'posture'; readonly subject: string; readonly effect: string }
 
 export type ManifestLifecycleEvent =
+  /** The first verified manifest of this process is in force. */
+  | { readonly type: 'manifest.ready'; readonly version: number }
+  /** The client was closed; no event of the manifest follows. */
+  | { readonly type: 'manifest.closed' }
   | {
       readonly type: 'manifest.activated'
       readonly from: number
@@ -64,13 +69,23 @@ export type ManifestLifecycleEvent =
       readonly source?: string
     }
   | { readonly type: 'manifest.root'; readonly from: number; readonly to: number }
+  /** A new root declares a role’s keys stolen: what they signed before no longer counts, not even as a floor. */
+  | {
+      readonly type: 'manifest.epoch'
+      readonly role: 'manifest' | 'status'
+      readonly from: number
+      readonly to: number
+    }
   | { readonly type: 'manifest.deny'; readonly added: readonly string[]; readonly cleared: readonly string[] }
   | { readonly type: 'manifest.stale' | 'manifest.fresh' | 'manifest.expired'; readonly version: number }
   | {
       readonly type: 'manifest.poll'
       readonly ms: number
       readonly bytes: number
-      readonly result: 'changed' | 'unchanged' | 'failed'
+      /** `shared`: a process that uses the same cache had asked in place of this one. */
+      readonly result: 'changed' | 'unchanged' | 'failed' | 'shared'
+      /** The mirror that was asked last for the status; absent when none answered. */
+      readonly source?: string
     }
   /** Nothing was ever accepted here: the manifest that the application ships is in force until one is, or until it expires. */
   | { readonly type: 'manifest.bootstrap'; readonly version: number; readonly expires: number }
@@ -85,6 +100,14 @@ export type ManifestLifecycleEvent =
     }
   /** The status names an older manifest than the one in force, which stays. */
   | { readonly type: 'manifest.ahead'; readonly version: number; readonly named: number }
+  /** Half, three quarters, nine tenths of a document’s life are over: whoever renews it should have done so. */
+  | {
+      readonly type: 'manifest.expiring'
+      readonly document: 'root' | 'status' | 'manifest'
+      readonly version: number
+      readonly percent: 50 | 75 | 90
+      readonly expiresAt: UnixMs
+    }
   /** The wall clock stepped against the monotonic one. */
   | { readonly type: 'manifest.clock'; readonly stepMs: number }
   /** No source confirmed the newest root for a week: a stolen status key could be hiding behind a withheld one. */

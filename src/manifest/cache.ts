@@ -53,7 +53,7 @@ export interface InUse {
  * Best effort: a store that fails raises `manifest.cacheError` and the client goes on without it.
  */
 export function createCache({ store, repo, env, runtime, emit }: CacheOptions): ManifestCache {
-  const base = `${createHash('sha256').update(repo).digest('hex').slice(0, 16)}/${env}/`
+  const base = cacheBase(repo, env)
   let ownId: string | undefined
 
   const bestEffort = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
@@ -285,7 +285,12 @@ interface StoredName {
   readonly rootVersion: number
 }
 
-function rootName(base: string, version: number): string {
+/** Where a store keeps what belongs to one repository and environment. */
+export function cacheBase(repo: string, env: string): string {
+  return `${createHash('sha256').update(repo).digest('hex').slice(0, 16)}/${env}/`
+}
+
+export function rootName(base: string, version: number): string {
   return `${base}roots/${pad(version, 6)}.json`
 }
 
@@ -294,14 +299,14 @@ function documentName(base: string, kind: 'status' | 'manifest', document: Accep
   return `${base}${kind}/${pad(epoch, 6)}.${pad(version, 16)}.${pad(rootVersion, 6)}.${sha256.slice(0, 16)}.json`
 }
 
-function parseName(name: string): StoredName | undefined {
+export function parseName(name: string): StoredName | undefined {
   const match = /\/(\d{6,16})\.(\d{16})\.(\d{6,16})\.[0-9a-f]{16}\.json$/.exec(name)
   if (match === null) return undefined
   const [epoch = 0, version = 0, rootVersion = 0] = match.slice(1).map(Number)
   return { name, epoch, version, rootVersion }
 }
 
-function newestFirst(a: StoredName, b: StoredName): number {
+export function newestFirst(a: StoredName, b: StoredName): number {
   return b.epoch - a.epoch || b.version - a.version || b.rootVersion - a.rootVersion
 }
 

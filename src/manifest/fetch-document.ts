@@ -15,7 +15,7 @@ export interface DocumentRequest {
  * One document from one mirror, within its own deadline, so that a mirror that hangs does not take the others with it.
  *
  * @returns The answer whatever its HTTP status, redirects excepted.
- * @throws ManifestError FETCH_TIMEOUT, FETCH_TOO_LARGE, FETCH_REDIRECT or FETCH_NETWORK.
+ * @throws ManifestError FETCH_TIMEOUT, FETCH_TOO_LARGE, FETCH_ENCODED, FETCH_REDIRECT or FETCH_NETWORK.
  */
 export async function fetchDocument(mirror: Mirror, request: DocumentRequest, runtime: Runtime): Promise<FetchedBytes> {
   const { path, maxBytes, ifNoneMatch } = request
@@ -29,6 +29,14 @@ export async function fetchDocument(mirror: Mirror, request: DocumentRequest, ru
     if (answer.bytes.length > maxBytes) throw tooLarge(where, maxBytes)
     if (answer.status >= 300 && answer.status < 400 && answer.status !== 304) {
       throw refusal('ERR_MANIFEST_FETCH_REDIRECT', where, `answered ${answer.status}; redirects are not followed`)
+    }
+    const encoding = answer.headers['content-encoding'] ?? 'identity'
+    if (encoding !== 'identity') {
+      throw refusal(
+        'ERR_MANIFEST_FETCH_ENCODED',
+        where,
+        `sent with content-encoding ${JSON.stringify(encoding.slice(0, 20))}`,
+      )
     }
     return answer
   } catch (error) {

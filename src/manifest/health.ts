@@ -30,6 +30,10 @@ export interface Seen {
   lastProbe: number
   lastEarly: number
   rootConfirmedAt: number
+  /** When this process itself got an answer from the source. */
+  lastAsked: number
+  /** The poll, ours or another process’s, that the next one follows. */
+  lastPollAt?: UnixMs
   lastSuccessAt?: UnixMs
   nextPollAt?: UnixMs
   lastError?: { readonly code: ErrorCode; readonly message: string; readonly at: UnixMs }

@@ -46,6 +46,8 @@ export interface RefreshContext {
   /** A source said that there is no newer root, or showed it. */
   readonly onRootConfirmed: () => void
   readonly onBytes: (count: number) => void
+  /** This mirror answered for the status; the last to do so is whose answer counts. */
+  readonly onStatusServed: (mirror: Mirror) => void
   /** From here on, what is published now may be missed by this refresh. */
   readonly onStatusAsked: () => void
 }
@@ -138,6 +140,7 @@ async function refreshStatus(context: RefreshContext, roots: RootWalk): Promise<
     const trusted = known().status
     const ifNoneMatch = trusted === undefined ? undefined : etags.get(mirror)
     const answer = await fetch(context, mirror, STATUS_PATH, { document: 'status' }, MAX_STATUS_BYTES, ifNoneMatch)
+    context.onStatusServed(mirror)
     const source = `${mirror.name} ${STATUS_PATH}`
     const where: Where = { document: 'status', source }
     if (answer.status === 304) return { verdict: notModified(context, trusted, where), keepTag: () => {} }

@@ -31,6 +31,7 @@ const KINDS: Readonly<Record<ManifestCode, ManifestErrorKind>> = {
   ERR_MANIFEST_FETCH_HTTP: 'transient',
   ERR_MANIFEST_FETCH_TIMEOUT: 'transient',
   ERR_MANIFEST_FETCH_NETWORK: 'transient',
+  ERR_MANIFEST_FETCH_ENCODED: 'publisher',
   ERR_MANIFEST_FETCH_REDIRECT: 'publisher',
   ERR_MANIFEST_FETCH_304_WITHOUT_CACHE: 'transient',
   ERR_MANIFEST_ENVELOPE_UTF8: 'transient', // a captive portal or an error page: not a document at all
@@ -91,5 +92,6 @@ const KINDS: Readonly<Record<ManifestCode, ManifestErrorKind>> = {
   ERR_MANIFEST_BLOB_HASH_MISMATCH: 'security',
   ERR_MANIFEST_LINT: 'publisher',
   ERR_MANIFEST_CACHE_CORRUPT: 'transient',
+  ERR_MANIFEST_CACHE_REQUIRED: 'config',
   ERR_MANIFEST_CLOSED: 'config',
 }

@@ -5,6 +5,8 @@ export interface PollSituation {
   readonly poll: { readonly interval: number; readonly spread: number } | undefined
   /** How long a server asked to wait, already clamped. */
   readonly retryAfterMs: number | undefined
+  /** Since the poll that the next one follows: more than nothing when another process made it. */
+  readonly sincePollMs?: number
   /** Until the state in force is no longer fresh; `undefined` when it is not. */
   readonly freshForMs: number | undefined
   /** A number from [0, 1). */
@@ -15,10 +17,17 @@ export interface PollSituation {
  * How long to wait until the next poll. Spread, so that processes that were started together drift apart; bounded, so that
  * neither a signed hint nor a header can turn polling into a flood or into silence. No HTTP status ends it.
  */
-export function nextPollMs({ failures, poll, retryAfterMs, freshForMs, random }: PollSituation): number {
+export function nextPollMs({
+  failures,
+  poll,
+  retryAfterMs,
+  sincePollMs = 0,
+  freshForMs,
+  random,
+}: PollSituation): number {
   const intervalMs = clampInterval(poll)
   const spread = poll?.spread ?? DEFAULT_SPREAD
-  if (failures === 0) return intervalMs * (1 - spread + 2 * spread * random())
+  if (failures === 0) return Math.max(MIN_WAIT_MS, intervalMs * (1 - spread + 2 * spread * random()) - sincePollMs)
   if (retryAfterMs !== undefined) return retryAfterMs
   // Requests are waiting while nothing is in force and no interval is known yet, so the first retries come quickly.
   const base = poll === undefined ? COLD_RETRY_MS : intervalMs
@@ -32,8 +41,16 @@ export function firstPollMs(poll: PollSituation['poll'], random: () => number): 
   return clampInterval(poll) * random()
 }
 
+/**
+ * How long a process may leave polling to those that share its cache. It asks itself now and then, since what they leave
+ * there is not signed: whoever may write to the cache must not keep it from the source for longer than this.
+ */
+export function sharedForMs(poll: PollSituation['poll']): number {
+  return Math.min(16 * clampInterval(poll), 3_600_000)
+}
+
 /** RFC 9773 §4.2: a server’s wish for when to come back needs limits of the client’s own. */
-function clampInterval(poll: PollSituation['poll']): number {
+export function clampInterval(poll: PollSituation['poll']): number {
   const seconds = poll?.interval ?? DEFAULT_INTERVAL_S
   return Math.min(Math.max(seconds, MIN_INTERVAL_S), MAX_INTERVAL_S) * 1_000
 }

@@ -33,7 +33,7 @@ function write(config: unknown): string {
 test('reads every member; paths are relative to the file, PEM is named and not pasted', () => {
   const path = write({
     $schema: './node_modules/pinfetch/config.schema.json',
-    manifest: { url: './pins', root: 'root.json', cacheDir: 'cache', startupMs: 5_000 },
+    manifest: { url: './pins', root: 'root.json', cacheDir: 'cache', cache: 'required', startupMs: 5_000 },
     pins: { ...pins, '*.example.com': { pins: [ca.root.pin], mode: 'report', notAfter: '2027-01-01T00:00:00Z' } },
     anchorsFile: 'ca.pem',
     certificate: { certFile: 'cert.pem', keyFile: 'key.pem' },
@@ -48,6 +48,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     expect(resolved.manifest).toMatchObject({
       locations: [{ kind: 'directory', path: join(folder, 'pins') }],
       cacheDir: join(folder, 'cache'),
+      cache: 'required',
       startupMs: 5_000,
     })
     expect(resolved.pins.map(({ mode }) => mode)).toEqual(['enforce', 'report'])

@@ -14,6 +14,12 @@ test.each<[string, unknown, string, RegExp]>([
   ['a manifest without source', { manifest: { root } }, 'ERR_CONFIG_INVALID', /^manifest\.url: a base URL/],
   ['two sources', { manifest: { url: './pins', custom: { get: () => 1 }, root } }, 'ERR_CONFIG_INVALID', /give one of/],
   ['a source that cannot get', { manifest: { custom: {}, root } }, 'ERR_CONFIG_INVALID', /^manifest\.custom: expected/],
+  [
+    'a required cache without a directory',
+    { manifest: { url: './pins', root, cache: 'required' } },
+    'ERR_CONFIG_INVALID',
+    /^manifest\.cache: /,
+  ],
   ['no object', undefined, 'ERR_CONFIG_INVALID', /expected object/],
   ['empty pins', { pins: {} }, 'ERR_CONFIG_INVALID', /`manifest` or `pins` is required/],
   ['a misspelt option', { pins, revocaton: 'hard-fail' }, 'ERR_CONFIG_INVALID', /^revocaton: unknown option/],
@@ -136,7 +142,13 @@ test('reads a bundle from the environment, as JSON or base64; anything else is E
 })
 
 test('leaves the caller’s own source as it is', async () => {
-  const custom = { asked: 0, get: async () => void (custom.asked += 1) }
+  const custom = {
+    asked: 0,
+    get: async () => {
+      custom.asked += 1
+      return undefined
+    },
+  }
   const resolved = resolveOptions({ manifest: { custom, root } }).manifest
   await resolved?.custom?.mirrors[0]?.get('status.json', { maxBytes: 1, signal: new AbortController().signal })
   expect([custom.asked, Object.isFrozen(custom)]).toEqual([1, false])

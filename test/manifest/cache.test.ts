@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { StoreError } from '../../src/errors/errors.ts'
 import { generateSigningKey } from '../../src/publisher/keys.ts'
 import { createRepository } from '../../src/publisher/repository.ts'
@@ -17,6 +17,8 @@ const namesIn = async (store: Store, kind: string) => (await store.list(`${BASE}
 
 const corrupt = (world: World) =>
   world.events.flatMap((event) => (event.type === 'manifest.cacheError' ? [event.code] : []))
+
+const failing = () => Promise.reject(new StoreError('ERR_STORE_WRITE', 'x: EROFS'))
 
 async function replace(store: Store, name: string, bytes: Uint8Array): Promise<void> {
   await store.delete(name)
@@ -197,6 +199,65 @@ test.each(['get', 'put', 'list', 'delete'] as const)(
   },
 )
 
+test.each<[string, (store: Store) => Store]>([
+  ['cannot be written to', (store) => ({ ...store, put: failing })],
+  [
+    'cannot be read or written to',
+    (store) => ({ ...store, get: failing, put: failing, list: failing, delete: failing }),
+  ],
+])('a store that %s raises `manifest.cacheError` exactly once, and everything goes on in memory', async (_, spoil) => {
+  const { world, updater } = await startedWorld({ store: spoil(memoryStore()) })
+  for (let round = 0; round < 3; round += 1) {
+    await world.repository.publishManifest([host(`h${round}.example.com`)], { now: world.now() })
+    await world.refresh(updater)
+  }
+  expect(updater.current()).toMatchObject({ kind: 'fresh', version: 4 })
+  expect(corrupt(world)).toEqual(['ERR_STORE_WRITE'])
+  await updater.close()
+})
+
+test('a store that works again and fails again is reported again', async () => {
+  const state = { full: true }
+  const held = memoryStore()
+  const store: Store = { ...held, put: (name, bytes) => (state.full ? failing() : held.put(name, bytes)) }
+  const { world, updater } = await startedWorld({ store })
+  for (const full of [false, true]) {
+    state.full = full
+    await world.repository.publishManifest([host(`${full}.example.com`)], { now: world.now() })
+    await world.refresh(updater)
+  }
+  expect(corrupt(world)).toEqual(['ERR_STORE_WRITE', 'ERR_STORE_WRITE'])
+  await updater.close()
+})
+
+describe('a cache that is required', () => {
+  test.each<[string, Partial<Store>]>([
+    ['cannot be written to', { put: failing }],
+    ['cannot be read', { get: failing }],
+    ['cannot be listed', { list: failing }],
+    ['loses what is written', { get: async () => undefined }],
+  ])('and %s refuses to start with ERR_MANIFEST_CACHE_REQUIRED', async (_, spoilt) => {
+    const world = await createWorld()
+    await world.repository.publishManifest([host()], { now: world.now() })
+    const updater = world.start({ store: { ...memoryStore(), ...spoilt }, cache: 'required' })
+    expect(await codeOf(updater.ready())).toBe('ERR_MANIFEST_CACHE_REQUIRED')
+    expect(await codeOf(world.drive(updater.refresh()))).toBe('ERR_MANIFEST_CACHE_REQUIRED')
+    expect(updater.current().kind).toBe('cold')
+    expect(updater.health().lastError?.code).toBe('ERR_MANIFEST_CACHE_REQUIRED')
+    expect(world.requests).toEqual([])
+    await updater.close()
+  })
+
+  test('and works leaves nothing of the check behind', async () => {
+    const world = await createWorld()
+    await world.repository.publishManifest([host()], { now: world.now() })
+    const updater = world.start({ cache: 'required' })
+    await world.drive(updater.ready())
+    expect(await world.store.list(BASE)).toEqual([])
+    await updater.close()
+  })
+})
+
 test('a store that others may write to is used, with a warning (case 127)', async () => {
   const inspect = () => Promise.reject(new StoreError('ERR_STORE_EXPOSED', '/var/cache: mode 777'))
   const { world, updater } = await startedWorld({ store: { ...memoryStore(), inspect } })
@@ -226,7 +287,7 @@ test('a document is in the store before it is in force', async () => {
     },
   })
   await world.drive(updater.ready())
-  expect([...saved]).toEqual(['status', 'manifest'])
+  expect([...saved].slice(0, 2)).toEqual(['status', 'manifest'])
   expect(savedWhenSwapped).toBe(2)
   await updater.close()
 })

@@ -56,6 +56,19 @@ test('a source that never answers is ERR_MANIFEST_FETCH_TIMEOUT after five secon
   await updater.close()
 })
 
+test.each(['gzip', 'br', 'zstd, identity'])(
+  'a source that compresses with %s, which is not asked for, is refused with ERR_MANIFEST_FETCH_ENCODED (case 108)',
+  async (encoding) => {
+    const { world, updater } = await startedWorld()
+    const bytes = world.repository.files().get('status.json') as Uint8Array
+    world.answers.set('status.json', { bytes, headers: { 'content-encoding': encoding } })
+    expect(await codeOf(world.refresh(updater))).toBe('ERR_MANIFEST_FETCH_ENCODED')
+    world.answers.set('status.json', { bytes, headers: { 'content-encoding': 'identity' } })
+    await world.refresh(updater)
+    await updater.close()
+  },
+)
+
 test.each([301, 302, 307, 308])(
   'a redirect with %i is refused with ERR_MANIFEST_FETCH_REDIRECT (case 111)',
   async (status) => {

@@ -326,7 +326,7 @@ describe('a source of the application’s own', () => {
     expect(world.eventsOf('manifest.source')).toEqual([
       { type: 'manifest.source', source: 'custom', message: expect.stringContaining('no bus') },
     ])
-    expect(updater.health().nextPollAt).toBeDefined()
+    await expect.poll(() => updater.health().nextPollAt).toBeDefined()
     await updater.close()
   })
 })
