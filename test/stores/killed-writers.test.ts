@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { customSource } from '../../src/manifest/sources.ts'
 import { createManifestUpdater } from '../../src/manifest/updater.ts'
@@ -43,7 +44,7 @@ test(
     const life = (lasts: number): Promise<void> =>
       new Promise((resolve) => {
         const before = inForce
-        const script = join(import.meta.dirname, 'cache-writer.ts')
+        const script = fileURLToPath(new URL('./cache-writer.ts', import.meta.url))
         const child = spawn(process.execPath, ['--import', 'tsx', script, published, cache], {
           stdio: ['ignore', 'pipe', 'inherit'],
           env: { ...process.env, NODE_OPTIONS: '' },
