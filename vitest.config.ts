@@ -14,7 +14,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-    testTimeout: 20_000,
+    testTimeout: 60_000, // tests that start processes, on a busy machine; nothing waits for long otherwise
     hookTimeout: 60_000,
     pool: 'forks',
   },

@@ -202,7 +202,7 @@ describe('B24 and hostile hosting: the previous good state stays', () => {
   test('a manifest of a stranger’s keys: ERR_MANIFEST_SIG_THRESHOLD at start, and every request is refused', async () => {
     const { settings, url, api } = await start()
     const stranger = await startTestPins({ ca, name: PINS, hosts: { [HOST]: [first.pin, backup.pin] } })
-    const manifest = { ...settings.manifest, url: stranger.manifest.url, startupMs: 300 }
+    const manifest = { ...settings.manifest, url: stranger.manifest.url, startupMs: 3_000 }
     const client = testClient({ ...settings, manifest })
     const cause = expect.objectContaining({ code: 'ERR_MANIFEST_SIG_THRESHOLD', kind: 'security' })
     await expect(client.ready()).rejects.toMatchObject({ code: 'ERR_TRUST_NO_TRUSTED_MANIFEST', cause })
@@ -213,7 +213,7 @@ describe('B24 and hostile hosting: the previous good state stays', () => {
   test('a manifest host with another key than its bootstrap pin: ERR_TRUST_PIN_MISMATCH as the reason', async () => {
     const { settings } = await start()
     const bootstrapPins = [pinOfSpki(generateKey('P-256').spki)]
-    const client = testClient({ ...settings, manifest: { ...settings.manifest, bootstrapPins, startupMs: 300 } })
+    const client = testClient({ ...settings, manifest: { ...settings.manifest, bootstrapPins, startupMs: 3_000 } })
     const error = await client.ready().catch((caught: unknown) => caught)
     expect(error).toMatchObject({ cause: { cause: { code: 'ERR_TRUST_PIN_MISMATCH' } } })
   })
