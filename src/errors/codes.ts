@@ -138,6 +138,11 @@ export const CODES = {
     about: 'No CRL of the issuer is at hand.',
     fix: 'Nothing to do in soft-fail: it is fetched beside the requests and the next connection is judged by it.',
   },
+  ERR_TRUST_CRL_ROLLBACK: {
+    retryable: false,
+    about: 'A fetched CRL or OCSP response is older than the one at hand.',
+    fix: 'Look at the CA’s content network; an old list would take revocations back, so the newer one stays.',
+  },
   ERR_TRUST_FETCH_BAD_URL: {
     retryable: false,
     about: 'The URL of a CRL or OCSP responder in a certificate is none, is too long, or has a user name.',

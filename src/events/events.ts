@@ -40,6 +40,18 @@ export type ClientEvent =
       readonly source?: string
       readonly causes: readonly (Finding & { readonly source: string })[]
     }
+  /** A CRL or OCSP response was fetched and verified. */
+  | {
+      readonly type: 'revocation.refreshed'
+      readonly url: string
+      readonly bytes: number
+      readonly entries: number
+      readonly ms: number
+      /** Unix milliseconds. */
+      readonly validUntil: number
+    }
+  /** A CRL or OCSP response could not be had, or did not verify; the one at hand serves until it ends. */
+  | { readonly type: 'revocation.failed'; readonly url: string; readonly code: ErrorCode; readonly message: string }
   /** Live connections of an origin were closed because the policy in force now refuses the key they were made with. */
   | { readonly type: 'tls.retired'; readonly host: string; readonly connections: number; readonly code: ErrorCode }
   /** Something outside the options tries to weaken TLS, or an option loosens it. `effect` says what became of it. */

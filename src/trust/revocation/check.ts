@@ -15,9 +15,16 @@ import type { RevocationPolicy, RevocationSource } from './policy.ts'
 export interface RevocationEvidence {
   /** DER of the OCSP response that came with the handshake. */
   readonly staple?: Uint8Array
-  readonly crls: (certificate: Certificate, issuer: Certificate) => readonly VerifiedCrl[]
+  readonly crls: (certificate: Certificate, issuer: Certificate) => readonly (VerifiedCrl | EvidenceFailure)[]
   /** DER of responses that were fetched before. */
-  readonly ocspResponses: (certificate: Certificate, issuer: Certificate) => readonly Uint8Array[]
+  readonly ocspResponses: (certificate: Certificate, issuer: Certificate) => readonly (Uint8Array | EvidenceFailure)[]
+}
+
+/** Why something that should be at hand is not. */
+export interface EvidenceFailure {
+  readonly status: 'undetermined'
+  readonly code: CodeIn<'TRUST'>
+  readonly message: string
 }
 
 export type RevocationVerdict =
@@ -164,12 +171,13 @@ function answersOf(
     case 'staple':
       return index > 0 || staple === undefined || staple.length === 0 ? [] : [ocsp(staple)]
     case 'cache':
-      return ocspResponses(certificate, issuer).map(ocsp)
+      return ocspResponses(certificate, issuer).map((one) => (one instanceof Uint8Array ? ocsp(one) : one))
     case 'ocsp':
       return [] // fetched ones are in the cache
     case 'crl': {
       const lists = crls(certificate, issuer)
-      return lists.length === 0 ? [NO_LIST] : lists.map((crl) => judgeCrl({ crl, certificate, now, limits }))
+      if (lists.length === 0) return [NO_LIST]
+      return lists.map((list) => ('find' in list ? judgeCrl({ crl: list, certificate, now, limits }) : list))
     }
   }
 }
@@ -184,10 +192,10 @@ export function isShortLived({ notBefore, notAfter, decoded }: Certificate): boo
   return period <= (notBefore < SEVEN_DAYS_FROM ? 10 : 7) * DAY_MS
 }
 
-function revokedBy(
+export function revokedBy(
   source: RevocationSource,
-  { certificate, index }: Subject,
-  { revokedAt, reason }: Extract<Evidence, { status: 'revoked' }>,
+  { certificate, index }: Omit<Subject, 'issuer'>,
+  { revokedAt, reason }: Pick<Extract<Evidence, { status: 'revoked' }>, 'revokedAt' | 'reason'>,
 ): RevocationVerdict {
   const why = reason === undefined ? '' : ` (${REASONS[reason] ?? `reason ${reason}`})`
   const when = new Date(revokedAt).toISOString()
@@ -207,7 +215,7 @@ function causeOf(
   return { source, code: 'ERR_TRUST_OCSP_UNKNOWN', certificateIndex: index, message }
 }
 
-const NO_LIST: Evidence = {
+const NO_LIST: EvidenceFailure = {
   status: 'undetermined',
   code: 'ERR_TRUST_CRL_NONE',
   message: 'no list of the issuer is at hand',

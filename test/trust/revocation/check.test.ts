@@ -30,7 +30,7 @@ function check(given: {
 }) {
   const { of = certificate, staple, cached, lists = [] } = given
   const policy: RevocationPolicy = { ...DEFAULT_REVOCATION, ...given.policy }
-  const [first, ...rest] = of.chainWithRoot.map(parseCertificate)
+  const [first, ...rest] = of.chainWithRoot.map((der) => parseCertificate(der))
   if (first === undefined) throw new Error('no certificate')
   const path: CertificationPath = { certificates: [first, ...rest], policies: [] }
   const evidence: RevocationEvidence = {

@@ -1,0 +1,278 @@
+import { BoundedMap } from '../../encoding/bounded-map.ts'
+import { StoreError } from '../../errors/errors.ts'
+import type { Emit } from '../../events/events.ts'
+import type { Cancel } from '../../ports/runtime.ts'
+import type { Certificate } from '../../x509/certificate.ts'
+import type { EvidenceSource } from '../evaluate.ts'
+import type { CertificationPath } from '../path/path.ts'
+import type { EvidenceFailure } from './check.ts'
+import type { VerifiedCrl } from './crl.ts'
+import { EvidenceError } from './evidence.ts'
+import { distributionPointsOf } from './judge-crl.ts'
+import { fetchStatement, keyOf, loadStatement, type ObtainOptions, type Statement, type Subject } from './obtain.ts'
+import type { RevocationPolicy } from './policy.ts'
+import type { SerialRecord } from './serial-index.ts'
+
+export interface EvidenceStore {
+  /** What is at hand, for the verdict. */
+  readonly source: EvidenceSource
+  /** Says that a path is in use: what its certificates’ status takes is loaded, fetched and kept fresh from now on. */
+  readonly want: (path: CertificationPath, policy: RevocationPolicy) => void
+  /** Resolves when what the path wants has arrived or failed, or after the budget. */
+  readonly gather: (path: CertificationPath, policy: RevocationPolicy, budgetMs: number) => Promise<void>
+  /** Ends every timer; what is under way is left to its own deadline. */
+  readonly close: () => void
+}
+
+export interface EvidenceStoreOptions extends ObtainOptions {
+  readonly emit: Emit
+  /** Called in the tick in which a statement changed: live connections are judged by it. */
+  readonly onChange: () => void
+}
+
+interface Item {
+  readonly subject: Subject
+  statement?: Statement
+  failure?: EvidenceFailure
+  failures: number
+  /** While it is loaded or fetched. */
+  work?: Promise<void> | undefined
+  cancel: Cancel
+  wantedAt: number
+}
+
+/**
+ * Fetches CRLs, and OCSP responses where the policy asks for them, beside the connections: nothing waits for it but `gather`.
+ * One fetch a URL at a time and two in all; refreshed between half and three quarters of a statement's life; after failures
+ * again within a minute, then later and later, up to an hour; the old one serves until it ends. A list older than the one
+ * at hand is refused, and a serial number that was ever listed stays revoked, unless it was only on hold.
+ */
+export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStore {
+  const { runtime, emit, onChange } = options
+  const { clock, schedule } = runtime
+  const items = new Map<string, Item>()
+  const everRevoked = new BoundedMap<string, SerialRecord>(MAX_REVOKED)
+  const waiting: (() => void)[] = []
+  let version = 1
+  let running = 0
+  let isClosed = false
+
+  const itemFor = (subject: Subject): Item => {
+    const key = keyOf(subject)
+    const known = items.get(key)
+    if (known !== undefined) return known
+    const item: Item = { subject, failures: 0, cancel: () => {}, wantedAt: clock.monotonic() }
+    if (items.size >= MAX_ITEMS) dropLongestUnwanted()
+    items.set(key, item)
+    return item
+  }
+
+  const dropLongestUnwanted = (): void => {
+    const [oldest] = [...items].sort(([, a], [, b]) => a.wantedAt - b.wantedAt)
+    if (oldest === undefined) return
+    oldest[1].cancel()
+    items.delete(oldest[0])
+  }
+
+  const begin = (item: Item): Promise<void> => {
+    item.cancel()
+    item.work ??= inTurn(() => obtain(item)).finally(() => {
+      item.work = undefined
+    })
+    return item.work
+  }
+
+  /** Two at a time: a thousand hosts of one CA need one list, a hundred CAs should not be a burst. */
+  const inTurn = async (work: () => Promise<void>): Promise<void> => {
+    if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
+    running += 1
+    try {
+      await work()
+    } finally {
+      running -= 1
+      waiting.shift()?.()
+    }
+  }
+
+  const obtain = async (item: Item): Promise<void> => {
+    const { subject } = item
+    const startedAt = clock.monotonic()
+    try {
+      const isFirst = item.statement === undefined && item.failures === 0
+      const kept = isFirst ? await fromDisk(subject) : undefined
+      if (isClosed) return
+      if (kept !== undefined) install(item, kept)
+      if (kept === undefined || refreshIn(kept) <= 0) {
+        const statement = await fetchStatement(subject, options)
+        if (isClosed) return
+        refuseOlder(item.statement, statement)
+        install(item, statement)
+        const { bytes, crl, validUntil } = statement
+        const ms = clock.monotonic() - startedAt
+        emit({ type: 'revocation.refreshed', url: subject.url, bytes, entries: crl?.entries ?? 1, ms, validUntil })
+      }
+      item.failures = 0
+      delete item.failure
+      arm(item, Math.max(refreshIn(item.statement), MIN_RETRY_MS))
+    } catch (error) {
+      if (!(error instanceof EvidenceError)) throw error
+      const { code, message } = error
+      item.failures += 1
+      item.failure = { status: 'undetermined', code, message }
+      emit({ type: 'revocation.failed', url: subject.url, code, message })
+      arm(item, Math.min(MIN_RETRY_MS * 2 ** (item.failures - 1), MAX_RETRY_MS) * (0.5 + random() / 2))
+    }
+  }
+
+  const fromDisk = async (subject: Subject): Promise<Statement | undefined> => {
+    try {
+      return await loadStatement(subject, options)
+    } catch (error) {
+      if (error instanceof StoreError) return undefined // fetched instead
+      throw error
+    }
+  }
+
+  const install = (item: Item, statement: Statement): void => {
+    item.statement = statement
+    version += 1
+    onChange()
+  }
+
+  const arm = (item: Item, afterMs: number): void => {
+    if (isClosed) return
+    item.cancel = schedule(afterMs, () => {
+      if (clock.monotonic() - item.wantedAt < FORGET_AFTER_MS) void begin(item)
+      else items.delete(keyOf(item.subject))
+    })
+  }
+
+  /** Between half and three quarters of its life. */
+  const refreshIn = (statement: Statement | undefined): number => {
+    if (statement === undefined) return 0
+    const { thisUpdate, validUntil } = statement
+    return thisUpdate + (validUntil - thisUpdate) * (0.5 + random() / 4) - clock.now()
+  }
+
+  const random = (): number => Buffer.from(runtime.random(4)).readUInt32BE(0) / 2 ** 32
+
+  const subjectsOf = ({ certificates }: CertificationPath, policy: RevocationPolicy): readonly Subject[] => {
+    if (policy.mode === 'off' || policy.fetch === 'never') return []
+    const checked = certificates.slice(0, policy.depth === 'chain' ? -1 : 1)
+    return checked.flatMap((certificate, index) => {
+      const issuer = certificates[index + 1]
+      if (issuer === undefined) return []
+      const about = { certificate, issuer }
+      return [
+        ...(policy.sources.includes('crl')
+          ? crlUrls(certificate).map((url) => ({ kind: 'crl', url, ...about }) as const)
+          : []),
+        ...(policy.sources.includes('ocsp')
+          ? ocspUrls(certificate).map((url) => ({ kind: 'ocsp', url, ...about }) as const)
+          : []),
+      ]
+    })
+  }
+
+  const wanted = (path: CertificationPath, policy: RevocationPolicy): readonly Item[] =>
+    isClosed ? [] : subjectsOf(path, policy).map(itemFor)
+
+  /** A fresh one first where several points of one certificate are known; a failure where none is. */
+  const atHand = <T>(
+    subjects: readonly Subject[],
+    pick: (statement: Statement) => T | undefined,
+  ): readonly (T | EvidenceFailure)[] => {
+    const known = subjects.flatMap((subject) => items.get(keyOf(subject)) ?? [])
+    const statements = known.flatMap(({ statement }) => (statement === undefined ? [] : (pick(statement) ?? [])))
+    return statements.length > 0 ? statements : known.flatMap(({ failure }) => failure ?? [])
+  }
+
+  /** RFC 5280 knows no way back from revoked but from hold: a newer list that leaves the number out changes nothing. */
+  const sticky = (crl: VerifiedCrl, { spkiSha256 }: Certificate): VerifiedCrl => ({
+    ...crl,
+    find: (serialNumber, issuer) => {
+      const key = `${spkiSha256} ${Buffer.from(serialNumber).toString('hex')}`
+      const record = crl.find(serialNumber, issuer)
+      if (record === undefined) return everRevoked.get(key)
+      if (record.reason !== CERTIFICATE_HOLD && record.reason !== REMOVE_FROM_CRL) everRevoked.set(key, record)
+      return record
+    },
+  })
+
+  return {
+    source: {
+      get version() {
+        return version
+      },
+      crls: (certificate, issuer) =>
+        atHand(
+          crlUrls(certificate).map((url) => ({ kind: 'crl', url, certificate, issuer })),
+          ({ crl }) => crl && sticky(crl, issuer),
+        ),
+      ocspResponses: (certificate, issuer) =>
+        atHand(
+          ocspUrls(certificate).map((url) => ({ kind: 'ocsp', url, certificate, issuer })),
+          ({ ocspResponse }) => ocspResponse,
+        ),
+    },
+    want: (path, policy) => {
+      for (const item of wanted(path, policy)) {
+        item.wantedAt = clock.monotonic()
+        if (item.statement === undefined && item.failures === 0) void begin(item)
+      }
+    },
+    gather: async (path, policy, budgetMs) => {
+      const work = wanted(path, policy).flatMap((item) => (item.statement === undefined ? begin(item) : []))
+      if (work.length === 0) return
+      let cancel: Cancel = () => {}
+      const over = new Promise<void>((resolve) => {
+        cancel = schedule(budgetMs, resolve)
+      })
+      await Promise.race([Promise.all(work), over])
+      cancel()
+    },
+    close: () => {
+      isClosed = true
+      for (const { cancel } of items.values()) cancel()
+      items.clear()
+    },
+  }
+}
+
+/** A list that was published before the one at hand would take revocations back. @throws EvidenceError */
+function refuseOlder(held: Statement | undefined, offered: Statement): void {
+  const [before, after] = [held?.crl?.crlNumber, offered.crl?.crlNumber]
+  const isLower = before !== undefined && after !== undefined && after < before
+  if (held === undefined || (!isLower && offered.thisUpdate >= held.thisUpdate)) return
+  const message = `made ${new Date(offered.thisUpdate).toISOString()}, a newer one is at hand`
+  throw new EvidenceError('ERR_TRUST_CRL_ROLLBACK', message)
+}
+
+function crlUrls(certificate: Certificate): readonly string[] {
+  const points = distributionPointsOf(certificate).filter(
+    ({ crlIssuer, reasons }) => crlIssuer === undefined && reasons === undefined,
+  )
+  const uris = points.flatMap(({ fullName = [] }) =>
+    fullName.flatMap((name) => (name.kind === 'uri' ? [name.text] : [])),
+  )
+  return uris.filter(isHttp).slice(0, MAX_URLS)
+}
+
+function ocspUrls({ decoded }: Certificate): readonly string[] {
+  const responders = (decoded.authorityInfoAccess ?? []).filter(({ method }) => method === AD_OCSP)
+  const uris = responders.flatMap(({ location }) => (location.kind === 'uri' ? [location.text] : []))
+  return uris.filter(isHttp).slice(0, MAX_URLS)
+}
+
+const isHttp = (url: string): boolean => /^https?:/i.test(url)
+
+const AD_OCSP = '1.3.6.1.5.5.7.48.1'
+const CERTIFICATE_HOLD = 6
+const REMOVE_FROM_CRL = 8
+const MAX_URLS = 2
+const MAX_REVOKED = 10_000
+const MAX_ITEMS = 64
+const MAX_AT_ONCE = 2
+const MIN_RETRY_MS = 60_000
+const MAX_RETRY_MS = 3_600_000
+const FORGET_AFTER_MS = 7 * 86_400_000
