@@ -1,7 +1,8 @@
 import type { KnipConfig } from 'knip'
 
 export default {
-  entry: ['src/{index,*/index,cli/main}.ts', 'scripts/**/*.ts', 'examples/*.ts'],
+  entry: ['src/{index,*/index,cli/main}.ts', 'scripts/**/*.ts', 'examples/*.ts', 'test/cli/reroute.ts'],
   project: ['{src,test,scripts,examples}/**/*.ts'],
   ignoreExportsUsedInFile: { interface: true, type: true }, // the shapes that an exported function takes or gives
+  ignoreBinaries: ['script', 'softhsm2-util', 'pkcs11-tool'], // of the system, where it has them
 } satisfies KnipConfig

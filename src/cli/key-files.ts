@@ -94,7 +94,7 @@ export function publicJwkOf(jwk: { kty: unknown; crv: unknown; x: unknown; y: un
   return kty === 'EC' && crv === 'P-256' && typeof y === 'string' ? { kty, crv, x, y } : undefined
 }
 
-export async function filesOf(directory: string): Promise<readonly string[]> {
+async function filesOf(directory: string): Promise<readonly string[]> {
   try {
     return await readdir(directory)
   } catch (cause) {

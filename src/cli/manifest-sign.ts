@@ -86,7 +86,7 @@ export function describeSigned(signed: SignedNext, options: SignOptions, io: Io,
   }
 }
 
-export function refusedByLint({ findings }: Pick<SignedNext, 'findings'>, next: string, paint: Paint): Outcome {
+function refusedByLint({ findings }: Pick<SignedNext, 'findings'>, next: string, paint: Paint): Outcome {
   const failure = lintFailure(findings)
   return {
     data: { findings },

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { Output } from '../../src/cli/io.ts'
+import type { Io, Output } from '../../src/cli/io.ts'
 import type { ExitCode } from '../../src/cli/outcome.ts'
 import { runCli } from '../../src/cli/program.ts'
 
@@ -19,11 +19,12 @@ export interface World {
   /** Unix milliseconds. Default: the machine's. */
   readonly now?: number
   readonly signal?: AbortSignal
+  readonly prompts?: Io['prompts']
 }
 
 /** Runs a command line in this process, with everything but files and sockets injected. */
 export async function cli(argv: readonly string[], world: World = {}): Promise<Ran> {
-  const { env = {}, stdin, isTTY = false, now, signal } = world
+  const { env = {}, stdin, isTTY = false, now, signal, prompts } = world
   const written = { stdout: '', stderr: '' }
   const output = (name: keyof typeof written): Output => ({
     isTTY,
@@ -38,6 +39,7 @@ export async function cli(argv: readonly string[], world: World = {}): Promise<R
     env,
     now: () => now ?? Date.now(),
     ...(signal === undefined ? {} : { signal }),
+    ...(prompts === undefined ? {} : { prompts }),
   })
   return { exitCode, ...written }
 }
