@@ -84,12 +84,12 @@ test('the commands of the README run in order, and their repository serves a cli
   const commands = block.split('\n').flatMap((line) => /^npx pinfetch ([^#]+)/.exec(line)?.[1]?.trim() ?? [])
   expect(commands.length).toBe(4)
   for (const command of commands) {
-    const args = command.replaceAll('./pins', join(folder, 'pins')).split(/\s+/)
+    const args = command.replaceAll('./', `${folder}/`).split(/\s+/)
     const { exitCode, stderr } = await run(['--import', 'tsx', join(root, 'src/cli/main.ts'), ...args])
     expect([command, exitCode, exitCode === 0 ? '' : stderr]).toEqual([command, 0, ''])
   }
   const client = createClient({
-    manifest: { url: join(folder, 'pins'), root: join(folder, 'pins/root.json'), memoryOnly: true },
+    manifest: { url: join(folder, 'public'), root: join(folder, 'pins/root.json'), memoryOnly: true },
   })
   await client.ready()
   expect(client.manifest.version).toBe(1)

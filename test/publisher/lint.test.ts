@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { TestCertificate } from 'pinfetch/testing'
 import { testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
@@ -272,6 +273,11 @@ describe('a warning for', () => {
     expect(await errorsOf(warned)).toEqual([])
     expect((await findingsOf(control)).map((one) => one.id)).not.toContain(id)
   })
+})
+
+test('the operator’s guide lists every finding as the table says it', () => {
+  const guide = readFileSync(new URL('../../pins/README.md', import.meta.url), 'utf8')
+  for (const [id, about] of Object.entries(LINT_RULES)) expect(guide).toContain(`| \`${id}\` | ${about} |`)
 })
 
 test('every finding says what to do, in one line', async () => {
