@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import type { Prompts } from '../../src/cli/prompts.ts'
@@ -267,6 +267,22 @@ test('merge refuses copies of different payloads, and what is no document', asyn
   })
   expect((await cliJson(['manifest', 'merge', path('one.json'), first, '--out', path('two.json')])).exitCode).toBe(0)
   expect(await readFile(path('two.json'))).toEqual(await readFile(first))
+})
+
+test('signatures over what the list no longer says are not added to, and given up only when told to', async () => {
+  const { path } = await workplace()
+  await cli(['init', path('pins'), '--repo', 'acme/pins', '--profile', 'team'])
+  await mkdir(path('alice'))
+  await rename(path('pins.keys/manifest-1.pem'), path('alice/manifest-1.pem'))
+  const sign = (...more: readonly string[]) => cliJson(['manifest', 'sign', '--dir', path('pins'), ...more])
+  expect((await sign('--keys', path('alice'))).answer.data).toMatchObject({ manifest: { pending: true, signed: 1 } })
+  const pins = [testCa().issue().pin, testCa().issue().pin]
+  await cli(['manifest', 'add-host', 'a.example.com', '--dir', path('pins'), '--pin', ...pins])
+  expect(await sign()).toMatchObject({
+    exitCode: 2,
+    answer: { error: { code: 'ERR_CONFIG_USAGE', hint: expect.stringContaining('--restart') } },
+  })
+  expect((await sign('--restart')).answer.data).toMatchObject({ manifest: { version: 1, new: true }, hosts: 1 })
 })
 
 test('init names the repository after package.json, and high is three of five', async () => {

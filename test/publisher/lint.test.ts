@@ -280,6 +280,13 @@ test('the operator’s guide lists every finding as the table says it', () => {
   for (const [id, about] of Object.entries(LINT_RULES)) expect(guide).toContain(`| \`${id}\` | ${about} |`)
 })
 
+test('a time that was announced in a manifest before is no surprise when it comes near', async () => {
+  const announced = { ...usual, pins: [...usual.pins, { spki: other, notBefore: instant(60) }] }
+  const retitled = { ...announced, reason: 'something else changed' }
+  expect(await errorsOf({ before: announced, to: retitled })).toEqual([])
+  expect(await errorsOf({ before: usual, to: retitled })).toEqual(['activates-too-soon'])
+})
+
 test('every finding says what to do, in one line', async () => {
   const found = await findingsOf({ before: usual, to: entry([reserve, other]) })
   expect(found).not.toEqual([])
