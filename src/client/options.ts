@@ -29,7 +29,7 @@ export interface ManifestOptions {
    * - `env:NAME`: the same bundle, as JSON or its base64, in that environment variable, read once. Nothing in it is secret.
    */
   readonly url?: string | URL
-  /** Mirrors, tried in this order within one refresh. */
+  /** Mirrors, tried in this order; after a refresh that brought nothing, the next begins with the one after. */
   readonly urls?: readonly (string | URL)[]
   /** A source of your own: functions that get documents, say that there may be new ones, and end. */
   readonly custom?: CustomSource

@@ -11,7 +11,7 @@ export interface Mirror {
   readonly get: (path: string, limits: FetchLimits) => Promise<FetchedBytes>
 }
 
-/** Where signed documents come from. Mirrors are tried in order, document by document; none of them is trusted. */
+/** Where signed documents come from. Mirrors are tried in order, document by document, and take turns in being first; none is trusted. */
 export interface ManifestSource {
   readonly mirrors: readonly Mirror[]
   /** Says when a look may be worth it. What else it might say is not heard: documents come through the mirrors alone. */

@@ -101,6 +101,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
   let shipped: Bootstrap | undefined
   let isReady = false
   let demanded = false
+  let turn = 0
   let waking: Promise<void> | undefined
   let cancelPoll: Cancel = () => {}
   let cancelTick: Cancel = () => {}
@@ -228,7 +229,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       seal()
     }
     const context: RefreshContext = {
-      mirrors: source.mirrors,
+      mirrors: [...source.mirrors.slice(turn), ...source.mirrors.slice(0, turn)],
       cache,
       runtime,
       emit,
@@ -266,6 +267,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
         return
       }
       const result = await refreshOnce(context)
+      if (result === 'unchanged') turn = (turn + 1) % source.mirrors.length // a mirror that stands still hides what others have
       seen.failures = 0
       delete seen.lastError
       seen.lastAsked = clock.monotonic()

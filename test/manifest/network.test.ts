@@ -172,6 +172,22 @@ describe('mirrors', () => {
     await client.close()
   })
 
+  test('F53: a mirror that stands still does not hide what another has', async () => {
+    const { world, updater } = await startedWorld()
+    await updater.close()
+    const old = world.repository.files()
+    const mirrors = [sourceOf('still', () => old), sourceOf('moving', () => world.repository.files())].flatMap(
+      (source) => source.mirrors,
+    )
+    const client = world.start({ source: { mirrors } })
+    await world.refresh(client)
+    await world.repository.publishManifest([host('new.example.com')], { now: world.now() })
+    await world.refresh(client)
+    await world.refresh(client)
+    expect(client.current().version).toBe(2)
+    await client.close()
+  })
+
   test('a mirror that hangs costs its own deadline and no more (case 116)', async () => {
     const world = await createWorld()
     await world.repository.publishManifest([host()], { now: world.now() })
