@@ -1,6 +1,14 @@
 import type { CertificateExtension } from '../x509/extension-writer.ts'
 import type { SignatureHash } from '../x509/generate.ts'
-import { crlNumber, generateCrl, generateOcspResponse, issuingDistributionPoint } from '../x509/revocation-writer.ts'
+import {
+  certificateIssuer,
+  crlNumber,
+  deltaCrlIndicator,
+  generateCrl,
+  generateOcspResponse,
+  type IssuingDistributionPointInput,
+  issuingDistributionPoint,
+} from '../x509/revocation-writer.ts'
 import type { TestCertificate } from './ca.ts'
 
 export { crlNumber, generateOcspError, issuingDistributionPoint } from '../x509/revocation-writer.ts'
@@ -67,18 +75,35 @@ export interface TestCrlOptions {
   readonly now?: number
   readonly thisUpdate?: number
   readonly nextUpdate?: number | null
-  /** Default 1. */
-  readonly number?: number
+  /** Default 1; `null` leaves it out. */
+  readonly number?: number | null
   /** The distribution point that the list is for. */
   readonly uri?: string
+  /** The same in full: names, kinds of certificates, reasons, and `indirect` with entries that name their issuers. */
+  readonly scope?: IssuingDistributionPointInput
+  /** Number of the list that this one only adds to: a delta CRL. */
+  readonly baseNumber?: number
   readonly extensions?: readonly CertificateExtension[]
+  /** Of each entry. */
+  readonly entryExtensions?: readonly CertificateExtension[]
   readonly hash?: SignatureHash
   readonly signature?: 'genuine' | 'garbage'
 }
 
 /** A certificate revocation list. @returns DER. */
 export function crl(options: TestCrlOptions): Uint8Array {
-  const { issuer, revoked = [], reason, number = 1, uri, extensions = [], hash } = options
+  const {
+    issuer,
+    revoked = [],
+    reason,
+    number = 1,
+    uri,
+    baseNumber,
+    entryExtensions = [],
+    extensions = [],
+    hash,
+  } = options
+  const scope = options.scope ?? (uri === undefined ? undefined : { uri })
   const now = options.now ?? issuer.options.now ?? 0
   const { thisUpdate = now - HOUR_MS, nextUpdate = now + 7 * DAY_MS } = options
   return generateCrl({
@@ -89,8 +114,14 @@ export function crl(options: TestCrlOptions): Uint8Array {
       serial: one instanceof Uint8Array ? one : one.serial,
       revokedAt: thisUpdate - HOUR_MS,
       ...(reason === undefined ? {} : { reason }),
+      extensions: scope?.indirect === true ? [certificateIssuer(issuerNameOf(one) ?? issuer.subject)] : entryExtensions,
     })),
-    extensions: [crlNumber(number), ...(uri === undefined ? [] : [issuingDistributionPoint({ uri })]), ...extensions],
+    extensions: [
+      ...(number === null ? [] : [crlNumber(number)]),
+      ...(scope === undefined ? [] : [issuingDistributionPoint(scope)]),
+      ...(baseNumber === undefined ? [] : [deltaCrlIndicator(baseNumber)]),
+      ...extensions,
+    ],
     signer: {
       privateKey: issuer.key.privateKey,
       garbage: options.signature === 'garbage',
@@ -98,6 +129,9 @@ export function crl(options: TestCrlOptions): Uint8Array {
     },
   })
 }
+
+const issuerNameOf = (one: TestCertificate | Uint8Array): Uint8Array | undefined =>
+  one instanceof Uint8Array ? undefined : one.issuer?.subject
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

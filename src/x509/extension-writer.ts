@@ -16,12 +16,13 @@ export type NameAttribute = keyof typeof NAME_ATTRIBUTES
 export function encodeName(name: NameInput): Uint8Array {
   if (name instanceof Uint8Array) return name
   const attributes = typeof name === 'string' ? ([['CN', name]] as const) : name
-  const relativeNames = attributes.map(([attribute, value]) => {
-    // X.520: countryName is a PrintableString; the others are written as RFC 5280 §4.1.2.4 asks of new certificates.
-    const text = attribute === 'C' ? der.printableString(value) : der.utf8String(value)
-    return der.setOfOne(der.sequence(der.objectIdentifier(NAME_ATTRIBUTES[attribute]), text))
-  })
-  return der.sequence(...relativeNames)
+  return der.sequence(...attributes.map((attribute) => der.setOfOne(encodeAttribute(attribute))))
+}
+
+function encodeAttribute([attribute, value]: readonly [NameAttribute, string]): Uint8Array {
+  // X.520: countryName is a PrintableString; the others are written as RFC 5280 §4.1.2.4 asks of new certificates.
+  const text = attribute === 'C' ? der.printableString(value) : der.utf8String(value)
+  return der.sequence(der.objectIdentifier(NAME_ATTRIBUTES[attribute]), text)
 }
 
 /** One GeneralName (RFC 5280 §4.2.1.6); `raw` is its whole element. An `ip` may be a range, `10.0.0.0/8`, in constraints. */
@@ -115,10 +116,15 @@ export const extension = {
       ),
     ),
   }),
-  crlDistributionPoints: (uris: readonly string[]): CertificateExtension => ({
+  /** Addresses, or points in full. */
+  crlDistributionPoints: (points: readonly (string | DistributionPointInput)[]): CertificateExtension => ({
     oid: EXTENSION_OID.crlDistributionPoints,
     critical: false,
-    value: der.sequence(...uris.map((uri) => der.sequence(der.tagged(0, der.tagged(0, encodeGeneralName({ uri })))))),
+    value: der.sequence(
+      ...points.map((point) =>
+        encodeDistributionPoint(typeof point === 'string' ? { names: [{ uri: point }] } : point),
+      ),
+    ),
   }),
   /** RFC 7633 status_request: "must staple". */
   mustStaple: (): CertificateExtension => ({
@@ -127,6 +133,36 @@ export const extension = {
     value: der.sequence(der.integer(5)),
   }),
 } as const
+
+/** Where a list is, by `names` or by an attribute below the name of its issuer (RFC 5280 §4.2.1.13). */
+export interface PointNameInput {
+  readonly names?: readonly GeneralNameInput[]
+  readonly relativeName?: readonly [attribute: NameAttribute, value: string]
+}
+
+export interface DistributionPointInput extends PointNameInput {
+  /** Bits of ReasonFlags. */
+  readonly reasons?: readonly number[]
+  readonly crlIssuer?: NameInput
+}
+
+/** DistributionPointName in its field, or nothing. */
+export function encodePointName({ names, relativeName }: PointNameInput): readonly Uint8Array[] {
+  if (names !== undefined) return [der.tagged(0, der.tagged(0, ...names.map(encodeGeneralName)))]
+  return relativeName === undefined ? [] : [der.tagged(0, der.tagged(1, encodeAttribute(relativeName)))]
+}
+
+function encodeDistributionPoint({ reasons, crlIssuer, ...name }: DistributionPointInput): Uint8Array {
+  return der.sequence(
+    ...encodePointName(name),
+    ...(reasons === undefined ? [] : [encodeReasons(1, reasons)]),
+    ...(crlIssuer === undefined ? [] : [der.tagged(2, encodeGeneralName({ directory: crlIssuer }))]),
+  )
+}
+
+/** ReasonFlags in the field of this number: a BIT STRING without its own head of two octets. */
+export const encodeReasons = (field: number, reasons: readonly number[]): Uint8Array =>
+  der.taggedPrimitive(field, der.namedBits(reasons).subarray(2))
 
 /** RFC 7093 §2 method (4): a hash over the whole SubjectPublicKeyInfo, cut to the customary 20 octets. */
 export function keyIdentifierOf(spki: Uint8Array): Uint8Array {

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import * as der from './der-writer.ts'
-import type { CertificateExtension } from './extension-writer.ts'
+import {
+  type CertificateExtension,
+  encodeName,
+  encodePointName,
+  encodeReasons,
+  type NameInput,
+  type PointNameInput,
+} from './extension-writer.ts'
 import { encodeExtension, type Signer, signatureAlgorithm, signBytes } from './generate.ts'
 
 /** Makes an OCSPResponse of status successful exactly as told (RFC 6960 §4.2.1). @returns DER. */
@@ -89,21 +96,43 @@ export const crlNumber = (value: number, oid = '2.5.29.20', critical = false): C
   value: der.integer(value),
 })
 
-/** issuingDistributionPoint with one URI and flags (RFC 5280 §5.2.5). */
-export function issuingDistributionPoint(point: {
-  readonly uri?: string
-  readonly onlyUserCerts?: true
-  readonly onlyCaCerts?: true
-}): CertificateExtension {
-  const { uri, onlyUserCerts, onlyCaCerts } = point
-  const name = uri === undefined ? [] : [der.taggedPrimitive(6, Buffer.from(uri, 'latin1'))]
+/** issuingDistributionPoint: where the list is, and what it is about (RFC 5280 §5.2.5). */
+export function issuingDistributionPoint(point: IssuingDistributionPointInput): CertificateExtension {
+  const { uri, names = uri === undefined ? undefined : [{ uri }], relativeName, onlySomeReasons } = point
+  const flag = (field: number, value: true | undefined): readonly Uint8Array[] =>
+    value === undefined ? [] : [der.taggedPrimitive(field, Uint8Array.of(0xff))]
   const value = der.sequence(
-    ...name.map((one) => der.tagged(0, der.tagged(0, one))),
-    ...(onlyUserCerts === true ? [der.taggedPrimitive(1, Uint8Array.of(0xff))] : []),
-    ...(onlyCaCerts === true ? [der.taggedPrimitive(2, Uint8Array.of(0xff))] : []),
+    ...encodePointName({ ...(names && { names }), ...(relativeName && { relativeName }) }),
+    ...flag(1, point.onlyUserCerts),
+    ...flag(2, point.onlyCaCerts),
+    ...(onlySomeReasons === undefined ? [] : [encodeReasons(3, onlySomeReasons)]),
+    ...flag(4, point.indirect),
+    ...flag(5, point.onlyAttributeCerts),
   )
   return { oid: '2.5.29.28', critical: true, value }
 }
+
+export interface IssuingDistributionPointInput extends PointNameInput {
+  /** In place of `names`: one address. */
+  readonly uri?: string
+  readonly onlyUserCerts?: true
+  readonly onlyCaCerts?: true
+  /** Bits of ReasonFlags. */
+  readonly onlySomeReasons?: readonly number[]
+  readonly indirect?: true
+  readonly onlyAttributeCerts?: true
+}
+
+/** deltaCRLIndicator (RFC 5280 §5.2.4). */
+export const deltaCrlIndicator = (baseCrlNumber: number): CertificateExtension =>
+  crlNumber(baseCrlNumber, '2.5.29.27', true)
+
+/** certificateIssuer of an entry: from there on, entries are about this one's certificates (RFC 5280 §5.3.3). */
+export const certificateIssuer = (name: NameInput): CertificateExtension => ({
+  oid: '2.5.29.29',
+  critical: true,
+  value: der.sequence(der.tagged(4, encodeName(name))),
+})
 
 function encodeSingle(single: SingleResponseContent): Uint8Array {
   const { issuerName, issuerSpki, serial, status, thisUpdate, nextUpdate, extensions = [] } = single
