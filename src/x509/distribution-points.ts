@@ -9,13 +9,14 @@ import {
   openElement,
 } from './der.ts'
 import { type GeneralName, parseGeneralNames } from './general-names.ts'
+import { parseRelativeName } from './names.ts'
 
 /** Where a certificate's CRL is, and which part of its revocations stands there (RFC 5280 §4.2.1.13). */
 export interface DistributionPoint {
   /** One name of the point in several forms, any of which identifies it. */
   readonly fullName?: readonly GeneralName[]
-  /** DER of the RelativeDistinguishedName below the name of the list's issuer. */
-  readonly nameRelativeToIssuer?: DerElement
+  /** Below the name of the list's issuer, as in `DistinguishedName.rdns`. */
+  readonly nameRelativeToIssuer?: string
   /** Bits of ReasonFlags; absent: all. */
   readonly reasons?: ReadonlySet<number>
   /** Who signs the list, where that is not the certificate's issuer. */
@@ -25,7 +26,7 @@ export interface DistributionPoint {
 /** What a list is about (RFC 5280 §5.2.5). */
 export interface IssuingDistributionPoint {
   readonly fullName?: readonly GeneralName[]
-  readonly nameRelativeToIssuer?: DerElement
+  readonly nameRelativeToIssuer?: string
   readonly onlyContainsUserCerts: boolean
   readonly onlyContainsCaCerts: boolean
   readonly onlySomeReasons?: ReadonlySet<number>
@@ -89,6 +90,6 @@ function parsePointName(field: DerElement): Pick<DistributionPoint, 'fullName' |
   const choice = reader.read()
   reader.expectEnd()
   if (choice.tag === contextConstructed(0)) return { fullName: parseGeneralNames(choice) }
-  if (choice.tag === contextConstructed(1)) return { nameRelativeToIssuer: choice }
+  if (choice.tag === contextConstructed(1)) return { nameRelativeToIssuer: parseRelativeName(choice) }
   throw new DerError('distribution point is named in no known form')
 }

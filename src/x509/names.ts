@@ -1,4 +1,14 @@
-import { contentOf, type DerElement, DerError, encodingOf, latin1, oidOf, openElement, TAG } from './der.ts'
+import {
+  contentOf,
+  type DerElement,
+  DerError,
+  type DerReader,
+  encodingOf,
+  latin1,
+  oidOf,
+  openElement,
+  TAG,
+} from './der.ts'
 
 /** A Name (RFC 5280 §4.1.2.4). `key` is for comparison, `text` for people. */
 export interface DistinguishedName {
@@ -21,24 +31,34 @@ export function parseName(element: DerElement): DistinguishedName {
     for (const { type, text } of parts) {
       if (type === EMAIL_ADDRESS && text !== undefined) emailAddresses.push(text)
     }
-    const [first] = parts
-    rdns.push(parts.length === 1 && first !== undefined ? comparable(first) : parts.map(comparable).sort().join('+'))
+    rdns.push(comparableOf(parts))
   }
   return new ParsedName(element, rdns, emailAddresses)
+}
+
+/** A RelativeDistinguishedName as `rdns` has it, under whatever tag its SET OF stands. */
+export function parseRelativeName(element: DerElement): string {
+  return comparableOf(partsOf(openElement(element)))
 }
 
 /** The relative distinguished names, root first. */
 function attributesOf(element: DerElement): readonly (readonly Attribute[])[] {
   const attributes: Attribute[][] = []
   const sequence = openElement(element)
-  while (!sequence.atEnd) {
-    const parts: Attribute[] = []
-    const set = sequence.enter(TAG.set)
-    if (set.atEnd) throw new DerError('relative distinguished name is empty')
-    while (!set.atEnd) parts.push(parseAttribute(set.read(TAG.sequence)))
-    attributes.push(parts)
-  }
+  while (!sequence.atEnd) attributes.push(partsOf(sequence.enter(TAG.set)))
   return attributes
+}
+
+function partsOf(set: DerReader): Attribute[] {
+  if (set.atEnd) throw new DerError('relative distinguished name is empty')
+  const parts: Attribute[] = []
+  while (!set.atEnd) parts.push(parseAttribute(set.read(TAG.sequence)))
+  return parts
+}
+
+function comparableOf(parts: readonly Attribute[]): string {
+  const [first] = parts
+  return parts.length === 1 && first !== undefined ? comparable(first) : parts.map(comparable).sort().join('+')
 }
 
 class ParsedName implements DistinguishedName {

@@ -214,9 +214,9 @@ const CRL_CODES = {
   unsupported: 'ERR_TRUST_CRL_UNSUPPORTED_ALGORITHM',
 } as const
 
-const CRL_NUMBER = '2.5.29.20'
+export const CRL_NUMBER = '2.5.29.20'
 const DELTA_CRL_INDICATOR = '2.5.29.27'
-const ISSUING_DISTRIBUTION_POINT = '2.5.29.28'
+export const ISSUING_DISTRIBUTION_POINT = '2.5.29.28'
 const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35'
 const UNDERSTOOD: ReadonlySet<string> = new Set([
   CRL_NUMBER,

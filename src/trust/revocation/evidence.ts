@@ -38,6 +38,16 @@ export class EvidenceError extends Error {
   }
 }
 
+/** What the work gives, or why the statement does not count. */
+export function attempt<T>(work: () => T): T | EvidenceError {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof EvidenceError) return error
+    throw error
+  }
+}
+
 export const DEFAULT_LIMITS: EvidenceLimits = {
   clockSkewMs: 5 * 60_000,
   maxAgeMs: 10 * 86_400_000, // CA/B Forum BR §4.9.7, §4.9.10: at most ten days

@@ -75,4 +75,4 @@ export function isSame(a: GeneralName, b: GeneralName): boolean {
 }
 
 const CRL_DISTRIBUTION_POINTS = '2.5.29.31'
-const REMOVE_FROM_CRL = 8
+export const REMOVE_FROM_CRL = 8

@@ -1,0 +1,386 @@
+import {
+  crl,
+  crlNumber,
+  extension,
+  generateKey,
+  type IssueOptions,
+  type TestCertificate,
+  type TestCrlOptions,
+  testCa,
+} from 'pinfetch/testing'
+import { describe, expect, test } from 'vitest'
+import type { ErrorCode } from '../../../src/errors/codes.ts'
+import { CrlSet, type CrlSetInput } from '../../../src/trust/revocation/crl-set.ts'
+import { DEFAULT_LIMITS } from '../../../src/trust/revocation/evidence.ts'
+import { certificateIssuer } from '../../../src/x509/revocation-writer.ts'
+import { expectPath, judge, NOW } from '../path/support.ts'
+
+const DAY = 86_400_000
+const HERE = 'http://crl.example.com/1.crl'
+const INTERMEDIATE = [['CN', 'Test Intermediate'] as const]
+const ALL = [1, 2, 3, 4, 5, 6, 7, 8]
+const ca = testCa({ now: NOW })
+const server = issue()
+/** About the intermediate, and whatever else the root has issued. */
+const rootList = crl({ issuer: ca.root })
+
+type Point = Parameters<typeof extension.crlDistributionPoints>[0][number]
+
+/** An end entity of the intermediate with these distribution points. */
+function issue(...points: readonly Point[]): TestCertificate {
+  const extensions = points.length === 0 ? [] : [extension.crlDistributionPoints(points)]
+  return ca.issue({ names: ['api.example.com'], extensions })
+}
+
+/** Whose lists a certificate names in its issuer's place. */
+const issuedBy = (authority: TestCertificate): Point => ({ crlIssuer: authority.subject })
+
+/** A certificate of the root, or another CA, whose key signs lists. */
+function authority(options: IssueOptions = {}, issuer: TestCertificate = ca.root): TestCertificate {
+  return issuer.issue({ subject: 'Authority', keyUsage: ['cRLSign'], extendedKeyUsage: [], ...options })
+}
+
+function list(options: Partial<TestCrlOptions> = {}): Uint8Array {
+  return crl({ issuer: ca.issuer, now: NOW, ...options })
+}
+
+const indirect = (issuer: TestCertificate, ...revoked: readonly TestCertificate[]): Uint8Array =>
+  list({ issuer, revoked, scope: { indirect: true } })
+
+interface Given extends Partial<CrlSetInput> {
+  readonly anchor?: TestCertificate
+  readonly signers?: readonly TestCertificate[]
+}
+
+/** `good`, `revoked` or the codes of the causes, each once, of a certificate's path with the root's own list at hand. */
+function statusOf(subject: TestCertificate, lists: readonly Uint8Array[], given: Given = {}): string {
+  const { anchor = ca.root, signers = [], ...rest } = given
+  const path = expectPath(judge([{ der: subject.der }, ...subject.chain.slice(1)], [anchor]), ...asDer(subject))
+  const set = new CrlSet({
+    lists: [rootList, ...lists],
+    certificates: signers.map(({ der }) => der),
+    now: NOW,
+    limits: DEFAULT_LIMITS,
+    ...rest,
+  })
+  const verdict = set.check(path)
+  if (verdict.status !== 'undetermined') return verdict.status
+  return [...new Set(verdict.causes.map(({ code }) => code satisfies ErrorCode))].join(' ')
+}
+
+const asDer = ({ chainWithRoot }: TestCertificate) => chainWithRoot.map((der) => ({ der }))
+
+describe('a set of CRLs', () => {
+  test('says good where each certificate but the anchor has a list, until the first of them ends', () => {
+    expect(statusOf(server, [list()])).toBe('good')
+    expect(statusOf(server, [list()], { lists: [list()] })).toBe('ERR_TRUST_CRL_NONE')
+    expect(statusOf(server, [])).toBe('ERR_TRUST_CRL_NONE')
+    const path = expectPath(judge(server.chain, [ca.root]), ...asDer(server))
+    const lists = [rootList, list({ nextUpdate: NOW + 2 * DAY })]
+    const set = new CrlSet({ lists, certificates: [], now: NOW, limits: DEFAULT_LIMITS })
+    expect(set.check(path)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 2 * DAY })
+  })
+
+  test('says revoked wherever on the path a certificate is listed, and which', () => {
+    const path = expectPath(judge(server.chain, [ca.root]), ...asDer(server))
+    for (const [index, lists] of [
+      [0, [rootList, list({ revoked: [server], reason: 1 })]],
+      [1, [crl({ issuer: ca.root, revoked: [ca.issuer], reason: 1 }), list()]],
+    ] as const) {
+      const set = new CrlSet({ lists, certificates: [], now: NOW, limits: DEFAULT_LIMITS })
+      const finding = { code: 'ERR_TRUST_CERT_REVOKED', certificateIndex: index }
+      expect(set.check(path)).toMatchObject({ status: 'revoked', finding })
+    }
+  })
+
+  test('has nothing to say of an end entity that is the anchor', () => {
+    const path = expectPath(judge([server], [server]), server)
+    const set = new CrlSet({ lists: [], certificates: [], now: NOW, limits: DEFAULT_LIMITS })
+    expect(set.check(path)).toEqual({ status: 'unchecked' })
+  })
+
+  test('needs one list that names the certificate to call it revoked, whatever the others say', () => {
+    const lists = [list({ number: 2 }), list({ number: 1, revoked: [server] })]
+    expect(statusOf(server, lists)).toBe('revoked')
+    expect(statusOf(server, lists.toReversed())).toBe('revoked')
+  })
+
+  test.each([
+    ['a forged list', list({ signature: 'garbage', revoked: [server] }), 'ERR_TRUST_CRL_BAD_SIGNATURE'],
+    ['an expired list', list({ nextUpdate: NOW - DAY, revoked: [server] }), 'ERR_TRUST_CRL_EXPIRED'],
+    ['a list cut short', list({ revoked: [server] }).subarray(0, -1), 'ERR_TRUST_CRL_MALFORMED'],
+    ['bytes that are no list', Uint8Array.of(1, 2, 3), 'ERR_TRUST_CRL_MALFORMED'],
+    ['the head of a list', list().subarray(0, 40), 'ERR_TRUST_CRL_MALFORMED'],
+  ])('%s counts for nothing, beside a sound one or alone', (_, bad, code) => {
+    expect(statusOf(server, [bad, list()])).toBe('good')
+    expect(statusOf(server, [bad])).toContain(code)
+  })
+
+  test('does not choose among more lists of one issuer than it looks at', () => {
+    const one = list()
+    expect(statusOf(server, new Array<Uint8Array>(64).fill(one))).toBe('good')
+    expect(statusOf(server, new Array<Uint8Array>(65).fill(one))).toBe('ERR_TRUST_CRL_TOO_LARGE')
+  })
+
+  test('asks for crlNumber only where told to', () => {
+    const critical = { extensions: [crlNumber(1, undefined, true)] }
+    for (const bad of [withoutNumber(), crl({ issuer: ca.issuer, number: null, ...critical })]) {
+      expect(statusOf(server, [bad])).toBe('good')
+      expect(statusOf(server, [bad], { crlNumber: 'required' })).toBe('ERR_TRUST_CRL_MALFORMED')
+    }
+    expect(statusOf(server, [list()], { crlNumber: 'required' })).toBe('good')
+  })
+})
+
+const withoutNumber = (): Uint8Array => list({ number: null })
+
+describe('the scope of a list', () => {
+  const below = (name: string) => [{ directory: [...INTERMEDIATE, ['CN', name] as const] }]
+
+  test.each<[string, Point | undefined, TestCrlOptions['scope']]>([
+    ['the address of the certificate’s point', HERE, { uri: HERE }],
+    ['one of several addresses', HERE, { names: [{ uri: 'http://other.example/' }, { uri: HERE }] }],
+    ['a directory name', { names: [{ uri: HERE }, ...below('CRL1')] }, { names: below('CRL1') }],
+    ['a name relative to the issuer', { names: below('CRL1') }, { relativeName: ['CN', 'CRL1'] }],
+    ['a name that the certificate has relative', { relativeName: ['CN', 'CRL1'] }, { names: below('CRL1') }],
+    ['a relative name in both', { relativeName: ['CN', 'crl1 '] }, { relativeName: ['CN', 'CRL1'] }],
+    ['everything, and the certificate names a place', HERE, undefined],
+    ['the issuer’s name, and the certificate names nothing', undefined, { names: [{ directory: ca.issuer.subject }] }],
+    ['end entities', undefined, { onlyUserCerts: true }],
+    ['all reasons, one by one', undefined, { onlySomeReasons: ALL }],
+    ['several issuers, this one among them', undefined, { indirect: true }],
+  ])('a list of %s says good or revoked', (_, point, scope) => {
+    const subject = issue(...(point === undefined ? [] : [point]))
+    const options = scope === undefined ? {} : { scope }
+    expect(statusOf(subject, [list(options)])).toBe('good')
+    expect(statusOf(subject, [list({ ...options, revoked: [server, subject] })])).toBe('revoked')
+  })
+
+  test.each<[string, Point | undefined, TestCrlOptions['scope']]>([
+    ['another address', HERE, { uri: `${HERE}2` }],
+    ['an address, where the certificate names none', undefined, { uri: HERE }],
+    ['another directory name', { names: below('CRL1') }, { names: below('CRL2') }],
+    ['another relative name', { relativeName: ['CN', 'CRL1'] }, { relativeName: ['CN', 'CRL2'] }],
+    ['CA certificates', undefined, { onlyCaCerts: true }],
+    ['attribute certificates', undefined, { onlyAttributeCerts: true }],
+  ])('a list of %s says nothing', (_, point, scope) => {
+    const subject = issue(...(point === undefined ? [] : [point]))
+    const options = scope === undefined ? {} : { scope }
+    expect(statusOf(subject, [list({ ...options, revoked: [subject] })])).toBe('ERR_TRUST_CRL_SCOPE')
+    expect(statusOf(subject, [list({ ...options, revoked: [subject] }), list()])).toBe('good')
+  })
+
+  test('of end entities says nothing of a CA', () => {
+    const lists = (scope: TestCrlOptions['scope']) => [crl({ issuer: ca.root, ...(scope && { scope }) }), list()]
+    expect(statusOf(server, [], { lists: lists({ onlyUserCerts: true }) })).toBe('ERR_TRUST_CRL_SCOPE')
+    expect(statusOf(server, [], { lists: lists({ onlyCaCerts: true }) })).toBe('good')
+  })
+})
+
+describe('reasons', () => {
+  const some = (onlySomeReasons: readonly number[], revoked: readonly TestCertificate[] = []): Uint8Array =>
+    list({ scope: { onlySomeReasons }, revoked })
+
+  test('are gathered from several lists until none is missing', () => {
+    expect(statusOf(server, [some([1, 2, 3, 4]), some([5, 6, 7, 8])])).toBe('good')
+    expect(statusOf(server, [some([1, 2, 3, 4]), some([4, 5, 6, 7])])).toBe('ERR_TRUST_CRL_SCOPE')
+    expect(statusOf(server, [some([1, 2, 3, 4])])).toBe('ERR_TRUST_CRL_SCOPE')
+  })
+
+  test('need not be complete to revoke', () => {
+    expect(statusOf(server, [some([1, 2], [server])])).toBe('revoked')
+  })
+
+  test('are those that the certificate’s points leave to a list', () => {
+    const there = `${HERE}2`
+    const point = (uri: string, reasons: readonly number[]): Point => ({ names: [{ uri }], reasons })
+    const subject = issue(point(HERE, [1, 2]), point(there, [3, 4, 5, 6, 7, 8]))
+    expect(statusOf(subject, [list({ uri: HERE })])).toBe('ERR_TRUST_CRL_SCOPE')
+    expect(statusOf(subject, [list({ uri: HERE }), list({ uri: there })])).toBe('good')
+    expect(statusOf(subject, [list()])).toBe('good')
+  })
+})
+
+describe('an indirect list', () => {
+  const signer = authority()
+  const signers = [signer]
+  const subject = issue(issuedBy(signer))
+
+  test('speaks for the issuer that named its signer', () => {
+    expect(statusOf(subject, [indirect(signer, server)], { signers })).toBe('good')
+    expect(statusOf(subject, [indirect(signer, server, subject)], { signers })).toBe('revoked')
+  })
+
+  test('means the certificates of the issuer that stands before an entry', () => {
+    const stranger = ca.root.issue({ names: ['other.example.com'], serial: subject.serial })
+    expect(statusOf(subject, [indirect(signer, stranger)], { signers })).toBe('good')
+  })
+
+  test.each([
+    ['the certificate named nobody', server, [indirect(signer)], 'ERR_TRUST_CRL_NONE'],
+    ['the list does not say that it is indirect', subject, [list({ issuer: signer })], 'ERR_TRUST_CRL_SCOPE'],
+  ] as const)('counts for nothing where %s', (_, certificate, lists, code) => {
+    expect(statusOf(certificate, lists, { signers })).toBe(code)
+  })
+
+  test('without a name of its point is the one that bears the signer’s', () => {
+    const named = (directory: Uint8Array) => list({ issuer: signer, scope: { indirect: true, names: [{ directory }] } })
+    expect(statusOf(subject, [named(signer.subject)], { signers })).toBe('good')
+    expect(statusOf(subject, [named(ca.issuer.subject)], { signers })).toBe('ERR_TRUST_CRL_SCOPE')
+  })
+
+  test('must say so where its entries name issuers', () => {
+    const entries = (certificate: TestCertificate) =>
+      list({ revoked: [server], entryExtensions: [certificateIssuer(certificate.subject)] })
+    expect(statusOf(subject, [entries(ca.issuer)])).toBe('ERR_TRUST_CRL_INDIRECT_UNSUPPORTED')
+    expect(statusOf(subject, [list({ revoked: [server] })])).toBe('good')
+  })
+
+  test.each<[string, TestCertificate, string]>([
+    ['may not sign lists', authority({ keyUsage: ['digitalSignature'] }), 'ERR_TRUST_CRL_ISSUER_NO_CRLSIGN'],
+    ['is expired', authority({ notAfter: NOW - DAY, notBefore: NOW - 2 * DAY }), 'ERR_TRUST_CRL_ISSUER_MISMATCH'],
+    ['is of another anchor', authority({}, testCa({ now: NOW }).root), 'ERR_TRUST_CRL_ISSUER_MISMATCH'],
+    ['has a forged certificate', authority({ signature: 'garbage' }), 'ERR_TRUST_CRL_ISSUER_MISMATCH'],
+  ])('counts for nothing where its signer %s', (_, bad, code) => {
+    const certificate = issue(issuedBy(bad))
+    expect(statusOf(certificate, [indirect(bad)], { signers: [bad] })).toBe(code)
+    const good = authority()
+    expect(statusOf(certificate, [indirect(good)], { signers: [bad, good] })).toBe('good')
+  })
+
+  test('counts for nothing where its signer is unknown, revoked or of unknown status', () => {
+    expect(statusOf(subject, [indirect(signer)], { signers })).toBe('good')
+    expect(statusOf(subject, [indirect(signer)])).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+    const revoking = [crl({ issuer: ca.root, revoked: [signer] }), indirect(signer)]
+    expect(statusOf(subject, [], { signers, lists: revoking })).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+    const below = authority({}, ca.issuer)
+    const certificate = issue(issuedBy(below))
+    expect(statusOf(certificate, [indirect(below)], { signers: [below] })).toContain('ERR_TRUST_CRL_ISSUER_MISMATCH')
+    expect(statusOf(certificate, [indirect(below), list()], { signers: [below] })).toBe('good')
+  })
+
+  test('may be the one that its signer’s own certificate names', () => {
+    const own = authority({ extensions: [extension.crlDistributionPoints([issuedBy(signer)])] }, ca.issuer)
+    const certificate = issue(issuedBy(own))
+    expect(statusOf(certificate, [indirect(own)], { signers: [own] })).toBe('good')
+    expect(statusOf(certificate, [indirect(own, own)], { signers: [own] })).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+  })
+
+  test('is not believed in a circle', () => {
+    const [one, two] = [circular('One', 'Two'), circular('Two', 'One')]
+    const certificate = issue(issuedBy(one))
+    const lists = [indirect(one), indirect(two)]
+    expect(statusOf(certificate, lists, { signers: [one, two] })).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+    expect(statusOf(certificate, [...lists, list()], { signers: [one, two] })).toBe('good')
+  })
+
+  function circular(subjectName: string, other: string): TestCertificate {
+    const points = [{ crlIssuer: other }]
+    return authority({ subject: subjectName, extensions: [extension.crlDistributionPoints(points)] }, ca.issuer)
+  }
+})
+
+describe('the issuer’s other keys', () => {
+  const split = testCa({ now: NOW, root: {}, intermediate: { keyUsage: ['keyCertSign'] } })
+  const certificate = split.issue({ names: ['api.example.com'] })
+  const lists = (issuer: TestCertificate, ...revoked: readonly TestCertificate[]) => ({
+    anchor: split.root,
+    signers: [issuer],
+    lists: [crl({ issuer: split.root }), list({ issuer, revoked })],
+  })
+  const named = { subject: split.issuer.subject }
+
+  test('sign its lists where the CA above certified them for that', () => {
+    const key = authority(named, split.root)
+    expect(statusOf(certificate, [], lists(key))).toBe('good')
+    expect(statusOf(certificate, [], lists(key, certificate))).toBe('revoked')
+    expect(statusOf(certificate, [], { ...lists(key), signers: [] })).toBe('ERR_TRUST_CRL_ISSUER_NO_CRLSIGN')
+  })
+
+  test('sign its lists where it certified them itself, and another list speaks for them', () => {
+    const key = authority(named, split.issuer)
+    const given = lists(key)
+    expect(statusOf(certificate, [], given)).toBe('ERR_TRUST_CRL_ISSUER_NO_CRLSIGN')
+    const other = authority(named, split.root)
+    const both = { ...given, signers: [key, other], lists: [...given.lists, list({ issuer: other })] }
+    expect(statusOf(certificate, [], both)).toBe('good')
+    const revoked = { ...both, lists: [...given.lists, list({ issuer: other, revoked: [certificate] })] }
+    expect(statusOf(certificate, [], revoked)).toBe('revoked')
+  })
+
+  test('are not those of a namesake below the same anchor', () => {
+    const elsewhere = split.root.issue({ subject: 'Elsewhere', ca: true, now: NOW })
+    const namesake = authority(named, elsewhere)
+    const mine = lists(namesake)
+    const given = { ...mine, signers: [namesake, elsewhere], lists: [...mine.lists, list({ issuer: elsewhere })] }
+    expect(statusOf(certificate, [], given)).toBe('ERR_TRUST_CRL_ISSUER_NO_CRLSIGN')
+  })
+
+  test('roll over: the old key speaks for the new one, and no key for itself', () => {
+    const young = ca.issuer.issue({ subject: ca.issuer.subject, ca: true, now: NOW, key: generateKey() })
+    const leaf = young.issue({ names: ['api.example.com'] })
+    expect(statusOf(leaf, [list()])).toBe('good')
+    expect(statusOf(leaf, [list({ revoked: [young] })])).toBe('revoked')
+    expect(statusOf(leaf, [list({ issuer: young })])).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+    expect(statusOf(leaf, [list(), list({ issuer: young, revoked: [leaf] })])).toBe('revoked')
+  })
+})
+
+describe('a delta CRL', () => {
+  const base = (options: Partial<TestCrlOptions> = {}) => list({ number: 5, ...options })
+  const delta = (options: Partial<TestCrlOptions> = {}) => list({ number: 7, baseNumber: 5, ...options })
+  const [held, removed] = [
+    { revoked: [server], reason: 6 },
+    { revoked: [server], reason: 8 },
+  ]
+
+  test('adds to its base and takes from it', () => {
+    expect(statusOf(server, [base(), delta()])).toBe('good')
+    expect(statusOf(server, [base(), delta({ revoked: [server] })])).toBe('revoked')
+    expect(statusOf(server, [base(held)])).toBe('revoked')
+    expect(statusOf(server, [base(held), delta()])).toBe('revoked')
+    expect(statusOf(server, [base(held), delta(removed)])).toBe('good')
+    expect(statusOf(server, [base({ number: 6, ...held }), delta(removed)])).toBe('good')
+  })
+
+  test('says nothing alone', () => {
+    expect(statusOf(server, [delta()])).toBe('ERR_TRUST_CRL_DELTA_UNSUPPORTED')
+    expect(statusOf(server, [delta(), base({ nextUpdate: NOW - DAY })])).toContain('ERR_TRUST_CRL_DELTA_UNSUPPORTED')
+  })
+
+  test.each<[string, Uint8Array]>([
+    ['made for a later list', delta({ baseNumber: 6, ...removed })],
+    ['no newer than the list', delta({ number: 5, ...removed })],
+    ['of another scope', delta({ scope: { onlyUserCerts: true }, ...removed })],
+    ['expired', delta({ nextUpdate: NOW - DAY, ...removed })],
+    ['forged', delta({ signature: 'garbage', ...removed })],
+  ])('takes nothing off where it is %s', (_, other) => {
+    expect(statusOf(server, [base(held), other])).toBe('revoked')
+    expect(statusOf(server, [base(held), delta(removed), other])).toBe('good')
+  })
+
+  test('stands for those before it', () => {
+    const [older, newer] = [{ number: 6 }, { number: 7 }]
+    expect(statusOf(server, [base(held), delta({ ...older, ...removed }), delta({ ...newer, ...held })])).toBe(
+      'revoked',
+    )
+    expect(statusOf(server, [base(held), delta({ ...newer, ...removed }), delta({ ...older, ...held })])).toBe('good')
+  })
+
+  test('takes nothing off a list by another key', () => {
+    const other = authority({ subject: ca.issuer.subject })
+    const given = { signers: [other] }
+    expect(statusOf(server, [base(held), delta({ issuer: other, ...removed })], given)).toBe('revoked')
+    const byOther = [base({ issuer: other, ...held }), delta({ issuer: other, ...removed })]
+    expect(statusOf(server, byOther, given)).toBe('good')
+  })
+
+  test('made for a later list revokes all the same', () => {
+    expect(statusOf(server, [base(), delta({ baseNumber: 6, revoked: [server] })])).toBe('revoked')
+    expect(statusOf(server, [base({ number: 7 }), delta({ revoked: [server] })])).toBe('good')
+  })
+
+  test('adds nothing to a list that has no number', () => {
+    expect(statusOf(server, [list({ number: null, ...held }), delta(removed)])).toBe('revoked')
+  })
+})
