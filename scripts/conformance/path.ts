@@ -6,6 +6,10 @@ import { createAnchors } from '../../src/trust/anchors.ts'
 import { matchIdentity, type ReferenceIdentity } from '../../src/trust/identity.ts'
 import { findPath } from '../../src/trust/path/build.ts'
 import { CLIENT_AUTH, type PathProfile, SERVER_AUTH } from '../../src/trust/path/path.ts'
+import { refusalOf as revocationRefusal } from '../../src/trust/revocation/check.ts'
+import { CrlSet } from '../../src/trust/revocation/crl-set.ts'
+import { DEFAULT_LIMITS } from '../../src/trust/revocation/evidence.ts'
+import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
 import { DerError } from '../../src/x509/der.ts'
 import type { KeyUsage } from '../../src/x509/extensions.ts'
 import { certificatesOfPem } from '../../src/x509/pem.ts'
@@ -47,11 +51,22 @@ export function runPathCase(input: unknown, profile: PathProfile): Answer {
 
 function refusalOf(row: PathCase, profile: PathProfile): string | undefined {
   const { policy, keyUsage, maxDepth } = row
+  const presented = [row.leaf, ...row.intermediates].flatMap(certificatesOfPem)
+  const now = toUnixMs(Date.parse(row.time))
+  const lists = (row.crls ?? []).map(crlOfPem)
+  const crls = new CrlSet({
+    lists,
+    certificates: presented,
+    now,
+    limits: LIMITS,
+    crlNumber: profile === 'cabf' ? 'required' : 'optional',
+  })
   const result = findPath({
-    presented: [row.leaf, ...row.intermediates].flatMap(certificatesOfPem),
+    presented,
     anchors: createAnchors(row.roots),
-    now: toUnixMs(Date.parse(row.time)),
+    now,
     profile,
+    ...(lists.length === 0 ? {} : { acceptPath: (path) => revocationRefusal(crls.check(path), path, HARD_FAIL) }),
     extendedKeyUsage: row.eku.map((purpose) => PURPOSES[purpose] ?? purpose),
     ...(keyUsage === undefined || keyUsage === null || keyUsage.length === 0 ? {} : { keyUsage }),
     ...(typeof maxDepth === 'number' ? { maxDepth } : {}),
@@ -71,6 +86,17 @@ function referenceOf(name: PathCase['name']): ReferenceIdentity | undefined {
   const host = canonicalHost(name.value) ?? name.value
   return isIP(host) === 0 ? { kind: 'dns', name: host } : { kind: 'ip', address: host }
 }
+
+const crlOfPem = (pem: string): Uint8Array =>
+  new Uint8Array(Buffer.from(pem.replace(/-----(BEGIN|END) X509 CRL-----/g, ''), 'base64'))
+
+/** RFC 5280 §6.3 knows no age but nextUpdate, and lists of suites are made to last. */
+const LIMITS = {
+  ...DEFAULT_LIMITS,
+  maxAgeMs: Number.POSITIVE_INFINITY,
+  maxAgeOfCaMs: Number.POSITIVE_INFINITY,
+}
+const HARD_FAIL = { ...DEFAULT_REVOCATION, mode: 'hard-fail' } as const
 
 const PURPOSES: Readonly<Record<string, string>> = {
   serverAuth: SERVER_AUTH,
