@@ -10,6 +10,7 @@ import type { ConnectorOptions } from '../transport/connector.ts'
 import { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { createAnchorLookup } from './anchors.ts'
+import { createEvidence } from './evidence.ts'
 import { createFetch, sendOver } from './fetch.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
@@ -60,8 +61,15 @@ export function createClient(options: ClientOptions): Client {
   }
   const anchorsFor = createAnchorLookup(resolved.anchors)
   const policies = createPolicies({ options: resolved, emit, anchorsFor, view: () => manifest?.updater.current() })
+  const { cacheDir } = resolved.manifest ?? {}
+  const evidence = createEvidence(resolved, {
+    store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
+    emit,
+    onChange: () => dispatcher.evidenceChanged(),
+  })
   const dispatcher = new PinnedDispatcher({
     ...connection,
+    evidence,
     emit: (event) => {
       emit(event)
       // Perhaps the key moved and the manifest with it, within the poll interval.
@@ -122,7 +130,7 @@ export function createClient(options: ClientOptions): Client {
     waking === undefined ? undefined : held(abortable(waking, signal))
 
   const close = async (): Promise<void> => {
-    await Promise.all([manifest?.updater.close(), dispatcher.close(), manifest?.bootstrap.close()])
+    await Promise.all([manifest?.updater.close(), dispatcher.close(), evidence.close(), manifest?.bootstrap.close()])
   }
 
   queueMicrotask(() => {

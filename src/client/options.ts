@@ -18,6 +18,15 @@ import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { ClientCertificate, Resolver } from '../transport/connector.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
+import {
+  type ResolvedRevocation,
+  type RevocationNetworkOptions,
+  RevocationNetworkSchema,
+  type RevocationOption,
+  RevocationOptionSchema,
+  revocationPolicyOf,
+  showsFirst,
+} from './revocation.ts'
 
 export interface ManifestOptions {
   /**
@@ -84,6 +93,12 @@ export interface ClientOptions {
   readonly hostAnchors?: Readonly<Record<string, AnchorSource | readonly AnchorSource[]>>
   /** The client's certificate and key for mutual TLS: PEM, end entity first. */
   readonly certificate?: ClientCertificate
+  /** How revoked certificates are found out. Default `'soft-fail'`: staples and CRLs, with nothing on the way of a request. */
+  readonly revocation?: RevocationOption
+  /** The same for single hosts, in place of `revocation`. */
+  readonly hostRevocation?: Readonly<Record<string, RevocationOption>>
+  /** Where and how CRLs and OCSP responses may be fetched. */
+  readonly revocationNetwork?: RevocationNetworkOptions
   /** Resolves DNS names. Default: the system's resolver. */
   readonly resolver?: Resolver
   readonly timeouts?: {
@@ -128,6 +143,7 @@ export interface ResolvedOptions {
   readonly tls12Hosts: readonly Tls12Host[]
   readonly manifestMay: ManifestMay | undefined
   readonly anchors: ResolvedAnchors
+  readonly revocation: ResolvedRevocation
   readonly certificate: ClientCertificate | undefined
   readonly resolver: Resolver | undefined
   readonly timeouts: { readonly connectMs: number; readonly headersMs: number; readonly bodyMs: number }
@@ -146,6 +162,13 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   if (manifest === undefined && Object.keys(pins).length === 0) {
     throw invalid('', '`manifest` or `pins` is required: there is no unpinned default')
   }
+  const revocation = resolveRevocation(rest)
+  if (
+    rest.certificate !== undefined &&
+    [revocation.everywhere, ...revocation.byHost.map(({ policy }) => policy)].some(showsFirst)
+  ) {
+    throw invalid('revocation.fetch', SHOWS_FIRST)
+  }
   return deepFreeze({
     manifest: manifest === undefined ? undefined : resolveManifest(manifest),
     pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, rest.mode))),
@@ -157,6 +180,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
         return { pattern: requirePattern(text, path), sources: [sources].flat() }
       }),
     },
+    revocation,
     manifestMay: rest.manifestMay,
     certificate: rest.certificate,
     resolver: rest.resolver,
@@ -165,6 +189,25 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     timeouts: rest.timeouts,
     runtime: rest.runtime,
   })
+}
+
+function resolveRevocation({
+  revocation,
+  hostRevocation,
+  revocationNetwork,
+}: Pick<z.infer<typeof Options>, 'revocation' | 'hostRevocation' | 'revocationNetwork'>): ResolvedRevocation {
+  const given = [['revocation', revocation] as const, ...Object.entries(hostRevocation)]
+  return {
+    loosened: given.flatMap(([subject, option]) =>
+      typeof option === 'object' && 'kind' in option ? [{ subject, mode: option.mode, reason: option.reason }] : [],
+    ),
+    everywhere: revocationPolicyOf(revocation),
+    byHost: Object.entries(hostRevocation).map(([text, option]) => ({
+      pattern: requirePattern(text, `hostRevocation[${JSON.stringify(text)}]`),
+      policy: revocationPolicyOf(option),
+    })),
+    network: revocationNetwork,
+  }
 }
 
 function resolveManifest({ url, urls, custom, root, bootstrap, ...rest }: z.infer<typeof Manifest>): ResolvedManifest {
@@ -283,6 +326,9 @@ function deepFreeze<T>(value: T): T {
   return value
 }
 
+const SHOWS_FIRST =
+  'hard-fail that waits for lists would show the client certificate before the verdict; fetch in the background'
+
 type Mode = 'enforce' | 'report'
 const isFunction = (value: unknown): boolean => typeof value === 'function'
 const positiveMs = (fallback: number) => z.int().min(1).max(600_000).default(fallback)
@@ -335,6 +381,9 @@ const Options = z.strictObject({
   manifestMay: minted('manifestMay').optional(),
   anchors: Anchors.default('bundled'),
   hostAnchors: z.record(z.string(), Anchors).default({}),
+  revocation: RevocationOptionSchema.default('soft-fail'),
+  hostRevocation: z.record(z.string(), RevocationOptionSchema).default({}),
+  revocationNetwork: RevocationNetworkSchema.prefault({}),
   certificate: z
     .strictObject({ cert: z.string(), key: z.string(), passphrase: z.string().optional() })
     .transform(

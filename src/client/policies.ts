@@ -15,6 +15,7 @@ import { DEFAULT_REVOCATION } from '../trust/revocation/policy.ts'
 import { normalSerial, type RevokedCertificates } from '../trust/revoked.ts'
 import { enforcementOf } from './enforcement.ts'
 import type { ResolvedOptions, ResolvedPins } from './options.ts'
+import { createRevocationLookup, showsFirst, withManifestRevocation } from './revocation.ts'
 
 export interface Policies {
   /**
@@ -46,6 +47,7 @@ interface Made {
 export function createPolicies({ options, view, emit, anchorsFor }: PolicySources): Policies {
   const { clock } = options.runtime
   const createdAt = clock.now()
+  const revocationFor = createRevocationLookup(options.revocation)
   const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
   const unpinned = patternIndex(options.unlistedHosts)
   const tls12 = patternIndex(options.tls12Hosts)
@@ -119,7 +121,13 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       ...(floor === undefined ? {} : { minTlsVersion: floor }),
       ...(entry.expectedUri === undefined ? {} : { expectedUri: entry.expectedUri }),
       ...anchorsOf(origin, entry, manifest),
+      revocation: withManifestRevocation(revocationFor(origin.host), entry, () =>
+        loosened(entry, 'report', 'revocation mode report'),
+      ),
     })
+    if (options.certificate !== undefined && showsFirst(policy.revocation)) {
+      throw cannotEnforce(origin, 'hard-fail that waits for lists, beside a client certificate', manifest.version)
+    }
     return { policy, until: asked.until }
   }
 
@@ -159,14 +167,14 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
     { host, port }: CanonicalOrigin,
     manifest: ManifestView | undefined,
     decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> &
-      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri' | 'anchors'>>,
+      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri' | 'anchors' | 'revocation'>>,
   ): HostPolicy =>
     withGeneration({
       host,
       port,
       denies: deniesFor(host, manifest),
       ...revokedBy(manifest),
-      revocation: DEFAULT_REVOCATION,
+      revocation: revocationFor(host),
       minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
       anchors: anchorsFor(host),
       manifestVersion: manifest?.version ?? 0,
@@ -252,7 +260,6 @@ function revokedBy(manifest: ManifestView | undefined): { readonly revoked?: Rev
 function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | undefined {
   if (entry.clientCertificate === 'required' && options.certificate === undefined)
     return 'clientCertificate: "required"'
-  if (entry.revocation?.mode === 'hard-fail') return 'revocation: "hard-fail"'
   if (entry.requireSct === true) return 'requireSct'
   if (entry.allowedAddresses !== undefined) return 'allowedAddresses'
   if (entry.maxConnectionAge !== undefined) return 'maxConnectionAge'

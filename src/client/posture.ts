@@ -49,6 +49,10 @@ export function findLoosenings(options: ResolvedOptions, now: UnixMs): readonly 
       subject: `${pattern}: TLS 1.2`,
       effect: `in force: ${reason}${reviewBy !== undefined && now > reviewBy.getTime() ? '; its review is overdue' : ''}`,
     })),
+    ...options.revocation.loosened.map(({ subject, mode, reason }) => ({
+      subject: `${subject}: ${mode}`,
+      effect: `in force: ${reason}`,
+    })),
     ...(manifestMay?.loosenings ?? []).map((loosening) => ({
       subject: `manifestMay: ${loosening}`,
       effect: `in force: ${manifestMay?.reason}`,

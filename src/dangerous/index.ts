@@ -3,12 +3,13 @@ import {
   type ManifestLoosening,
   type ManifestMay,
   mint,
+  type RelaxedRevocation,
   type Tls12Host,
   type UnpinnedHost,
   type Why,
 } from './loosening.ts'
 
-export type { ManifestLoosening, ManifestMay, Tls12Host, UnpinnedHost, Why } from './loosening.ts'
+export type { ManifestLoosening, ManifestMay, RelaxedRevocation, Tls12Host, UnpinnedHost, Why } from './loosening.ts'
 
 /**
  * For `unlistedHosts`: lets hosts be requested that no manifest and no pins cover. Anyone with a trusted CA can then stand in
@@ -39,3 +40,12 @@ export const manifestMay = (
   loosenings: readonly ManifestLoosening[],
   { reason, anchorHosts = [] }: Why & { readonly anchorHosts?: readonly string[] },
 ): ManifestMay => mint({ kind: 'manifestMay', loosenings: [...loosenings], anchorHosts: [...anchorHosts], reason })
+
+/**
+ * For `revocation` and `hostRevocation`: `'report'` lets a certificate pass that its CA revoked, with a `tls.reported` event;
+ * `'off'` looks at nothing. What the signed manifest revokes is refused all the same.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_REASON`
+ */
+export const relaxRevocation = (mode: 'off' | 'report', { reason }: Why): RelaxedRevocation =>
+  mint({ kind: 'relaxedRevocation', mode, reason })

@@ -34,7 +34,13 @@ export interface ManifestMay extends Why {
  */
 export type ManifestLoosening = 'report' | 'stale' | 'tls12' | 'anchors'
 
-export type Loosening = UnpinnedHost | Tls12Host | ManifestMay
+/** Connections to certificates that may be, or are, revoked. */
+export interface RelaxedRevocation extends Why {
+  readonly kind: 'relaxedRevocation'
+  readonly mode: 'off' | 'report'
+}
+
+export type Loosening = UnpinnedHost | Tls12Host | ManifestMay | RelaxedRevocation
 
 /** Options take loosenings made here and no look-alikes, so that every one of them is an import a reviewer can find. */
 export function mint<Kind extends Loosening>(loosening: Kind): Kind {
@@ -42,7 +48,7 @@ export function mint<Kind extends Loosening>(loosening: Kind): Kind {
   if (typeof reason !== 'string' || reason.trim() === '') {
     throw new ConfigurationError('ERR_CONFIG_REASON', `${loosening.kind}: a reason is required, and must not be blank`)
   }
-  for (const pattern of 'pattern' in loosening ? [loosening.pattern] : loosening.anchorHosts) {
+  for (const pattern of patternsOf(loosening)) {
     if (parseHostPattern(pattern) !== undefined) continue
     const message = `${loosening.kind}: expected a host, *.host or **.host, got ${JSON.stringify(pattern)}`
     throw new ConfigurationError('ERR_CONFIG_HOST', message)
@@ -50,6 +56,11 @@ export function mint<Kind extends Loosening>(loosening: Kind): Kind {
   const made = { ...loosening }
   minted.add(Object.freeze(made))
   return made
+}
+
+function patternsOf(loosening: Loosening): readonly string[] {
+  if ('pattern' in loosening) return [loosening.pattern]
+  return 'anchorHosts' in loosening ? loosening.anchorHosts : []
 }
 
 export function isMinted<Kind extends Loosening['kind']>(

@@ -156,12 +156,12 @@ export const CODES = {
   ERR_TRUST_FETCH_BAD_PORT: {
     retryable: false,
     about: 'A certificate names a port for its CRL or OCSP responder that is not allowed.',
-    fix: 'Add the port to `revocation.network.ports` if the CA is your own.',
+    fix: 'Add the port to `revocationNetwork.ports` if the CA is your own.',
   },
   ERR_TRUST_FETCH_BLOCKED_ADDRESS: {
     retryable: false,
     about: 'A CRL or OCSP responder resolves to a private or special address.',
-    fix: 'Name the host in `revocation.network.allowPrivateHosts` if the CA is your own; otherwise treat the certificate as an attempt to reach inside.',
+    fix: 'Name the host in `revocationNetwork.allowPrivateHosts` if the CA is your own; otherwise treat the certificate as an attempt to reach inside.',
   },
   ERR_TRUST_FETCH_TOO_MANY_REDIRECTS: {
     retryable: false,
@@ -176,7 +176,7 @@ export const CODES = {
   ERR_TRUST_FETCH_TOO_LARGE: {
     retryable: false,
     about: 'A CRL or OCSP response is longer than the limit.',
-    fix: 'Raise `revocation.network.maxBytes` if the list is genuine.',
+    fix: 'Raise `revocationNetwork.maxBytes` if the list is genuine.',
   },
   ERR_TRUST_FETCH_TIMEOUT: {
     retryable: true,

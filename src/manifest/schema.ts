@@ -4,7 +4,7 @@ import { decodeBase64, decodeBase64Url } from '../encoding/base64.ts'
 import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
-import { parseCertificate } from '../x509/certificate.ts'
+import { encodingFlawOf, parseCertificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 
 /*
@@ -146,11 +146,11 @@ const PinGroup = z.array(z.int().min(0).max(15)).min(1).max(16)
 const RevocationSchema = z.strictObject({
   mode: z.enum(['report', 'soft-fail', 'hard-fail']), // never off: a manifest may not loosen that
   sources: z
-    .array(z.enum(['staple', 'ocsp', 'crl']))
+    .array(z.enum(['short-lived', 'staple', 'cache', 'crl', 'ocsp']))
     .min(1)
     .exactOptional(),
   depth: z.enum(['endEntity', 'chain']).exactOptional(),
-  staple: z.enum(['use', 'require', 'ignore']).exactOptional(),
+  staple: z.enum(['never', 'if-must-staple', 'always']).exactOptional(),
   fetch: z.enum(['background', 'blocking', 'never']).exactOptional(),
 })
 
@@ -300,8 +300,7 @@ const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as
 /** An anchor that cannot be read would refuse its hosts at connect time; better that the document is refused. */
 function isCertificate(der: Uint8Array): boolean {
   try {
-    parseCertificate(der)
-    return true
+    return encodingFlawOf(parseCertificate(der)) === undefined
   } catch (error) {
     if (error instanceof DerError) return false
     throw error

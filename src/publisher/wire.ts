@@ -44,9 +44,9 @@ export interface PinInput {
 
 export interface RevocationInput {
   readonly mode: 'report' | 'soft-fail' | 'hard-fail'
-  readonly sources?: readonly ('staple' | 'ocsp' | 'crl')[]
+  readonly sources?: readonly ('short-lived' | 'staple' | 'cache' | 'crl' | 'ocsp')[]
   readonly depth?: 'endEntity' | 'chain'
-  readonly staple?: 'use' | 'require' | 'ignore'
+  readonly staple?: 'never' | 'if-must-staple' | 'always'
   readonly fetch?: 'background' | 'blocking' | 'never'
 }
 

@@ -9,7 +9,9 @@ import type { Runtime } from '../ports/runtime.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
 import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
 import type { ReferenceIdentity } from '../trust/identity.ts'
+import type { CertificationPath } from '../trust/path/path.ts'
 import type { HostPolicy } from '../trust/policy.ts'
+import type { RevocationPolicy } from '../trust/revocation/policy.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
 import { connectFailure } from './failure.ts'
 import { readPresented } from './peer.ts'
@@ -33,8 +35,16 @@ export interface ConnectorOptions {
   readonly connectTimeoutMs: number
   readonly certificate?: ClientCertificate
   readonly resolver?: Resolver
-  /** Lists and responses that were fetched beside the connections. Default: none. */
-  readonly evidence?: EvidenceSource
+  /** Lists and responses that are fetched beside the connections. Default: none, and staples alone count. */
+  readonly evidence?: Evidence
+}
+
+export interface Evidence {
+  readonly source: EvidenceSource
+  /** Told of every path that was verified and lacks nothing else: what it takes is fetched for the next connection. */
+  readonly want: (path: CertificationPath, policy: RevocationPolicy) => void
+  /** For policies that wait: resolves when what the path takes has arrived or failed, or the time for it is over. */
+  readonly gather: (path: CertificationPath, policy: RevocationPolicy) => Promise<void>
 }
 
 export interface Connection {
@@ -44,7 +54,7 @@ export interface Connection {
 
 export interface Connector {
   /** The verdict about certificates under a policy, without telling anybody. */
-  readonly evaluate: (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy) => TrustVerdict
+  readonly evaluate: (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy, mayWait?: boolean) => TrustVerdict
   /** Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason. */
   readonly connect: (origin: CanonicalOrigin, done: (result: Connection | PinfetchError) => void) => void
   /** Judges a live connection again: its version of TLS, and its peer from what it presented. */
@@ -68,17 +78,20 @@ export function createConnector(options: ConnectorOptions): Connector {
   const lookup = resolver === undefined ? undefined : lookupOf(resolver)
 
   const evaluator = createEvaluator()
-  const evaluate: Connector['evaluate'] = (origin, { presented, staple }, policy) => {
+  const evaluate: Connector['evaluate'] = (origin, { presented, staple }, policy, mayWait = false) => {
     const identity = identityOf(origin, policy)
-    return evaluator({ presented, staple, identity, policy, evidence, now: runtime.clock.now() })
+    const now = runtime.clock.now()
+    return evaluator({ presented, staple, identity, policy, evidence: evidence?.source, mayWait, now })
   }
 
   /** Judges and tells; the verdict's one way into an exception. */
-  const judge = (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy): VerifiedPeer => {
-    const verdict = evaluate(origin, sent, policy)
+  const judge = (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy, mayWait = false): VerifiedPeer => {
+    const verdict = evaluate(origin, sent, policy, mayWait)
     const { manifestVersion } = policy
     if (verdict.kind === 'rejected') {
-      const { findings, chain } = verdict
+      const { findings, chain, refusedPath } = verdict
+      const lacksEvidence = findings[0].code === 'ERR_TRUST_REVOCATION_UNDETERMINED'
+      if (lacksEvidence && refusedPath !== undefined) evidence?.want(refusedPath, policy.revocation)
       emit({ type: 'tls.rejected', host: origin.text, code: findings[0].code, findings, chain, manifestVersion })
       throw refusal(origin, policy, verdict)
     }
@@ -128,18 +141,30 @@ export function createConnector(options: ConnectorOptions): Connector {
         origin,
         staple === null ? { presented } : { presented, staple: new Uint8Array(staple) },
         policyOf(origin),
+        true,
       )
       judged = endEntity
     }
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
       const { authorized } = tlsSocket
       const admitted = admit(origin, { authorized, resumed: tlsSocket.isSessionReused(), peer })
+      const { revocation } = admitted.policy
+      const waits = revocation.fetch === 'blocking' && admitted.revocation.status === 'undetermined'
+      if (evidence === undefined || !waits) {
+        release(tlsSocket, admitted)
+        return
+      }
+      evidence.gather(admitted.path, revocation).then(() => attempt(() => release(tlsSocket, admitted)), fail)
+    }
+    const release = (tlsSocket: tls.TLSSocket, admitted: VerifiedPeer): void => {
       const policy = policyOf(origin)
-      const current = isCurrent(admitted, policy, runtime.clock.now()) ? admitted : judge(origin, admitted, policy)
+      const isFinal = policy.revocation.fetch !== 'blocking' && isCurrent(admitted, policy, runtime.clock.now())
+      const current = isFinal ? admitted : judge(origin, admitted, policy)
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
       emit({ type: 'revocation.checked', host: origin.text, ...checkedOf(current) })
+      evidence?.want(current.path, policy.revocation)
       settle({ socket: tlsSocket, peer: current })
     }
 
@@ -176,7 +201,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const tooOld = refuseVersion(origin, socket, policy)
     if (tooOld !== undefined) return tooOld
     const verdict = evaluate(origin, peer, policy)
-    return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict)
+    return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict, 'maybe')
   }
 
   return { evaluate, connect, reevaluate }
@@ -305,15 +330,17 @@ function refusal(
   origin: CanonicalOrigin,
   policy: HostPolicy,
   { findings, chain }: Extract<TrustVerdict, { kind: 'rejected' }>,
+  requestSent: 'no' | 'maybe' = 'no',
 ): TrustError {
   const [{ code, message }] = findings
   const { manifestVersion } = policy
-  const lines = [`${origin.text}: ${message}; 0 bytes of the request were sent`]
+  const outcome = requestSent === 'no' ? '0 bytes of the request were sent' : 'the live connection was cut'
+  const lines = [`${origin.text}: ${message}; ${outcome}`]
   if (chain.length > 0) {
     lines.push('  verified path, end entity first:')
     for (const { position, spki, subject } of chain) lines.push(`    ${spki}  ${position.padEnd(12)}  ${subject}`)
   }
-  return new TrustError(code, lines.join('\n'), { host: origin.text, findings, chain, manifestVersion })
+  return new TrustError(code, lines.join('\n'), { host: origin.text, findings, chain, manifestVersion, requestSent })
 }
 
 function closedEarly({ text }: CanonicalOrigin): TransportError {

@@ -77,6 +77,11 @@ export class PinnedDispatcher extends Dispatcher {
     }
   }
 
+  /** Call when fetched evidence changed: live connections whose certificate turns out to be revoked end in this tick. */
+  evidenceChanged(): void {
+    for (const entry of [...this.#pools.values(), ...this.#retiring]) this.#judgeAgain(entry, entry.policy)
+  }
+
   /** Origins with a pool, connected or not. */
   get origins(): number {
     return this.#pools.size

@@ -20,6 +20,11 @@ export interface TrustInput {
   readonly staple?: Uint8Array | undefined
   /** What was fetched of lists and responses before. Default: nothing. */
   readonly evidence?: EvidenceSource | undefined
+  /**
+   * The verdict will be asked for again once evidence was fetched: that nothing is known yet refuses nobody now. Only for
+   * policies that wait for it.
+   */
+  readonly mayWait?: boolean
   /** Read once per handshake. */
   readonly now: UnixMs
 }
@@ -96,11 +101,14 @@ function pathsWithoutPin({ presented, policy, now }: TrustInput): readonly Certi
   return unpinned
 }
 
-function judgeRevocation(path: CertificationPath, { policy, staple, evidence = NO_EVIDENCE, now }: TrustInput) {
+function judgeRevocation(path: CertificationPath, input: TrustInput) {
+  const { policy, staple, evidence = NO_EVIDENCE, now, mayWait = false } = input
   const { revocation } = policy
   const atHand: RevocationEvidence = staple === undefined ? evidence : { ...evidence, staple }
   const verdict = checkRevocation(path, revocation, atHand, now)
-  return { verdict, finding: refusalOf(verdict, path, revocation) ?? stapleRefusal(path, revocation, atHand, now) }
+  const waits = mayWait && revocation.fetch === 'blocking' && verdict.status === 'undetermined'
+  const refusal = waits ? undefined : refusalOf(verdict, path, revocation)
+  return { verdict, finding: refusal ?? stapleRefusal(path, revocation, atHand, now) }
 }
 
 /**
@@ -110,6 +118,7 @@ function judgeRevocation(path: CertificationPath, { policy, staple, evidence = N
 export function createEvaluator(): (input: TrustInput) => TrustVerdict {
   const accepted = new BoundedMap<string, { readonly judgedAt: UnixMs; readonly verdict: TrustVerdict }>(MAX_VERDICTS)
   return (input) => {
+    if (input.mayWait === true && input.policy.revocation.fetch === 'blocking') return evaluateTrust(input) // not final
     const { presented, identity, policy, now, staple = NO_STAPLE, evidence = NO_EVIDENCE } = input
     const sent = `${digestOf(Buffer.concat(presented))} ${staple.length === 0 ? '' : digestOf(staple)}`
     const key = `${policy.generation} ${evidence.version} ${JSON.stringify(identity)} ${sent}`
@@ -137,7 +146,8 @@ export function describePath({ certificates }: CertificationPath): readonly Chai
 
 function rejected(findings: readonly Finding[], path?: CertificationPath): TrustVerdict {
   const [first = NOTHING_FOUND, ...rest] = findings
-  return { kind: 'rejected', findings: [first, ...rest], chain: path === undefined ? [] : describePath(path) }
+  const refused = path === undefined ? { chain: [] } : { chain: describePath(path), refusedPath: path }
+  return { kind: 'rejected', findings: [first, ...rest], ...refused }
 }
 
 const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes, 'base64url')

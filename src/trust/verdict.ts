@@ -40,4 +40,6 @@ export type TrustVerdict =
       readonly findings: readonly [Finding, ...Finding[]]
       /** The verified path that the policy refused; empty when none verified. */
       readonly chain: readonly ChainEntry[]
+      /** The same as it was verified. */
+      readonly refusedPath?: CertificationPath
     }

@@ -33,7 +33,6 @@ describe('a rule that this version cannot enforce refuses the host: ERR_TRUST_PO
     ['requireSct', { requireSct: true }],
     ['allowedAddresses', { allowedAddresses: ['10.0.0.0/8'] }],
     ['maxConnectionAge', { maxConnectionAge: 60 }],
-    ['revocation: "hard-fail"', { revocation: { mode: 'hard-fail' } }],
     ['clientCertificate: "required"', { clientCertificate: 'required' }],
   ])('%s', async (rule, entry) => {
     const error = await refusalOf((await clientWith(entry)).fetch(url), 'ERR_TRUST_POLICY_UNSUPPORTED')

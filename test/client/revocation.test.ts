@@ -1,0 +1,68 @@
+import { relaxRevocation } from 'pinfetch/dangerous'
+import { describe, expect, test } from 'vitest'
+import { type RevocationOption, revocationPolicyOf, withManifestRevocation } from '../../src/client/revocation.ts'
+import type { HostEntry } from '../../src/manifest/schema.ts'
+import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
+import { testClient } from '../support/client.ts'
+
+/** What a client with this option does for a host whose entry says so. */
+function merged(option: RevocationOption, entry: HostEntry['revocation'], mayReport = false) {
+  const host = { ...(entry === undefined ? {} : { revocation: entry }) } as HostEntry
+  return withManifestRevocation(revocationPolicyOf(option), host, () => mayReport)
+}
+
+describe('options', () => {
+  test('a word is a mode, and what is left out stays as it is', () => {
+    expect(revocationPolicyOf('soft-fail')).toEqual(DEFAULT_REVOCATION)
+    expect(revocationPolicyOf({ staple: 'always' })).toEqual({ ...DEFAULT_REVOCATION, staple: 'always' })
+  })
+
+  // 'off' and 'report' need pinfetch/dangerous, in an object too, and no look-alike of what it makes will do.
+  test.each([
+    'off',
+    'report',
+    { mode: 'off' },
+    { kind: 'relaxedRevocation', mode: 'off', reason: 'x' },
+    { sources: ['crlite'] },
+  ])('%j: ERR_CONFIG_INVALID', (revocation: unknown) => {
+    const options = { pins: { 'a.example': [`sha256/${'A'.repeat(43)}=`] }, revocation } as never
+    expect(() => testClient(options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+  })
+
+  test('the loosening is told at start', async () => {
+    const revocation = relaxRevocation('report', { reason: 'first roll-out' })
+    const client = testClient({ pins: { 'a.example': [`sha256/${'A'.repeat(43)}=`] }, revocation })
+    const told: unknown[] = []
+    client.on('posture', (event) => void told.push(event))
+    await Promise.resolve()
+    expect(told).toContainEqual(
+      expect.objectContaining({ subject: 'revocation: report', effect: expect.stringContaining('first roll-out') }),
+    )
+  })
+})
+
+describe('an entry of the manifest', () => {
+  test('makes everything stricter and nothing laxer', () => {
+    const entry = {
+      mode: 'hard-fail',
+      depth: 'chain',
+      staple: 'always',
+      fetch: 'blocking',
+      sources: ['ocsp'],
+    } as const
+    expect(merged('soft-fail', { ...entry, sources: [...entry.sources] })).toMatchObject({
+      ...entry,
+      sources: ['ocsp', ...DEFAULT_REVOCATION.sources],
+    })
+    const strict = { mode: 'hard-fail', depth: 'chain', staple: 'always', fetch: 'blocking' } as const
+    expect(merged(strict, { mode: 'soft-fail', depth: 'endEntity', staple: 'never', fetch: 'never' })).toMatchObject(
+      strict,
+    )
+  })
+
+  test('asks for report in vain, unless the client allows it and chose no mode of its own', () => {
+    expect(merged('soft-fail', { mode: 'report' }).mode).toBe('soft-fail')
+    expect(merged('soft-fail', { mode: 'report' }, true).mode).toBe('report')
+    expect(merged('hard-fail', { mode: 'report' }, true).mode).toBe('hard-fail')
+  })
+})
