@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
 import { ConfigurationError } from '../errors/errors.ts'
-import { type Certificate, parseCertificate, subjectKeyOf } from '../x509/certificate.ts'
+import { type Certificate, encodingFlawOf, parseCertificate, subjectKeyOf } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 import { certificatesOfPem, pemOf } from '../x509/pem.ts'
 
@@ -118,6 +118,8 @@ function readSource(source: CertificateSource, index: number): readonly Anchor[]
     if (ders.length === 0) throw new DerError('holds no PEM certificate')
     return ders.map((der) => {
       const certificate = parseCertificate(der)
+      const flaw = encodingFlawOf(certificate)
+      if (flaw !== undefined) throw new DerError(flaw)
       return new Anchor(certificate.der, certificate.subject.key, certificate)
     })
   } catch (cause) {

@@ -1,12 +1,12 @@
 import { hash, type KeyObject } from 'node:crypto'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import {
+  contentOf,
   contextConstructed,
   contextPrimitive,
   type DerElement,
   DerError,
   encodingOf,
-  integerOf,
   octetsOfBitString,
   openDer,
   openElement,
@@ -30,7 +30,7 @@ export interface Certificate {
   /** The signed bytes: DER of TBSCertificate. */
   readonly tbs: Uint8Array
   readonly version: 1 | 2 | 3
-  /** Content octets of the INTEGER; RFC 5280 §4.1.2.2 wants 1 to 20 and a positive number; longer ones and 0 are met. */
+  /** Content octets of the INTEGER as sent; RFC 5280 §4.1.2.2 wants 1 to 20 and a positive number. See `encodingFlawOf`. */
   readonly serialNumber: Uint8Array
   readonly issuer: DistinguishedName
   readonly subject: DistinguishedName
@@ -64,6 +64,19 @@ export function parseCertificate(der: Uint8Array, sha256?: string): Certificate 
   const signature = octetsOfBitString(outer.read(TAG.bitString))
   outer.expectEnd()
   return new ParsedCertificate(bytes, tbs, signatureAlgorithm, signature, sha256)
+}
+
+/**
+ * A fault of encoding that does not hinder reading. Statements about revocation are matched with such certificates octet
+ * for octet, and signed by keys of such; on a path none may stand.
+ */
+export function encodingFlawOf({ serialNumber, decoded }: Certificate): string | undefined {
+  const [first = 0, second] = serialNumber
+  const isPadded = second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))
+  if (isPadded) return 'integer is not in its shortest form' // X.690 §8.3.2
+  // RFC 5280 §4.1.2.2. Zero is met in old roots; a negative number is an encoding fault, which Go refuses too.
+  if (first >= 0x80) return 'the serial number is negative'
+  return decoded.subjectAltName?.length === 0 ? 'list of names is empty' : undefined // §4.2.1.6
 }
 
 /**
@@ -113,9 +126,8 @@ class ParsedCertificate implements Certificate {
 
     const reader = openElement(tbs)
     this.version = versionOf(reader.readOptional(contextConstructed(0)))
-    this.serialNumber = integerOf(reader.read(TAG.integer))
-    // RFC 5280 §4.1.2.2. Zero is met in old roots; a negative number is an encoding fault, which Go refuses too.
-    if ((this.serialNumber[0] ?? 0) >= 0x80) throw new DerError('the serial number is negative')
+    this.serialNumber = contentOf(reader.read(TAG.integer))
+    if (this.serialNumber.length === 0) throw new DerError('integer is empty')
     const innerAlgorithm = encodingOf(reader.read(TAG.sequence))
     // RFC 5280 §4.1.1.2. The outer field is not signed: a verifier that believes it can be told another hash.
     if (Buffer.compare(innerAlgorithm, encodingOf(signatureAlgorithm)) !== 0) {

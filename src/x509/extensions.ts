@@ -127,7 +127,7 @@ export function decodeExtensions(extensions: ReadonlyMap<string, Extension>): De
         decoded.extendedKeyUsage = listOf(openDer(value), (reader) => oidOf(reader.read(TAG.oid)))
         break
       case EXTENSION.subjectAltName:
-        decoded.subjectAltName = parseGeneralNames(onlyElement(value, TAG.sequence))
+        decoded.subjectAltName = parseAlternativeNames(onlyElement(value, TAG.sequence))
         break
       case EXTENSION.nameConstraints:
         decoded.nameConstraints = parseNameConstraints(openDer(value))
@@ -170,6 +170,11 @@ function parseBasicConstraints(reader: DerReader): { ca: boolean; pathLenConstra
 function parseKeyUsage(element: DerElement): ReadonlySet<KeyUsage> {
   const bits = namedBitsOf(element)
   return new Set(KEY_USAGES.filter((_, bit) => bits.has(bit)))
+}
+
+/** Empty where it stands without a name: a certificate that answers for OCSP has been met with that. */
+function parseAlternativeNames(element: DerElement): readonly GeneralName[] {
+  return element.end === element.contentStart ? [] : parseGeneralNames(element)
 }
 
 function parseNameConstraints(reader: DerReader): NameConstraints {

@@ -8,7 +8,6 @@ import {
   DerLimitError,
   type DerReader,
   encodingOf,
-  integerOf,
   octetsOfBitString,
   oidOf,
   openDer,
@@ -159,7 +158,7 @@ function parseCertId(reader: DerReader): CertId {
   algorithm.expectEnd()
   const issuerNameHash = contentOf(reader.read(TAG.octetString))
   const issuerKeyHash = contentOf(reader.read(TAG.octetString))
-  const serialNumber = integerOf(reader.read(TAG.integer))
+  const serialNumber = contentOf(reader.read(TAG.integer)) // compared with the certificate’s, octet for octet
   reader.expectEnd()
   return { hashAlgorithm, issuerNameHash, issuerKeyHash, serialNumber }
 }

@@ -2,12 +2,13 @@ import { rootCertificates } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { ConfigurationError } from '../../src/errors/errors.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
-import { testCa } from '../../src/testing/ca.ts'
+import { selfSigned, testCa } from '../../src/testing/ca.ts'
 import { bundledAnchors, createAnchors, uniteAnchors } from '../../src/trust/anchors.ts'
 import { findPath } from '../../src/trust/path/build.ts'
 import { SERVER_AUTH } from '../../src/trust/path/path.ts'
 import { checkCertificate } from '../../src/trust/path/rules.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
+import { extension } from '../../src/x509/extension-writer.ts'
 import { certificatesOfPem } from '../../src/x509/pem.ts'
 
 const [one, two] = [testCa({ name: 'One' }), testCa({ name: 'Two' })]
@@ -34,6 +35,7 @@ describe('createAnchors', () => {
     ['a certificate cut short', [one.root.der.subarray(0, -1)]],
     ['bytes after the certificate', [Buffer.concat([one.root.der, Buffer.of(0)])]],
     ['a private key', [one.root.keyPem]],
+    ['a subjectAltName without a name', [selfSigned({ ca: true, extensions: [extension.subjectAltName([])] }).der]],
     ['a block without its end', [one.root.pem.slice(0, -20)]],
   ])('refuses %s', (_, sources) => {
     expect(() => createAnchors([one.root.pem, ...sources])).toThrowError(ConfigurationError)

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { testCa } from '../../src/testing/ca.ts'
-import { parseCertificate, subjectKeyOf } from '../../src/x509/certificate.ts'
+import { encodingFlawOf, parseCertificate, subjectKeyOf } from '../../src/x509/certificate.ts'
 import { DerError } from '../../src/x509/der.ts'
 import * as der from '../../src/x509/der-writer.ts'
 import { extension } from '../../src/x509/extension-writer.ts'
@@ -94,7 +94,6 @@ describe('parseCertificate', () => {
   test.each([
     ['a second extension of one kind', [extension.keyUsage(['cRLSign'])], [extension.keyUsage(['keyCertSign'])]],
     ['an empty extendedKeyUsage', [extension.extendedKeyUsage([])], []],
-    ['an empty subjectAltName', [extension.subjectAltName([])], []],
     ['empty nameConstraints', [extension.nameConstraints({})], []],
     ['a policy twice', [extension.certificatePolicies(['1.2.3', '1.2.3'])], []],
     ['a value with bytes after it', [{ ...extension.keyUsage(['cRLSign']), value: Buffer.of(3, 2, 1, 6, 0) }], []],
@@ -120,12 +119,38 @@ describe('parseCertificate', () => {
     expect(() => parseCertificate(bytes)).toThrowError(/extensions need version 3/)
   })
 
-  test('refuses a negative serial number', () => {
-    const bytes = Buffer.from(ca.issue({ serial: Uint8Array.of(0x11, 0x22, 0x33) }).der)
-    bytes[bytes.indexOf(Buffer.from('0203112233', 'hex')) + 2] = 0x91
-    expect(() => parseCertificate(bytes)).toThrowError(/negative/)
+  test.each([
+    ['negative', '0203912233', /negative/],
+    ['padded', '0203001122', /shortest form/],
+    ['padded and negative', '0203ff9122', /shortest form/],
+  ])('reads a serial number that is %s as sent, and names the flaw', (_, encoded, flaw) => {
+    const sound = ca.issue({ serial: Uint8Array.of(0x11, 0x22, 0x33) })
+    const certificate = parseCertificate(replaced(sound.der, '0203112233', encoded))
+    expect(Buffer.from(certificate.serialNumber).toString('hex')).toBe(encoded.slice(4))
+    expect(encodingFlawOf(certificate)).toMatch(flaw)
+    expect(encodingFlawOf(parseCertificate(sound.der))).toBeUndefined()
+  })
+
+  test('reads a subjectAltName without a name, and names the flaw', () => {
+    const certificate = parseCertificate(ca.issue({ extensions: [extension.subjectAltName([])] }).der)
+    expect(certificate.decoded.subjectAltName).toEqual([])
+    expect(encodingFlawOf(certificate)).toMatch(/empty/)
+    expect(encodingFlawOf(parseCertificate(ca.issue({ names: ['a.example'] }).der))).toBeUndefined()
+  })
+
+  test('refuses a serial number without octets', () => {
+    const tbs = der.sequence(der.tagged(0, der.integer(2)), Uint8Array.of(2, 0))
+    const algorithm = der.sequence(der.objectIdentifier('1.2.840.10045.4.3.2'))
+    const bytes = der.sequence(tbs, algorithm, der.bitString(Uint8Array.of(0)))
+    expect(() => parseCertificate(bytes)).toThrowError(/integer is empty/)
   })
 })
+
+function replaced(bytes: Uint8Array, before: string, after: string): Uint8Array {
+  const copy = Buffer.from(bytes)
+  Buffer.from(after, 'hex').copy(copy, copy.indexOf(Buffer.from(before, 'hex')))
+  return copy
+}
 
 describe('PEM', () => {
   test('reads back what it writes', () => {

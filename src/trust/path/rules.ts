@@ -1,6 +1,6 @@
 import type { Finding } from '../../errors/errors.ts'
 import type { UnixMs } from '../../ports/runtime.ts'
-import type { Certificate } from '../../x509/certificate.ts'
+import { type Certificate, encodingFlawOf } from '../../x509/certificate.ts'
 import { EXTENSION, type KeyUsage } from '../../x509/extensions.ts'
 import { describe } from './describe.ts'
 import { checkForm } from './form.ts'
@@ -28,6 +28,7 @@ export function checkCertificate(
   index: number,
 ): Finding | undefined {
   return (
+    checkEncoding(certificate, index) ??
     checkVersion(certificate, role, index) ??
     checkValidity(certificate, context.now, index) ??
     checkCriticalExtensions(certificate, index) ??
@@ -40,6 +41,17 @@ export function checkCertificate(
     (role === 'endEntity' || role === 'intermediate' ? checkSignatureAlgorithm(certificate, index) : undefined) ??
     (context.profile === 'cabf' ? checkForm(certificate, role, context.extendedKeyUsage, index) : undefined)
   )
+}
+
+/** What the reader lets pass for the sake of revocation, a path does not: two readers could see two certificates. */
+function checkEncoding(certificate: Certificate, index: number): Finding | undefined {
+  const flaw = encodingFlawOf(certificate)
+  if (flaw === undefined) return undefined
+  return {
+    code: 'ERR_TRUST_CERT_MALFORMED',
+    certificateIndex: index,
+    message: `certificate ${index} is not a certificate in DER: ${flaw}`,
+  }
 }
 
 /** RFC 5280 §6.1.4 (k): only version 3 can say that it is a CA. For an anchor the operator has said it already. */

@@ -69,7 +69,7 @@ export function distributionPointsOf({ extensions }: Certificate): readonly Dist
   }
 }
 
-export function isSame(a: GeneralName, b: GeneralName): boolean {
+function isSame(a: GeneralName, b: GeneralName): boolean {
   if (a.kind === 'directory') return b.kind === 'directory' && a.name.key === b.name.key
   return a.kind === 'uri' && b.kind === 'uri' && a.text === b.text
 }

@@ -27,6 +27,36 @@ describe('one certificate in its place', () => {
     else expectRefusal(result, outcome, 0)
   })
 
+  test.each([
+    ['a negative serial number', '0203912233'],
+    ['a padded serial number', '0203001122'],
+  ])('refuses %s, wherever it stands', (_, encoded) => {
+    const serial = Uint8Array.of(0x11, 0x22, 0x33)
+    const flawed = ({ der: sound }: TestCertificate): { der: Uint8Array } => {
+      const bytes = Buffer.from(sound)
+      Buffer.from(encoded, 'hex').copy(bytes, bytes.indexOf(Buffer.from('0203112233', 'hex')))
+      return { der: bytes }
+    }
+    const server = issue({ serial })
+    expect(judge([server, ca.issuer], [ca.root]).kind).toBe('valid')
+    expectRefusal(judge([flawed(server), ca.issuer], [ca.root]), 'ERR_TRUST_CERT_MALFORMED', 0)
+    const odd = testCa({ now: NOW, intermediate: { serial } })
+    expect(judge([odd.issue(), odd.issuer], [odd.root]).kind).toBe('valid')
+    expectRefusal(judge([odd.issue(), flawed(odd.issuer)], [odd.root]), 'ERR_TRUST_CERT_MALFORMED', 1)
+  })
+
+  test('refuses a subjectAltName without a name, wherever it stands', () => {
+    const nameless = { extensions: [extension.subjectAltName([])] }
+    expectRefusal(judge(chainOf(issue({ names: [], ...nameless })), [ca.root]), 'ERR_TRUST_CERT_MALFORMED', 0)
+    const odd = testCa({ now: NOW, intermediate: nameless })
+    expectRefusal(judge(chainOf(odd.issue()), [odd.root]), 'ERR_TRUST_CERT_MALFORMED', 1)
+    const named = testCa({
+      now: NOW,
+      intermediate: { extensions: [extension.subjectAltName([{ dns: 'ca.example' }])] },
+    })
+    expect(judge(chainOf(named.issue()), [named.root]).kind).toBe('valid')
+  })
+
   test('judges validity in whole seconds', () => {
     const server = issue({ notAfter: NOW })
     expect(judge(chainOf(server), [ca.root], { now: (NOW + 999) as typeof NOW }).kind).toBe('valid')

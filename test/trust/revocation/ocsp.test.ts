@@ -1,4 +1,4 @@
-import { generateOcspError, ocspResponse, type TestOcspOptions, testCa } from 'pinfetch/testing'
+import { extension, generateOcspError, ocspResponse, type TestOcspOptions, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { toUnixMs } from '../../../src/ports/runtime.ts'
 import { DEFAULT_LIMITS } from '../../../src/trust/revocation/evidence.ts'
@@ -40,6 +40,25 @@ describe('an OCSP response', () => {
 
   test('of a responder that the issuer delegated to counts', () => {
     expect(answered({ responder })).toMatchObject({ status: 'good' })
+  })
+
+  test('of a responder whose certificate has a subjectAltName without a name counts', () => {
+    const nameless = { subject: 'Responder', extendedKeyUsage: ['ocspSigning'] as const }
+    const odd = ca.issue({ ...nameless, extensions: [extension.subjectAltName([])] })
+    expect(answered({ responder: odd })).toMatchObject({ status: 'good' })
+  })
+
+  test('is about the serial number as the certificate spells it, octet for octet', () => {
+    const [sound, padded] = [Buffer.from('0203112233', 'hex'), Buffer.from('0203001122', 'hex')]
+    const subject = ca.issue({ serial: Uint8Array.of(0x11, 0x22, 0x33) })
+    const bytes = Buffer.from(subject.der)
+    padded.copy(bytes, bytes.indexOf(sound))
+    const odd = { certificate: parseCertificate(bytes) }
+    expect(verify(ocspResponse({ certificate: { ...subject, serial: Uint8Array.of(0x11, 0x22) } }), odd)).toMatchObject(
+      {
+        code: 'ERR_TRUST_OCSP_CERT_MISMATCH',
+      },
+    )
   })
 
   test('without an end counts for ten days', () => {
