@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { testCa } from 'pinfetch/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { startTestPins } from '../support/pins.ts'
@@ -20,7 +21,7 @@ test.each(['worker_threads', 'cluster'])(
       name: 'pins.example.com',
       hosts: hosts('a.example.com'),
     })
-    const running = run(['--import', 'tsx', join(import.meta.dirname, 'manifest-worker.ts')], {
+    const running = run(['--import', 'tsx', fileURLToPath(new URL('./manifest-worker.ts', import.meta.url))], {
       KIND: kind,
       BEGUN: String(Date.now()),
       OPTIONS: JSON.stringify({ url: manifest.url, cacheDir, anchors: ca.anchorPem }),
