@@ -9,12 +9,13 @@ import type { PathProfile } from '../../src/trust/path/path.ts'
 import exceptions from '../../test/conformance/exceptions.json' with { type: 'json' }
 import { runNamesCase } from './names.ts'
 import { runPathCase } from './path.ts'
+import { isAsExpected, runRevocationCase } from './revocation.ts'
 import type { Answer } from './suite.ts'
 
 interface Case {
   readonly id: string
-  /** Host names say `true` and `false`. */
-  readonly expected: 'pass' | 'fail' | boolean
+  /** `pass` or `fail`; host names say `true` and `false`, revocation suites what `isAsExpected` reads. */
+  readonly expected: string | boolean
 }
 
 interface Suite {
@@ -25,11 +26,16 @@ interface Suite {
   /** A list of ids that picks cases of the file, and where it stands. */
   readonly pick?: { readonly file: string; readonly classes: readonly string[] }
   readonly matching?: RegExp
-  readonly run: (row: Case) => Answer
+  readonly run: (row: Case) => Judged
   /** Why a case ends otherwise than its suite expects, by id. */
   readonly ledger: Readonly<Record<string, string>>
   /** Fewest cases that end as the suite expects, and of how many. */
   readonly target: { readonly right: number; readonly of: number; readonly falseAccepts?: 0 }
+}
+
+interface Judged {
+  readonly answer: Answer
+  readonly isRight: boolean
 }
 
 interface Row {
@@ -37,10 +43,25 @@ interface Row {
   readonly problems: readonly string[]
 }
 
-const path =
-  (profile: PathProfile) =>
-  (row: Case): Answer =>
-    runPathCase(row, profile)
+const passOrFail =
+  (run: (row: Case) => Answer) =>
+  (row: Case): Judged => {
+    const answer = run(row)
+    return { answer, isRight: (answer.result === 'pass') === ACCEPTED.has(row.expected) }
+  }
+const path = (profile: PathProfile) => passOrFail((row) => runPathCase(row, profile))
+
+function revocation(title: string, name: keyof typeof exceptions.revocation, of: number): Suite {
+  const ledger = exceptions.revocation[name]
+  const run = (row: Case): Judged => {
+    const answer = runRevocationCase(row)
+    return { answer, isRight: isAsExpected(String(row.expected), answer) }
+  }
+  const right = of - Object.keys(ledger).length
+  return { title, profile: '', file: `revocation/${name}.jsonl`, run, ledger, target: { right, of } }
+}
+
+const ACCEPTED: ReadonlySet<unknown> = new Set([true, 'pass', 'good', 'accept'])
 const LIMBO_CLASSES = 'path/limbo-classes.json'
 const LIMBO = 'path/limbo.jsonl'
 
@@ -107,10 +128,40 @@ const SUITES: readonly Suite[] = [
     target: { right: 176, of: 178, falseAccepts: 0 },
   },
   {
+    title: 'NIST PKITS with CRLs',
+    profile: 'rfc5280',
+    file: 'path/pkits.jsonl',
+    run: path('rfc5280'),
+    ledger: exceptions.pkits.rfc5280,
+    target: { right: 247, of: 249, falseAccepts: 0 },
+  },
+  {
+    title: 'x509-limbo, CRLs',
+    profile: 'default',
+    file: LIMBO,
+    matching: /^crl::/,
+    run: path('default'),
+    ledger: exceptions.limbo.crl,
+    target: { right: 6, of: 8 }, // crlNumber is a matter of form
+  },
+  {
+    title: 'x509-limbo, CRLs',
+    profile: 'cabf',
+    file: LIMBO,
+    matching: /^crl::/,
+    run: path('cabf'),
+    ledger: {},
+    target: { right: 8, of: 8, falseAccepts: 0 },
+  },
+  revocation('OCSP, own', 'ocsp-own', 81),
+  revocation('OCSP of BoringSSL', 'ocsp-boringssl', 36),
+  revocation('OCSP of OpenSSL', 'ocsp-openssl', 57),
+  revocation('CRLs, own', 'crl-own', 55),
+  {
     title: 'host names of Chromium and Go',
     profile: '',
     file: 'path/hostnames.jsonl',
-    run: (row) => runNamesCase({ ...row, publicSuffix: true }),
+    run: passOrFail((row) => runNamesCase({ ...row, publicSuffix: true })),
     ledger: exceptions.hostnames,
     target: { right: 123, of: 136, falseAccepts: 0 },
   },
@@ -133,12 +184,11 @@ process.exitCode = problems.length > 0 || (missing > 0 && process.env['CI'] === 
 function judge({ title, profile, run, ledger, target, ...suite }: Suite): Row {
   const cases = casesOf(suite)
   const wrong = cases.flatMap((row) => {
-    const { result, code } = run(row)
-    const expected = row.expected === true || row.expected === 'pass' ? 'pass' : 'fail'
-    return result === expected ? [] : [{ id: row.id, expected, saw: code ?? result }]
+    const { answer, isRight } = run(row)
+    return isRight ? [] : [{ id: row.id, expected: row.expected, answer, saw: answer.code ?? answer.result }]
   })
   const isExplained = ({ id }: { readonly id: string }): boolean => Object.hasOwn(ledger, id)
-  const falseAccepts = wrong.filter(({ expected }) => expected === 'fail').length
+  const falseAccepts = wrong.filter((one) => one.answer.result === 'pass' && !ACCEPTED.has(one.expected)).length
   const right = cases.length - wrong.length
   const enough = cases.length === target.of && right >= target.right
   const safe = target.falseAccepts === undefined || falseAccepts <= target.falseAccepts

@@ -49,6 +49,14 @@ export function runRevocationCase(input: unknown): RevocationAnswer {
   return { ...answer, status: evidence.status }
 }
 
+/** @param expected A status, a code without its prefix, or `accept` and `reject`. */
+export function isAsExpected(expected: string, { status, result, code }: RevocationAnswer): boolean {
+  if (expected === 'accept') return result === 'pass'
+  if (expected === 'reject') return result === 'fail'
+  if (expected === 'good' || expected === 'revoked' || expected === 'unknown') return status === expected
+  return code === `ERR_TRUST_${expected}`
+}
+
 function evidenceOf(row: RevocationCase): Evidence {
   try {
     if (row.kind === 'crl-parse') return parsed(bytesOf(row.crl))

@@ -62,6 +62,19 @@ describe.skipIf(!isPresent)('path suites', () => {
     expect(score(cases, 'rfc5280', exceptions.pkits.rfc5280)).toEqual({ passed: 176, of: 178 })
   })
 
+  test('NIST PKITS with its revocation lists, rfc5280 profile: 247 of 249, and the delta CRLs all 10', () => {
+    const cases = vectorLines<PathCase>('path/pkits.jsonl')
+    expect(score(cases, 'rfc5280', exceptions.pkits.rfc5280)).toEqual({ passed: 247, of: 249 })
+    const deltas = cases.filter(({ id }) => id.startsWith('pkits::4.15.'))
+    expect(score(deltas, 'rfc5280', {})).toEqual({ passed: 10, of: 10 })
+  })
+
+  test('x509-limbo, revocation lists: all 8 in the cabf profile, and but for crlNumber in the others', () => {
+    const cases = limbo.filter(({ id }) => id.startsWith('crl::'))
+    expect(score(cases, 'cabf', {})).toEqual({ passed: 8, of: 8 })
+    expect(score(cases, 'default', exceptions.limbo.crl)).toEqual({ passed: 6, of: 8 })
+  })
+
   test('the search ends within its time on every hostile case', () => {
     const hostile = limbo.filter(({ id }) => id.startsWith('pathological::'))
     expect(hostile).toHaveLength(11)
