@@ -60,7 +60,14 @@ export function createClient(options: ClientOptions): Client {
     ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
   }
   const anchorsFor = createAnchorLookup(resolved.anchors)
-  const policies = createPolicies({ options: resolved, emit, anchorsFor, view: () => manifest?.updater.current() })
+  let now = (): UnixMs => runtime.clock.now()
+  const judging = { ...runtime, clock: { now: () => now(), monotonic: () => runtime.clock.monotonic() } }
+  const policies = createPolicies({
+    options: { ...resolved, runtime: judging },
+    emit,
+    anchorsFor,
+    view: () => manifest?.updater.current(),
+  })
   const { cacheDir } = resolved.manifest ?? {}
   const evidence = createEvidence(resolved, {
     store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
@@ -69,6 +76,7 @@ export function createClient(options: ClientOptions): Client {
   })
   const dispatcher = new PinnedDispatcher({
     ...connection,
+    runtime: judging,
     evidence,
     emit: (event) => {
       emit(event)
@@ -80,6 +88,7 @@ export function createClient(options: ClientOptions): Client {
     policyOf: policies.of,
   })
   const manifest = resolved.manifest === undefined ? undefined : startManifest(resolved.manifest)
+  if (manifest !== undefined) now = manifest.updater.time
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
   function startManifest(given: ResolvedManifest) {

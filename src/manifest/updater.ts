@@ -42,6 +42,8 @@ export interface ManifestUpdater {
   /** After a pin mismatch: perhaps the pins moved on. At most one in 30 s, whoever asks. */
   readonly requestEarlyRefresh: () => void
   readonly health: () => ManifestHealth
+  /** The clock, but never before what accepted documents say: setting it back revives nothing. */
+  readonly time: () => UnixMs
   /** Ends timers and requests; what was in force is answered as `closed`. */
   readonly close: () => Promise<void>
 }
@@ -431,6 +433,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       tickIfDue()
       return healthOf(state, known, seen, view, time())
     },
+    time,
     close: async () => {
       if (closing.signal.aborted) return
       closing.abort()

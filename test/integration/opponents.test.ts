@@ -96,6 +96,22 @@ describe('B19: clocks that lie', () => {
     await refusalOf(client.fetch(good.url(HOST)), 'ERR_TRUST_PINSET_EXPIRED')
   }, 60_000)
 
+  test('nor does it revive a pin that ended: ERR_TRUST_PIN_MISMATCH', async () => {
+    const { repository, client, runtime, good } = await stage()
+    const begun = runtime.clock.now()
+    const notAfter = `${new Date(begun + HOUR_MS).toISOString().slice(0, 19)}Z`
+    const pins = [{ spki: server.pin, notAfter }, { spki: spare.pin }]
+    await repository.publish({ hosts: [{ host: HOST, mode: 'enforce', pins }] })
+    await refresh(client, runtime)
+    expect((await client.fetch(good.url(HOST))).status).toBe(200)
+    await runtime.advance(2 * HOUR_MS)
+    await repository.publishStatus()
+    await refresh(client, runtime)
+    await refusalOf(client.fetch(good.url(HOST)), 'ERR_TRUST_PIN_MISMATCH')
+    await setTime(runtime, begun)
+    await refusalOf(client.fetch(good.url(HOST)), 'ERR_TRUST_PIN_MISMATCH')
+  }, 60_000)
+
   test('nor after a restart, once a later time was signed: the control, which never saw that time, serves', async () => {
     const [cacheDir, younger] = [directory(), directory()]
     const repository = { clock: createTestRuntime({ now: Date.now() }).clock }
