@@ -95,7 +95,6 @@ export class CrlSigners {
       now,
       profile: 'rfc5280', // in which a CA may be the one that is asked about
       extendedKeyUsage: [],
-      keyUsage: ['cRLSign'],
       acceptPath,
     })
   }

@@ -122,6 +122,17 @@ describe('a set of CRLs', () => {
     expect(statusOf(server, new Array<Uint8Array>(65).fill(one))).toBe('ERR_TRUST_CRL_TOO_LARGE')
   })
 
+  test('with any octet of a list changed is not good, and throws nothing', () => {
+    const sound = list({ scope: { uri: HERE, indirect: true }, revoked: [ca.issue()] })
+    const subject = issue(HERE)
+    expect(statusOf(subject, [sound])).toBe('good')
+    for (const [index, octet] of sound.entries()) {
+      const changed = sound.slice()
+      changed[index] = octet ^ 0x15
+      expect(statusOf(subject, [changed]), `octet ${index}`).toMatch(/^ERR_TRUST_CRL_/)
+    }
+  })
+
   test('asks for crlNumber only where told to', () => {
     const critical = { extensions: [crlNumber(1, undefined, true)] }
     for (const bad of [withoutNumber(), crl({ issuer: ca.issuer, number: null, ...critical })]) {
@@ -229,6 +240,14 @@ describe('an indirect list', () => {
     expect(statusOf(subject, [named(ca.issuer.subject)], { signers })).toBe('ERR_TRUST_CRL_SCOPE')
   })
 
+  test('may be named relative to its signer', () => {
+    const certificate = issue({ relativeName: ['CN', 'CRL1'], crlIssuer: signer.subject })
+    const at = (name: string) => ({ directory: [['CN', 'Authority'] as const, ['CN', name] as const] })
+    const named = (name: string) => list({ issuer: signer, scope: { indirect: true, names: [at(name)] } })
+    expect(statusOf(certificate, [named('CRL1')], { signers })).toBe('good')
+    expect(statusOf(certificate, [named('CRL2')], { signers })).toBe('ERR_TRUST_CRL_SCOPE')
+  })
+
   test('must say so where its entries name issuers', () => {
     const entries = (certificate: TestCertificate) =>
       list({ revoked: [server], entryExtensions: [certificateIssuer(certificate.subject)] })
@@ -264,6 +283,30 @@ describe('an indirect list', () => {
     const certificate = issue(issuedBy(own))
     expect(statusOf(certificate, [indirect(own)], { signers: [own] })).toBe('good')
     expect(statusOf(certificate, [indirect(own, own)], { signers: [own] })).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+  })
+
+  test('may be of someone whom another CA certified', () => {
+    const elsewhere = ca.root.issue({ subject: 'Elsewhere', ca: true })
+    const far = authority({}, elsewhere)
+    const given = { signers: [far, elsewhere] }
+    expect(statusOf(issue(issuedBy(far)), [indirect(far), list({ issuer: elsewhere })], given)).toBe('good')
+    expect(statusOf(issue(issuedBy(far)), [indirect(far)], given)).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+  })
+
+  test('is looked for among eight signers of its name, and 32 in all', () => {
+    const forged = new Array(8).fill(undefined).map(() => authority())
+    expect(statusOf(subject, [indirect(signer)], { signers: [...forged.slice(1), signer] })).toBe('good')
+    expect(statusOf(subject, [indirect(signer)], { signers: [...forged, signer] })).toBe('ERR_TRUST_CRL_BAD_SIGNATURE')
+    const old = { notBefore: NOW - 2 * DAY, notAfter: NOW - DAY }
+    const many = new Array(32).fill(undefined).map((_, index) => authority({ subject: `Old ${index}`, ...old }))
+    const status = (all: readonly TestCertificate[]) =>
+      statusOf(
+        issue(...all.map(issuedBy)),
+        all.map((one) => indirect(one)),
+        { signers: all },
+      )
+    expect(status([...many.slice(1), signer])).toBe('good')
+    expect(status([...many, signer])).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
   })
 
   test('is not believed in a circle', () => {
@@ -314,6 +357,16 @@ describe('the issuer’s other keys', () => {
     const mine = lists(namesake)
     const given = { ...mine, signers: [namesake, elsewhere], lists: [...mine.lists, list({ issuer: elsewhere })] }
     expect(statusOf(certificate, [], given)).toBe('ERR_TRUST_CRL_ISSUER_NO_CRLSIGN')
+  })
+
+  test('are certified by one another', () => {
+    const [first, named] = [generateKey(), { subject: ca.issuer.subject }]
+    const young = ca.issuer.issue({ ...named, ca: true, key: first })
+    const younger = authority(named, young)
+    const given = { signers: [young, younger] }
+    const byYounger = list({ issuer: younger, revoked: [server] })
+    expect(statusOf(server, [list(), byYounger], given)).toBe('revoked')
+    expect(statusOf(server, [list(), byYounger], { signers: [younger] })).toBe('good')
   })
 
   test('roll over: the old key speaks for the new one, and no key for itself', () => {
@@ -373,6 +426,16 @@ describe('a delta CRL', () => {
     expect(statusOf(server, [base(held), delta({ issuer: other, ...removed })], given)).toBe('revoked')
     const byOther = [base({ issuer: other, ...held }), delta({ issuer: other, ...removed })]
     expect(statusOf(server, byOther, given)).toBe('good')
+  })
+
+  test('takes nothing off a list in another name, though it is the same key', () => {
+    const other = authority({ key: ca.issuer.key })
+    const certificate = issue(issuedBy(other))
+    const mine = { revoked: [certificate], scope: { indirect: true } } as const
+    const given = { signers: [other] }
+    const byOther = delta({ issuer: other, ...mine, reason: 8 })
+    expect(statusOf(certificate, [base({ ...mine, reason: 6 }), byOther], given)).toBe('revoked')
+    expect(statusOf(certificate, [base({ issuer: other, ...mine, reason: 6 }), byOther], given)).toBe('good')
   })
 
   test('made for a later list revokes all the same', () => {
