@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { manifestMay } from 'pinfetch/dangerous'
-import { startTlsServer, testCa } from 'pinfetch/testing'
+import { extension, selfSigned, startTlsServer, testCa } from 'pinfetch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { createAnchorLookup } from '../../src/client/anchors.ts'
 import { resolveOptions } from '../../src/client/options.ts'
@@ -166,8 +166,11 @@ describe('anchor sets of the manifest', () => {
     await refusalOf(elsewhere.get(PARTNER), 'ERR_TRUST_UNKNOWN_ISSUER')
   })
 
-  test('that are no certificates refuse the document: ERR_MANIFEST_PAYLOAD_SCHEMA', async () => {
-    const { client } = await start(new Uint8Array([48, 0]), {})
+  test.each([
+    ['no certificates', new Uint8Array([48, 0])],
+    ['certificates that no path takes', selfSigned({ ca: true, extensions: [extension.subjectAltName([])] }).der],
+  ])('that are %s refuse the document: ERR_MANIFEST_PAYLOAD_SCHEMA', async (_, der) => {
+    const { client } = await start(der, {})
     await client.ready().catch(() => undefined)
     expect(client.health().manifest?.lastError?.code).toBe('ERR_MANIFEST_PAYLOAD_SCHEMA')
   })
