@@ -20,4 +20,5 @@ export {
 export type { ClientEvent, EventOf } from './events/events.ts'
 export type { CustomAnswer, CustomSource } from './manifest/custom-source.ts'
 export type { FetchLimits, Runtime, UnixMs } from './ports/runtime.ts'
-export type { ClientCertificate, Resolver } from './transport/connector.ts'
+export type { Resolver } from './transport/connector.ts'
+export type { ClientCertificate } from './transport/contexts.ts'

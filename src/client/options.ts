@@ -16,7 +16,8 @@ import { adaptSource, type CustomSource } from '../manifest/custom-source.ts'
 import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
-import type { ClientCertificate, Resolver } from '../transport/connector.ts'
+import type { Resolver } from '../transport/connector.ts'
+import type { ClientCertificate } from '../transport/contexts.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
 import {
   type ResolvedRevocation,

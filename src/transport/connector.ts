@@ -1,30 +1,23 @@
-import { constants, type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import type { LookupAddress } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
-import { ConfigurationError, PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
+import { PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
 import type { Emit, EventOf } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
-import type { AnchorSet } from '../trust/anchors.ts'
 import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
 import type { ReferenceIdentity } from '../trust/identity.ts'
 import type { CertificationPath } from '../trust/path/path.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { RevocationPolicy } from '../trust/revocation/policy.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
+import { type ClientCertificate, createContexts } from './contexts.ts'
 import { connectFailure } from './failure.ts'
 import { readPresented } from './peer.ts'
 
 /** Addresses of a DNS name, in the order to try them: canonical IPv4 or IPv6 text. A rejection means it did not resolve. */
 export type Resolver = (host: string) => Promise<readonly string[]>
-
-/** The client's own certificate for mutual TLS: PEM text, end entity first. */
-export interface ClientCertificate {
-  readonly cert: string
-  readonly key: string
-  readonly passphrase?: string
-}
 
 export interface ConnectorOptions {
   /** The policy in force for an origin at this moment. Throws a PinfetchError where there is none. */
@@ -236,48 +229,6 @@ export function admit(
   return peer
 }
 
-/**
- * One SecureContext for each set of anchors and lowest version. Reading 120 roots takes OpenSSL 10 to 35 ms, so connectors
- * without a certificate of their own share them.
- */
-function createContexts(certificate: ClientCertificate | undefined): (policy: HostPolicy) => tls.SecureContext {
-  const contexts = certificate === undefined ? sharedContexts : new WeakMap<AnchorSet, Map<string, tls.SecureContext>>()
-  if (certificate !== undefined) requirePair(certificate)
-  return ({ anchors, minTlsVersion }) => {
-    const versions = contexts.get(anchors) ?? new Map<string, tls.SecureContext>()
-    contexts.set(anchors, versions)
-    const context = versions.get(minTlsVersion) ?? createContext(anchors, minTlsVersion, certificate)
-    versions.set(minTlsVersion, context)
-    return context
-  }
-}
-
-function createContext(
-  anchors: AnchorSet,
-  minTlsVersion: HostPolicy['minTlsVersion'],
-  certificate: ClientCertificate | undefined,
-): tls.SecureContext {
-  return tls.createSecureContext({
-    ca: [...anchors.pem],
-    minVersion: `TLSv${minTlsVersion}`,
-    maxVersion: 'TLSv1.3',
-    ciphers: (minTlsVersion === '1.3' ? TLS13_SUITES : [...TLS13_SUITES, ...TLS12_SUITES]).join(':'),
-    sigalgs: SIGNATURE_ALGORITHMS,
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
-    ...certificate,
-  })
-}
-
-function requirePair(certificate: ClientCertificate): void {
-  try {
-    tls.createSecureContext({ ...certificate, ca: [] })
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : 'unknown reason'
-    const message = `certificate: key and certificate cannot be used together (${reason})`
-    throw new ConfigurationError('ERR_CONFIG_CERTIFICATE', message, { cause })
-  }
-}
-
 function checkedOf({ revocation }: VerifiedPeer): Pick<EventOf<'revocation.checked'>, 'status' | 'source' | 'causes'> {
   const { status } = revocation
   if (status === 'good') return { status, source: revocation.source, causes: [] }
@@ -379,32 +330,4 @@ async function resolveAll(resolver: Resolver, hostname: string): Promise<readonl
   })
 }
 
-const sharedContexts = new WeakMap<AnchorSet, Map<string, tls.SecureContext>>()
 const TCP_KEEP_ALIVE_MS = 60_000
-const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'] // RFC 8446 §B.4
-// RFC 9325 §4.2: ephemeral key exchange and authenticated encryption, nothing else.
-const TLS12_SUITES = [
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-]
-// RFC 8446 §4.2.3 without SHA-1; the PKCS#1 ones serve certificate signatures only.
-const SIGNATURE_ALGORITHMS = [
-  'ecdsa_secp256r1_sha256',
-  'ecdsa_secp384r1_sha384',
-  'ecdsa_secp521r1_sha512',
-  'ed25519',
-  'ed448',
-  'rsa_pss_pss_sha256',
-  'rsa_pss_pss_sha384',
-  'rsa_pss_pss_sha512',
-  'rsa_pss_rsae_sha256',
-  'rsa_pss_rsae_sha384',
-  'rsa_pss_rsae_sha512',
-  'rsa_pkcs1_sha256',
-  'rsa_pkcs1_sha384',
-  'rsa_pkcs1_sha512',
-].join(':')
