@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import tls from 'node:tls'
-import { createTestRuntime, startRelay, startTlsServer, type TlsServerOptions, testCa } from 'pinfetch/testing'
+import {
+  createTestRuntime,
+  startRelay,
+  startTlsServer,
+  type TestTlsServer,
+  type TlsServerOptions,
+  testCa,
+} from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { PinText } from '../../src/encoding/pin.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
@@ -49,6 +56,10 @@ async function start(
   return { peer, relay, origin, dispatcher, events, get, setPolicy }
 }
 
+/** A request is with the server and waits for its answer. */
+const arrivalAt = (peer: TestTlsServer): Promise<void> =>
+  expect.poll(() => peer.requests.length, { timeout: 10_000 }).toBeGreaterThan(0)
+
 describe('B7: undici takes SNI and identity from the Host header; this dispatcher takes them from the URL', () => {
   test.each([
     'other.example.com',
@@ -95,26 +106,28 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
     const { get, setPolicy, peer } = await start()
     await get()
     setPolicy([next.pin, server.pin])
-    await new Promise((resolve) => setTimeout(resolve, 10)) // undici counts a connection as busy a little longer
+    await new Promise((resolve) => setTimeout(resolve, 200)) // undici counts a connection as busy a little longer
     await get()
     expect([peer.connections.length, peer.requests.length]).toEqual([1, 2])
   })
 
   test('a request in flight on a removed key is finished, and its connection closed then', async () => {
-    const { get, setPolicy, relay } = await start(server, {
-      handler: (_, response) => void setTimeout(() => response.end('late'), 100),
+    const answers: (() => void)[] = []
+    const { get, setPolicy, relay, peer } = await start(server, {
+      handler: (_, response) => void answers.push(() => response.end('late')),
     })
     const inFlight = get()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await arrivalAt(peer)
     setPolicy([next.pin])
+    answers[0]?.()
     expect(await inFlight).toEqual({ status: 200, text: 'late' })
     await relay.idle()
   })
 
   test('a request in flight on a denied key is cut at once: ERR_TRUST_PIN_DENIED', async () => {
-    const { get, setPolicy, relay } = await start(server, { handler: () => undefined })
+    const { get, setPolicy, relay, peer } = await start(server, { handler: () => undefined })
     const inFlight = get()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await arrivalAt(peer)
     setPolicy([server.pin, next.pin], { denies: [{ spki: server.pin, reason: 'leaked' }] })
     await refusalOf(inFlight, 'ERR_TRUST_PIN_DENIED')
     await refusalOf(get(), 'ERR_TRUST_PIN_DENIED')
@@ -122,9 +135,9 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
   })
 
   test('a request that finishes on a removed key is cut when that key is denied meanwhile: ERR_TRUST_PIN_DENIED', async () => {
-    const { get, setPolicy } = await start(server, { handler: () => undefined })
+    const { get, setPolicy, peer } = await start(server, { handler: () => undefined })
     const inFlight = get()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await arrivalAt(peer)
     setPolicy([next.pin])
     setPolicy([next.pin], { denies: [{ spki: server.pin, reason: 'leaked' }] })
     await refusalOf(inFlight, 'ERR_TRUST_PIN_DENIED')
@@ -141,9 +154,9 @@ describe('B5: a pooled connection does not outlive the pin it was judged by', ()
   })
 
   test('a certificate that the manifest revokes is cut at once: ERR_TRUST_CERT_REVOKED', async () => {
-    const { get, setPolicy } = await start(server, { handler: () => undefined })
+    const { get, setPolicy, peer } = await start(server, { handler: () => undefined })
     const inFlight = get()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await arrivalAt(peer)
     const certificates = new Set([createHash('sha256').update(server.der).digest('hex')])
     setPolicy([server.pin], { revoked: { id: 'a', certificates, serials: [], distrusted: [] } })
     await refusalOf(inFlight, 'ERR_TRUST_CERT_REVOKED')
