@@ -166,7 +166,7 @@ export const CODES = {
   ERR_TRUST_FETCH_TOO_MANY_REDIRECTS: {
     retryable: false,
     about: 'The URL of a CRL redirects again and again.',
-    fix: 'Ask the CA.',
+    fix: 'Ask the CA to name the place itself; two redirects are followed.',
   },
   ERR_TRUST_FETCH_STATUS: {
     retryable: true,
