@@ -13,6 +13,8 @@ export interface Io {
   readonly signal?: AbortSignal
   /** Somebody who can be asked. Absent in a pipe, which never waits. */
   readonly prompts?: () => Promise<Prompts>
+  /** Passes time, where somebody said that they stay. Absent in a pipe. */
+  readonly wait?: (ms: number) => Promise<void>
 }
 
 export interface Output {

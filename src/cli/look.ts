@@ -22,7 +22,7 @@ export async function look(
 
 /** Looks at every host of the list that has a name of its own; a wildcard is looked at where its hosts were seen before. */
 export async function lookAtAll(
-  list: WorkingList,
+  list: Pick<WorkingList, 'hosts' | 'seen'>,
   anchors: AnchorSet,
   io: Io,
 ): Promise<{ readonly chains: readonly SeenChain[]; readonly warnings: readonly string[] }> {

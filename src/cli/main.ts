@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { systemRuntime } from '../ports/system.ts'
+import { keepProcessAlive, systemRuntime } from '../ports/system.ts'
 import { runCli } from './program.ts'
 
 const interrupted = new AbortController()
@@ -9,6 +9,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit() // the reader of the pipe has seen enough
 })
 
+const wait = async (ms: number): Promise<void> => {
+  const release = keepProcessAlive()
+  await new Promise<void>((resolve) => systemRuntime.schedule(ms, resolve))
+  release()
+}
+
 const exitCode = await runCli(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
@@ -17,7 +23,7 @@ const exitCode = await runCli(process.argv.slice(2), {
   now: systemRuntime.clock.now,
   signal: interrupted.signal,
   ...(process.stdin.isTTY && process.stderr.isTTY
-    ? { prompts: async () => (await import('./prompts.ts')).terminalPrompts(process.stdin, process.stderr) }
+    ? { prompts: async () => (await import('./prompts.ts')).terminalPrompts(process.stdin, process.stderr), wait }
     : {}),
 })
 if (exitCode === 130) process.exit(exitCode) // whatever is still waiting for the network

@@ -180,7 +180,8 @@ async function confirm(
   throw new UsageError(message, hint)
 }
 
-function originOf(host: string, port: number | undefined, connect: string | undefined): CanonicalOrigin {
+/** The server to look at. @throws UsageError */
+export function originOf(host: string, port: number | undefined, connect: string | undefined): CanonicalOrigin {
   const target = connect ?? (host.includes(':') ? `[${host}]` : host)
   const href = `https://${target}${connect === undefined && port !== undefined ? `:${port}` : ''}/`
   const origin = !target.startsWith('*') && URL.canParse(href) ? canonicalOrigin(new URL(href)) : undefined

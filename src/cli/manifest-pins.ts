@@ -18,7 +18,7 @@ export interface PinOptions extends Places {
 
 /** Puts further pins beside those of an entry: the safe half of every change of keys. */
 export async function addPins(pattern: string, pins: readonly string[], options: PinOptions, io: Io): Promise<Outcome> {
-  const { list, entry } = await find(pattern, options)
+  const { list, entry } = await findEntry(pattern, options)
   const given = [...new Set([...pinTexts(pins), ...(await backupPins(options.backup ?? [], io))])]
   if (given.length === 0) throw new UsageError('no pin is given', 'Name it, or a key file: --backup next-key.pem')
   const known = given.find((pin) => entry.pins.some(({ spki }) => spki === pin))
@@ -43,7 +43,7 @@ export async function addPins(pattern: string, pins: readonly string[], options:
 
 /** Takes pins out. Whether one of them is in use, lint says when the list is signed. */
 export async function removePins(pattern: string, pins: readonly string[], options: PinOptions): Promise<Outcome> {
-  const { list, entry } = await find(pattern, options)
+  const { list, entry } = await findEntry(pattern, options)
   const given = pinTexts(pins)
   const unknown = given.find((pin) => !entry.pins.some(({ spki }) => spki === pin))
   if (unknown !== undefined) {
@@ -70,9 +70,10 @@ export async function removePins(pattern: string, pins: readonly string[], optio
   )
 }
 
-async function find(
+/** @throws UsageError naming the entries that there are. */
+export async function findEntry(
   pattern: string,
-  { directory, port }: PinOptions,
+  { directory, port }: Pick<PinOptions, 'directory' | 'port'>,
 ): Promise<{ readonly list: WorkingList; readonly entry: HostInput }> {
   const list = await readWorkingList(directory)
   const host = patternOf(pattern)

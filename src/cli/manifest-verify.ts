@@ -175,7 +175,8 @@ export async function withMirror<T>(
   }
 }
 
-function givenLocation(url: string | undefined, { dir }: VerifyOptions): ManifestLocation {
+/** @throws UsageError unless it is one of the two. */
+export function givenLocation(url: string | undefined, { dir }: Pick<VerifyOptions, 'dir'>): ManifestLocation {
   if ((url === undefined) === (dir === undefined)) {
     throw new UsageError(
       'give either a URL or --dir',
@@ -191,7 +192,8 @@ export function locationOf(text: string): ManifestLocation {
   return { kind: 'https', url: baseUrl(text, 'Give an https URL or a folder.') }
 }
 
-function rootPath({ root, dir }: VerifyOptions): string {
+/** @throws UsageError where no root is named. */
+export function rootPath({ root, dir }: Pick<VerifyOptions, 'root' | 'dir'>): string {
   if (root !== undefined) return root
   if (dir !== undefined) return join(dir, 'root.json')
   const hint = 'Give the root.json that the application ships; a root from the same place as the rest proves nothing.'

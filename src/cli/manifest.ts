@@ -298,7 +298,7 @@ function signing({ dir, keys, statusOnly, pollInterval, allow = [] }: SigningOpt
   }
 }
 
-function lintId(text: string): LintId {
+export function lintId(text: string): LintId {
   if (isLintId(text)) return text
   throw new UsageError(
     `--allow ${JSON.stringify(text)}: no such finding`,
@@ -321,7 +321,7 @@ export const SIGNER = (): Option =>
     '--signer <command...>',
     'signs for a key that is no file here: bytes on stdin, signature on stdout; kid=command where there are several',
   )
-const ALLOW = (): Option => new Option('--allow <finding...>', 'set findings of lint aside, by name')
+export const ALLOW = (): Option => new Option('--allow <finding...>', 'set findings of lint aside, by name')
 const POLL = (): Option => new Option('--poll-interval <seconds>', 'how often clients ask, from the next status on')
 
 const INIT_EXAMPLE = `Example:

@@ -9,6 +9,8 @@ export interface Outcome {
   /** What stands around the answer: on standard error, so that a pipe carries the answer alone. */
   readonly notes?: readonly string[]
   readonly warnings?: readonly string[]
+  /** Somebody asked for an exit code of its own where there are warnings. */
+  readonly failOnWarnings?: boolean
   /** What one would do now. */
   readonly next?: string
   /** A check that did not pass: the answer stands, and the exit code says no. */
@@ -22,7 +24,7 @@ export interface Failure {
 }
 
 /** Documented in the help text: scripts rely on them. */
-export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 130
 
 /** A command line that cannot be understood, with what to write instead. */
 export class UsageError extends ConfigurationError {
@@ -62,7 +64,8 @@ export function render(outcome: Outcome, io: Io, { command, json, paint }: Rende
   if (failure !== undefined) writeFailure(failure, io, paint.notes)
   if (next !== undefined) io.stderr.write(`${paint.notes.dim('next')}  ${next}\n`)
   if (json) writeJson(io, { command, ok: failure === undefined, data, warnings, error: failure ?? null })
-  return failure === undefined ? 0 : exitCodeOf(failure.code)
+  if (failure !== undefined) return exitCodeOf(failure.code)
+  return outcome.failOnWarnings === true && warnings.length > 0 ? 5 : 0
 }
 
 /** The same for a command that could not answer. */

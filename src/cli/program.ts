@@ -7,6 +7,7 @@ import { addInspect } from './inspect.ts'
 import { type Io, type Paint, paintFor } from './io.ts'
 import { addKeys } from './keys.ts'
 import { addInit, addManifest } from './manifest.ts'
+import { addMonitor, addRotate } from './operate.ts'
 import { type ExitCode, type Outcome, type Rendering, render, renderError, UsageError } from './outcome.ts'
 import { addPin } from './pin.ts'
 import { addVerify } from './verify.ts'
@@ -66,6 +67,8 @@ function createProgram(io: Io, run: Run): Command {
   addVerify(program, run)
   addManifest(program, run)
   addKeys(program, run)
+  addRotate(program, run)
+  addMonitor(program, run)
   addExplain(program, run)
   for (const command of leavesOf(program)) {
     command.option('--json', 'one JSON object on standard output, text for people on standard error')
@@ -131,6 +134,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
     'simulate',
   ],
   keys: ['new', 'list', 'rotate-root'],
+  rotate: [],
+  monitor: [],
   explain: [],
 }
 
@@ -146,5 +151,6 @@ Exit codes:
   2    the command line, or a file it names, is wrong
   3    the network or the file system
   4    a signed document or its signatures
+  5    done, with warnings, where --fail-on warn was given
   130  interrupted
 `

@@ -19,12 +19,15 @@ export interface World {
   /** Unix milliseconds. Default: the machine's. */
   readonly now?: number
   readonly signal?: AbortSignal
+  /** A clock that the test moves, in place of `now`. */
+  readonly clock?: () => number
   readonly prompts?: Io['prompts']
+  readonly wait?: Io['wait']
 }
 
 /** Runs a command line in this process, with everything but files and sockets injected. */
 export async function cli(argv: readonly string[], world: World = {}): Promise<Ran> {
-  const { env = {}, stdin, isTTY = false, now, signal, prompts } = world
+  const { env = {}, stdin, isTTY = false, now, clock, signal, prompts, wait } = world
   const written = { stdout: '', stderr: '' }
   const output = (name: keyof typeof written): Output => ({
     isTTY,
@@ -37,9 +40,10 @@ export async function cli(argv: readonly string[], world: World = {}): Promise<R
     stdout: output('stdout'),
     stderr: output('stderr'),
     env,
-    now: () => now ?? Date.now(),
+    now: clock ?? (() => now ?? Date.now()),
     ...(signal === undefined ? {} : { signal }),
     ...(prompts === undefined ? {} : { prompts }),
+    ...(wait === undefined ? {} : { wait }),
   })
   return { exitCode, ...written }
 }

@@ -1,0 +1,67 @@
+import { type Command, Option } from 'commander'
+import { ALLOW, KEYS, lintId, type PlaceOptions, placesOf, SIGNER } from './manifest.ts'
+import type { MonitorOptions } from './monitor.ts'
+import type { Run } from './program.ts'
+import type { RotateHostOptions } from './rotate.ts'
+
+/** A server's change of keys, guided. */
+export function addRotate(program: Command, run: Run): void {
+  program
+    .command('rotate')
+    .summary('change the key of a host without an outage: run it, do what it says, run it again')
+    .argument('<pattern>', 'as it stands in the list')
+    .requiredOption('--dir <dir>', 'the repository')
+    .option('--backup <file>', 'the key that is to come: key, request or certificate; for the first run')
+    .option('--pin <pin>', 'its pin in place of a file')
+    .option('--retire <pin>', 'the pin that leaves (default: of the key that the server shows)')
+    .option('--to <dir>', 'the folder that a web server serves')
+    .option('--command <line>', 'a program for each file: "aws s3 cp {file} s3://pins/{path}"')
+    .option('--url <https>', 'where clients find it: asked before, and read back from')
+    .option('--port <number>', 'the entry of this port')
+    .option('--connect <server...>', 'the servers to look at, where there are several or the pattern is none')
+    .option('--sni <name>', 'name to ask the server for, and to expect in its certificate')
+    .option('--ca <pem>', 'roots to verify the server with, in place of Node’s')
+    .option('--abandon', 'forget the rotation; pins stay as they are')
+    .addOption(KEYS())
+    .addOption(SIGNER())
+    .addOption(ALLOW())
+    .addHelpText('before', ROTATE_EXAMPLE)
+    .action((pattern: string, options: PlaceOptions & Omit<RotateHostOptions, 'directory' | 'keys'>) =>
+      run(async (io, paint) =>
+        (await import('./rotate.ts')).rotate(
+          pattern,
+          { ...options, ...placesOf(options), allow: (options.allow ?? []).map(lintId) },
+          io,
+          paint,
+        ),
+      ),
+    )
+}
+
+/** What lapses when. */
+export function addMonitor(program: Command, run: Run): void {
+  program
+    .command('monitor')
+    .summary('what lapses when: root, manifest, status, pins, exceptions, certificates')
+    .option('--dir <dir>', 'the repository')
+    .option('--url <https>', 'where clients find it')
+    .option('--root <json>', 'the root that the application ships (default: root.json in --dir)')
+    .option('--connect', 'look at the hosts as well, for the ends of their certificates')
+    .option('--ca <pem>', 'roots for the connections, in place of Node’s')
+    .option('--at <time>', 'as of another time: 2027-01-31, 7d')
+    .addOption(
+      new Option('--fail-on <level>', 'exit code 5 for warnings; what has lapsed is 1 anyway').choices(['warn']),
+    )
+    .addHelpText('before', MONITOR_EXAMPLE)
+    .action((options: MonitorOptions) =>
+      run(async (io, paint) => (await import('./monitor.ts')).monitor(options, io, paint)),
+    )
+}
+
+const ROTATE_EXAMPLE = `Example:
+  pinfetch rotate api.example.com --dir pins --to public --backup next.pem
+  pinfetch rotate api.example.com --dir pins --to public
+`
+const MONITOR_EXAMPLE = `Example:
+  pinfetch monitor --url https://pins.example.com/ --root root.json --fail-on warn
+`
