@@ -1,26 +1,21 @@
 import { ManifestError } from '../errors/errors.ts'
-import type { Emit, EventOf } from '../events/events.ts'
+import type { Emit } from '../events/events.ts'
 import { type Cancel, type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import type { Store } from '../stores/store.ts'
-import type { AcceptedManifest } from './accept.ts'
-import { createAlarms, type Living } from './alarms.ts'
 import { createAttempts, type Seal, wait } from './attempts.ts'
 import { type Bootstrap, loadBootstrap } from './bootstrap.ts'
 import { cacheBase, createCache } from './cache.ts'
-import { createClockWatch } from './clock-watch.ts'
 import { healthOf, type ManifestHealth, type Seen } from './health.ts'
-import { difference, type HostChanges, NO_HOSTS } from './host-table.ts'
-import { type Discovery, type Knowledge, learn, timeOf } from './knowledge.ts'
+import { createInForce } from './in-force.ts'
 import { quietOutage, requireCache } from './outage.ts'
 import { createPeers } from './peers.ts'
-import { type RefreshContext, refreshOnce } from './refresh.ts'
-import { refusal } from './refusal.ts'
-import { parseAnchor, type TrustedRoot, verifyAnchor } from './root.ts'
-import { clampInterval, firstPollMs, nextPollMs, sharedForMs } from './schedule.ts'
+import { closedError, createPoll } from './poll.ts'
+import { parseAnchor, verifyAnchor } from './root.ts'
+import { firstPollMs, nextPollMs } from './schedule.ts'
 import type { ManifestSource, Mirror } from './sources.ts'
 import { createStartup } from './startup.ts'
-import { COLD, deadlines, type ManifestState, next, type StateEvent, type StateKind } from './state.ts'
-import { emitDenyChanges, type ManifestView, manifestIn, viewOf } from './view.ts'
+import { deadlines } from './state.ts'
+import type { ManifestView } from './view.ts'
 
 export type { ManifestHealth } from './health.ts'
 export type { ManifestView } from './view.ts'
@@ -78,17 +73,15 @@ export interface ManifestUpdaterOptions {
  * @throws ManifestError when the root cannot be read, or belongs to another repository than configured.
  */
 export function createManifestUpdater(options: ManifestUpdaterOptions): ManifestUpdater {
-  const { source, store, runtime, emit, onChange = () => {}, startupMs } = options
+  const { source, store, runtime, emit, startupMs } = options
   const { clock, schedule } = runtime
   const anchor = parseAnchor(options.root, options)
   const { repo, env } = anchor.root.payload
   const cache = createCache({ repo, env, runtime, ...quietOutage(store, emit) })
-  const alarm = createAlarms(emit)
   const peers = createPeers({ store, repo, env, runtime })
-  const checkClock = createClockWatch(runtime, emit)
   const startup = createStartup(runtime, startupMs)
+  const inForce = createInForce({ ...options, startup })
   const closing = new AbortController()
-  const etags = new Map<Mirror, string>()
   const seen: Seen = {
     failures: 0,
     lastProbe: LONG_AGO,
@@ -96,279 +89,23 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     lastAsked: LONG_AGO,
     rootConfirmedAt: clock.monotonic(),
   }
+  const { mirrors } = source
+  const poll = createPoll({ mirrors, cache, peers, runtime, emit, inForce, seen, closing: closing.signal })
 
-  let known: Knowledge | undefined
-  let state: ManifestState = COLD
-  let view: ManifestView = viewOf(state, known)
-  let shipped: Bootstrap | undefined
-  let isReady = false
   let demanded = false
-  let turn = 0
   let waking: Promise<void> | undefined
   let cancelPoll: Cancel = () => {}
-  let cancelTick: Cancel = () => {}
-
-  const time = (): UnixMs => (known === undefined ? clock.now() : timeOf(known, clock.now(), clock.monotonic()))
-
-  /** The only place where what is in force changes. Readers see it in the same tick; events follow. */
-  const enter = (event: StateEvent): void => {
-    const before = state
-    state = next(before, event, time())
-    if (state.kind === 'fresh' || state.kind === 'stale') startup.succeed()
-    else startup.lapse()
-    const seenView = view
-    view = viewOf(state, known, seenView, shipped)
-    if (view !== seenView) onChange()
-    if (!isReady && (state.kind === 'fresh' || state.kind === 'stale')) {
-      isReady = true
-      emit({ type: 'manifest.ready', version: view.version })
-    }
-    if (state.kind !== before.kind && isTransition(before.kind, state.kind)) {
-      emit({ type: `manifest.${state.kind}`, version: view.version })
-    }
-    armTick()
-  }
-
-  const commit = (discovery: Discovery): void => {
-    if (known === undefined || closing.signal.aborted) return
-    const { denies, root: before } = known
-    known = learn(known, discovery, clock.monotonic())
-    const { root, status } = known
-    const inForce = manifestIn(state)
-    if (discovery.type !== 'manifest' || status === undefined) enter({ type: 'tick' })
-    else if (discovery.manifest === inForce) enter({ type: 'confirmed', status })
-    else {
-      const activated: StateEvent = { type: 'activated', manifest: discovery.manifest, status }
-      options.beforeActivation?.(viewOf(next(state, activated, time()), known))
-      enter(activated)
-    }
-    emitDenyChanges(denies, known.denies, emit)
-    if (discovery.type === 'root') emitEpochs(before, root, emit)
-    if (discovery.type === 'manifest' && discovery.changes !== undefined) {
-      announce(discovery.manifest, inForce, root.version, discovery.asCanary, discovery.changes)
-    }
-  }
-
-  const announce = (
-    to: AcceptedManifest,
-    from: AcceptedManifest | undefined,
-    rootVersion: number,
-    canary: boolean,
-    changes: HostChanges,
-  ): void => {
-    const versions = { from: from?.version ?? 0, to: to.version, rootVersion, canary }
-    emit({ type: 'manifest.activated', ...versions, ...changes })
-  }
-
-  const armTick = (): void => {
-    cancelTick()
-    const now = time()
-    const alarmAt = state.kind === 'closed' ? undefined : alarm(living(), now)
-    if (state.kind !== 'fresh' && state.kind !== 'stale') return
-    const { staleAt, expiredAt } = deadlines(state.manifest, state.status)
-    const wait = Math.min(state.kind === 'fresh' ? staleAt : expiredAt, alarmAt ?? expiredAt) - now
-    cancelTick = schedule(Math.min(Math.max(wait, 1), MAX_TICK_MS), tick) // a clock that steps is seen within the hour
-  }
-
-  const living = (): readonly Living[] => {
-    if (known === undefined) return []
-    const { root, status } = known
-    const inForce = manifestIn(state)
-    return [
-      { document: 'root', version: root.version, payload: root.payload },
-      ...(status === undefined
-        ? []
-        : [{ document: 'status' as const, version: status.version, payload: status.payload }]),
-      ...(inForce === undefined
-        ? []
-        : [{ document: 'manifest' as const, version: inForce.version, payload: inForce.payload }]),
-    ]
-  }
-
-  const tick = (): void => {
-    checkClock()
-    enter({ type: 'tick' })
-  }
-
-  const armPoll = (afterMs: number): void => {
-    cancelPoll()
-    if (closing.signal.aborted) return
-    const wait = Math.ceil(afterMs)
-    seen.nextPollAt = toUnixMs(clock.now() + wait)
-    cancelPoll = schedule(wait, poll)
-  }
-
-  /** A process that was suspended or frozen finds its polls late: what it then asks, requests may wait for. */
-  const poll = (): void => {
-    const isLate = clock.now() - (seen.nextPollAt ?? clock.now()) > LATE_MS
-    delete seen.nextPollAt // one attempt answers for it, whoever notices first
-    const attempt = attempts.request().catch(reported)
-    if (!isLate) return
-    waking = attempt.finally(() => {
-      waking = undefined
-    })
-  }
-
-  /** Somebody wants to see what is published now, so that asking other processes is not enough. */
-  const demand = (): Promise<void> => {
-    demanded = true
-    return attempts.request()
-  }
-
-  const run = async (seal: Seal): Promise<void> => {
-    await started
-    if (closing.signal.aborted) throw closedError()
-    if (known === undefined) throw seen.fatal ?? closedError()
-    cancelPoll()
-    const begun = clock.monotonic()
-    const deadline = new AbortController()
-    const cancelDeadline = schedule(REFRESH_TIMEOUT_MS, () => deadline.abort(timedOut()))
-    const used: { bytes: number; source?: string } = { bytes: 0 }
-    const told = (result: EventOf<'manifest.poll'>['result']) =>
-      emit({ type: 'manifest.poll', ms: clock.monotonic() - begun, result, ...used })
-    const sealed = (): void => {
-      demanded = false
-      seal()
-    }
-    const context: RefreshContext = {
-      mirrors: [...source.mirrors.slice(turn), ...source.mirrors.slice(0, turn)],
-      cache,
-      runtime,
-      emit,
-      signal: AbortSignal.any([closing.signal, deadline.signal]),
-      known: () => known ?? unstarted(),
-      active: () => manifestIn(state),
-      time,
-      commit,
-      etags,
-      probeRoot: begun - seen.lastProbe > PROBE_EVERY_MS,
-      onProbe: () => {
-        seen.lastProbe = clock.monotonic()
-      },
-      onRootConfirmed: () => {
-        seen.rootConfirmedAt = clock.monotonic()
-      },
-      onBytes: (count) => {
-        used.bytes += count
-      },
-      onStatusServed: (mirror) => {
-        used.source = mirror.name
-      },
-      onStatusAsked: sealed,
-    }
-    let failure: ManifestError | undefined
-    let sincePollMs = 0
-    try {
-      const shared = demanded ? undefined : await polledByPeer(context)
-      if (shared !== undefined && !demanded) {
-        // somebody may have asked meanwhile
-        sealed()
-        seen.lastPollAt = shared
-        sincePollMs = clock.now() - shared
-        told('shared')
-        return
-      }
-      const result = await refreshOnce(context)
-      if (result === 'unchanged') turn = (turn + 1) % source.mirrors.length // a mirror that stands still hides what others have
-      seen.failures = 0
-      delete seen.lastError
-      seen.lastAsked = clock.monotonic()
-      seen.lastPollAt = clock.now()
-      seen.lastSuccessAt = clock.now()
-      told(result)
-      if (known.status !== undefined) await peers.tell(known.status)
-      await cache.prune({ active: 'manifest' in state ? state : undefined, denies: known.denies })
-    } catch (error) {
-      if (closing.signal.aborted) throw closedError()
-      if (!(error instanceof ManifestError)) throw error
-      failure = error
-      const { code, kind, message, source: from } = error
-      seen.failures += 1
-      seen.lastError = { code, message, at: clock.now() }
-      told('failed')
-      emit({ type: 'manifest.rejected', code, kind, message, ...(from === undefined ? {} : { source: from }) })
-      throw error
-    } finally {
-      cancelDeadline()
-      startup.attempted(failure)
-      tick()
-      watchRoot()
-      armPoll(pollIn(failure, sincePollMs))
-    }
-  }
-
-  /**
-   * Looks whether another process polled since the poll that ours follows, and takes over what it stored. Everything of that
-   * is verified as if a mirror had served it; what does not verify, or does not keep us fresh, is asked of the source instead.
-   *
-   * @returns When the other poll was.
-   */
-  const polledByPeer = async (context: RefreshContext): Promise<UnixMs | undefined> => {
-    const hint = known?.status?.payload.poll
-    if (seen.failures > 0 || clock.monotonic() - seen.lastAsked >= sharedForMs(hint)) return undefined
-    const poll = await peers.lastPoll()
-    const isNews = poll !== undefined && poll.at > (seen.lastPollAt ?? 0)
-    if (!isNews || clock.now() - poll.at >= clampInterval(hint)) return undefined
-    if (!poll.found(known?.status)) {
-      const quiet = { onProbe: noop, onRootConfirmed: noop, onBytes: noop, onStatusServed: noop, onStatusAsked: noop }
-      const emitted: Emit = (event) => event.type !== 'manifest.rejected' && emit(event)
-      try {
-        await refreshOnce({
-          ...context,
-          ...quiet,
-          mirrors: [peers.mirror],
-          emit: emitted,
-          etags: new Map(),
-          probeRoot: false,
-        })
-      } catch (error) {
-        if (error instanceof ManifestError) return undefined
-        throw error
-      }
-    }
-    return poll.found(known?.status) && state.kind === 'fresh' ? poll.at : undefined
-  }
-
-  const pollIn = (failure: ManifestError | undefined, sincePollMs: number): number =>
-    nextPollMs({
-      failures: seen.failures,
-      poll: known?.status?.payload.poll,
-      retryAfterMs: failure?.retryAfterMs,
-      freshForMs: state.kind === 'fresh' ? deadlines(state.manifest, state.status).staleAt - time() : undefined,
-      sincePollMs,
-      random,
-    })
-
-  /** While a root can be withheld, a stolen status key keeps its power; someone should look. */
-  const watchRoot = (): void => {
-    const unconfirmedMs = clock.monotonic() - seen.rootConfirmedAt
-    if (unconfirmedMs < ROOT_SILENCE_MS) return
-    seen.rootConfirmedAt = clock.monotonic()
-    emit({
-      type: 'manifest.security',
-      message: `no source confirmed the newest root for ${Math.floor(unconfirmedMs / 86_400_000)} days`,
-    })
-  }
-
-  const random = (): number => Buffer.from(runtime.random(4)).readUInt32BE(0) / 2 ** 32
 
   const start = async (): Promise<void> => {
     try {
       if (options.cache === 'required') await requireCache(store, cacheBase(repo, env), runtime)
-      const { known: restored, active } = await cache.load(await verifyAnchor(anchor))
+      const { known, active } = await cache.load(await verifyAnchor(anchor))
       if (closing.signal.aborted) return
-      known = restored
-      if (active === undefined && !restored.everAccepted) shipped = await bootstrap()
+      inForce.know(known)
+      const shipped = active === undefined && !known.everAccepted ? await bootstrap() : undefined
       if (closing.signal.aborted) return
-      if (active === undefined) enter({ type: 'tick' })
-      else {
-        const changes = await difference(NO_HOSTS, active.manifest.hosts)
-        if (closing.signal.aborted) return
-        enter({ type: 'activated', ...active })
-        const asCanary = active.manifest.version !== known.floor?.current
-        announce(active.manifest, undefined, known.root.version, asCanary, changes)
-      }
-      armPoll(state.kind === 'fresh' ? firstPollMs(known.status?.payload.poll, random) : 0)
+      await inForce.begin(active, shipped)
+      armPoll(inForce.state().kind === 'fresh' ? firstPollMs(known.status?.payload.poll, random) : 0)
     } catch (error) {
       if (!(error instanceof ManifestError)) throw error
       const { code, kind, message } = error
@@ -394,6 +131,88 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     }
   }
 
+  const run = async (seal: Seal): Promise<void> => {
+    await started
+    if (closing.signal.aborted) throw closedError()
+    if (inForce.known() === undefined) throw seen.fatal ?? closedError()
+    cancelPoll()
+    let failure: ManifestError | undefined
+    let sincePollMs = 0
+    try {
+      sincePollMs = await poll({
+        isDemanded: () => demanded,
+        seal: () => {
+          demanded = false
+          seal()
+        },
+      })
+    } catch (error) {
+      if (error instanceof ManifestError) failure = error
+      throw error
+    } finally {
+      startup.attempted(failure)
+      inForce.tick()
+      watchRoot()
+      armPoll(pollIn(failure, sincePollMs))
+    }
+  }
+
+  const pollIn = (failure: ManifestError | undefined, sincePollMs: number): number => {
+    const state = inForce.state()
+    return nextPollMs({
+      failures: seen.failures,
+      poll: inForce.known()?.status?.payload.poll,
+      retryAfterMs: failure?.retryAfterMs,
+      freshForMs: state.kind === 'fresh' ? deadlines(state.manifest, state.status).staleAt - inForce.time() : undefined,
+      sincePollMs,
+      random,
+    })
+  }
+
+  const random = (): number => Buffer.from(runtime.random(4)).readUInt32BE(0) / 2 ** 32
+
+  /** While a root can be withheld, a stolen status key keeps its power; someone should look. */
+  const watchRoot = (): void => {
+    const unconfirmedMs = clock.monotonic() - seen.rootConfirmedAt
+    if (unconfirmedMs < ROOT_SILENCE_MS) return
+    seen.rootConfirmedAt = clock.monotonic()
+    emit({
+      type: 'manifest.security',
+      message: `no source confirmed the newest root for ${Math.floor(unconfirmedMs / 86_400_000)} days`,
+    })
+  }
+
+  const armPoll = (afterMs: number): void => {
+    cancelPoll()
+    if (closing.signal.aborted) return
+    const wait = Math.ceil(afterMs)
+    seen.nextPollAt = toUnixMs(clock.now() + wait)
+    cancelPoll = schedule(wait, pollNow)
+  }
+
+  /** A process that was suspended or frozen finds its polls late: what it then asks, requests may wait for. */
+  const pollNow = (): void => {
+    const isLate = clock.now() - (seen.nextPollAt ?? clock.now()) > LATE_MS
+    delete seen.nextPollAt // one attempt answers for it, whoever notices first
+    const attempt = attempts.request().catch(reported)
+    if (!isLate) return
+    waking = attempt.finally(() => {
+      waking = undefined
+    })
+  }
+
+  const demand = (): Promise<void> => {
+    demanded = true
+    return attempts.request()
+  }
+
+  const tickIfDue = (): void => {
+    const { kind } = inForce.state()
+    if (kind === 'cold' || kind === 'closed') return
+    inForce.tickIfDue()
+    if (seen.nextPollAt !== undefined && clock.now() - seen.nextPollAt > LATE_MS) pollNow()
+  }
+
   const within = async (work: Promise<void>): Promise<void> => {
     const done = new AbortController()
     await Promise.race([work, wait(schedule, startupMs, done.signal)])
@@ -416,11 +235,11 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     firstAttempt: startup.firstAttempt,
     current: () => {
       tickIfDue()
-      return view
+      return inForce.view()
     },
     awake: () => {
       tickIfDue()
-      return state.kind === 'expired' && waking !== undefined ? within(waking) : undefined
+      return inForce.state().kind === 'expired' && waking !== undefined ? within(waking) : undefined
     },
     refresh: () => (closing.signal.aborted ? Promise.reject(closedError()) : demand()),
     requestEarlyRefresh: () => {
@@ -431,66 +250,29 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     },
     health: () => {
       tickIfDue()
-      return healthOf(state, known, seen, view, time())
+      return healthOf(inForce.state(), inForce.known(), seen, inForce.view(), inForce.time())
     },
-    time,
+    time: inForce.time,
     close: async () => {
       if (closing.signal.aborted) return
       closing.abort()
       cancelPoll()
       unwatch?.()
       startup.end(closedError())
-      enter({ type: 'closed' })
+      inForce.close()
       emit({ type: 'manifest.closed' })
       await Promise.all([started, attempts.idle()])
       await source.close?.()
     },
   }
-
-  /** Timers follow the monotonic clock; whoever asks after the wall clock stepped is told the truth at once. */
-  function tickIfDue(): void {
-    if (state.kind === 'cold' || state.kind === 'closed') return
-    if (next(state, { type: 'tick' }, time()) !== state) tick()
-    if (seen.nextPollAt !== undefined && clock.now() - seen.nextPollAt > LATE_MS) poll()
-  }
 }
 
-function emitEpochs({ payload: before }: TrustedRoot, { payload: after }: TrustedRoot, emit: Emit): void {
-  for (const role of ['manifest', 'status'] as const) {
-    const [from, to] = [before.roles[role].epoch, after.roles[role].epoch]
-    if (from !== to) emit({ type: 'manifest.epoch', role, from, to })
-  }
-}
-
-/** The first manifest is announced by `manifest.activated`; these are about what becomes of it. */
-function isTransition(before: StateKind, after: StateKind): after is 'fresh' | 'stale' | 'expired' {
-  if (after === 'fresh') return before === 'stale' || before === 'expired'
-  return after === 'stale' || after === 'expired'
-}
-
-function closedError(): ManifestError {
-  return refusal('ERR_MANIFEST_CLOSED', { document: 'status' }, 'the updater was closed')
-}
-
-function timedOut(): ManifestError {
-  const message = `the refresh took more than ${REFRESH_TIMEOUT_MS / 1_000} s`
-  return refusal('ERR_MANIFEST_FETCH_TIMEOUT', { document: 'status' }, message)
-}
-
-function unstarted(): never {
-  throw new TypeError('a refresh before the anchor was verified')
-}
-
-/** `run` has told health, events and waiters already. */
+/** `poll` has told health, events and waiters already. */
 function reported(error: unknown): void {
   if (!(error instanceof ManifestError)) throw error
 }
 
-const noop = (): void => {}
 const LONG_AGO = Number.NEGATIVE_INFINITY
-const PROBE_EVERY_MS = 3_600_000
 const EARLY_EVERY_MS = 30_000 // a host whose pins are wrong must not become a load on the publisher
 const LATE_MS = 10_000 // what a busy process may be behind
-const MAX_TICK_MS = 3_600_000
-const REFRESH_TIMEOUT_MS = 120_000 // above any honest sum of document deadlines
 const ROOT_SILENCE_MS = 7 * 86_400_000
