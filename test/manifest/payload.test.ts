@@ -195,7 +195,7 @@ describe('manifest', () => {
         mode: 'hard-fail',
         sources: ['staple', 'crl'],
         depth: 'chain',
-        staple: 'require',
+        staple: 'always',
         fetch: 'blocking',
       },
       requireSct: true,
