@@ -20,14 +20,8 @@ export interface CrlInput {
  */
 export function judgeCrl({ crl, certificate, now, limits }: CrlInput): Evidence {
   try {
-    if (crl.baseCrlNumber !== undefined) {
-      throw new EvidenceError('ERR_TRUST_CRL_DELTA_UNSUPPORTED', 'a delta CRL says nothing without its base')
-    }
-    if (crl.isIndirect) {
-      throw new EvidenceError('ERR_TRUST_CRL_INDIRECT_UNSUPPORTED', 'a list for several issuers')
-    }
+    requireListOf(certificate, crl)
     const validUntil = crlValidUntil(crl, { now, limits, maxAgeMs: maxAgeFor(certificate, limits) })
-    checkScope(crl, certificate)
     const record = crl.find(certificate.serialNumber)
     const { thisUpdate } = crl
     // §5.3.1: removeFromCRL belongs into delta CRLs; in a complete list it takes the certificate off it.
@@ -37,6 +31,17 @@ export function judgeCrl({ crl, certificate, now, limits }: CrlInput): Evidence 
     if (error instanceof EvidenceError) return { status: 'undetermined', code: error.code, message: error.message }
     throw error
   }
+}
+
+/** @throws EvidenceError unless the list, by itself, would tell of the certificate's revocation, whatever its age. */
+export function requireListOf(certificate: Certificate, crl: VerifiedCrl): void {
+  if (crl.baseCrlNumber !== undefined) {
+    throw new EvidenceError('ERR_TRUST_CRL_DELTA_UNSUPPORTED', 'a delta CRL says nothing without its base')
+  }
+  if (crl.isIndirect) {
+    throw new EvidenceError('ERR_TRUST_CRL_INDIRECT_UNSUPPORTED', 'a list for several issuers')
+  }
+  checkScope(crl, certificate)
 }
 
 /** §6.3.3 (b): the list of another partition, or of CA certificates alone, says nothing about an end entity. */

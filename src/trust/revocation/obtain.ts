@@ -7,6 +7,7 @@ import type { Certificate } from '../../x509/certificate.ts'
 import { encodeOcspRequest } from '../../x509/ocsp-request.ts'
 import { CrlReader, crlValidUntil, type VerifiedCrl } from './crl.ts'
 import { DEFAULT_LIMITS, EvidenceError, maxAgeFor } from './evidence.ts'
+import { requireListOf } from './judge-crl.ts'
 import { verifyOcspResponse } from './ocsp.ts'
 
 /** One thing to know: the list behind a URL, or a responder's word on one certificate. */
@@ -95,6 +96,7 @@ async function readList(
     await nextTurn() // a long list is read between the requests
   }
   const crl = reader.end()
+  requireListOf(certificate, crl) // any list of the issuer is signed as well; in the place of this one it would say nothing
   const limits = DEFAULT_LIMITS
   const validUntil = crlValidUntil(crl, { now: clock.now(), limits, maxAgeMs: maxAgeFor(certificate, limits) })
   return { crl, thisUpdate: crl.thisUpdate, validUntil, bytes }

@@ -201,6 +201,23 @@ describe('a list', () => {
     }
   })
 
+  test.each([
+    ['of another distribution point', { uri: 'http://crl.example.com/2.crl' }, 'ERR_TRUST_CRL_SCOPE'],
+    ['about CAs alone', { scope: { uri: URL_1, onlyCaCerts: true } }, 'ERR_TRUST_CRL_SCOPE'],
+    ['that only adds to another', { uri: URL_1, baseNumber: 1 }, 'ERR_TRUST_CRL_DELTA_UNSUPPORTED'],
+  ] as const)('of the issuer, but %s, does not take the place of the one at hand', async (_, stray, code) => {
+    const world = createWorld(list({ uri: URL_1, nextUpdate: NOW + DAY, revoked: [certificate] }))
+    await wanted(world)
+    expect(statusOf(world).status).toBe('revoked')
+    world.answer(list({ number: 9, thisUpdate: NOW + HOUR, nextUpdate: NOW + 9 * DAY, ...stray }))
+    await pass(world, DAY - HOUR)
+    expect(world.events).toContainEqual(expect.objectContaining({ type: 'revocation.failed', code }))
+    expect(statusOf(world).status).toBe('revoked')
+    world.answer(list({ uri: URL_1, number: 2, thisUpdate: NOW + 2 * HOUR, nextUpdate: NOW + 9 * DAY }))
+    await pass(world, 2 * HOUR) // the genuine next list is not refused for what the stray one said of itself
+    expect(world.events.at(-1)).toMatchObject({ type: 'revocation.refreshed' })
+  })
+
   test('that nobody wanted for a week is let go', async () => {
     const world = createWorld(list({ thisUpdate: NOW, nextUpdate: NOW + 10 * DAY }))
     await wanted(world)
