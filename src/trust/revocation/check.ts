@@ -15,7 +15,7 @@ import type { RevocationPolicy, RevocationSource } from './policy.ts'
 export interface RevocationEvidence {
   /** DER of the OCSP response that came with the handshake. */
   readonly staple?: Uint8Array
-  readonly crls: (certificate: Certificate, issuer: Certificate) => readonly (VerifiedCrl | EvidenceFailure)[]
+  readonly crls: (certificate: Certificate, issuer: Certificate) => readonly (VerifiedCrl | Evidence)[]
   /** DER of responses that were fetched before. */
   readonly ocspResponses: (certificate: Certificate, issuer: Certificate) => readonly (Uint8Array | EvidenceFailure)[]
 }

@@ -7,7 +7,7 @@ import type { EvidenceSource } from '../evaluate.ts'
 import type { CertificationPath } from '../path/path.ts'
 import type { EvidenceFailure } from './check.ts'
 import type { VerifiedCrl } from './crl.ts'
-import { EvidenceError } from './evidence.ts'
+import { type Evidence, EvidenceError } from './evidence.ts'
 import { distributionPointsOf } from './judge-crl.ts'
 import { fetchStatement, keyOf, loadStatement, type ObtainOptions, type Statement, type Subject } from './obtain.ts'
 import type { RevocationPolicy } from './policy.ts'
@@ -74,6 +74,9 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     items.delete(oldest[0])
   }
 
+  /** Not after the end, and not when it had to make room while it was fetched. */
+  const isKept = (item: Item): boolean => !isClosed && items.get(keyOf(item.subject)) === item
+
   const begin = (item: Item): Promise<void> => {
     item.cancel()
     item.work ??= inTurn(() => obtain(item)).finally(() => {
@@ -100,11 +103,11 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     try {
       const isFirst = item.statement === undefined && item.failures === 0
       const kept = isFirst ? await fromDisk(subject) : undefined
-      if (isClosed) return
+      if (!isKept(item)) return
       if (kept !== undefined) install(item, kept)
       if (kept === undefined || refreshIn(kept) <= 0) {
         const statement = await fetchStatement(subject, options)
-        if (isClosed) return
+        if (!isKept(item)) return
         refuseOlder(item.statement, statement)
         install(item, statement)
         const { bytes, crl, validUntil } = statement
@@ -140,7 +143,7 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
   }
 
   const arm = (item: Item, afterMs: number): void => {
-    if (isClosed) return
+    if (!isKept(item)) return
     item.cancel = schedule(afterMs, () => {
       if (clock.monotonic() - item.wantedAt < FORGET_AFTER_MS) void begin(item)
       else items.delete(keyOf(item.subject))
@@ -187,28 +190,38 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     return statements.length > 0 ? statements : known.flatMap(({ failure }) => failure ?? [])
   }
 
-  /** RFC 5280 knows no way back from revoked but from hold: a newer list that leaves the number out changes nothing. */
-  const sticky = (crl: VerifiedCrl, { spkiSha256 }: Certificate): VerifiedCrl => ({
+  const revokedKey = (serialNumber: Uint8Array, { spkiSha256 }: Certificate): string =>
+    `${spkiSha256} ${Buffer.from(serialNumber).toString('hex')}`
+
+  /** A list that remembers what was found on it. */
+  const remembering = (crl: VerifiedCrl, issuer: Certificate): VerifiedCrl => ({
     ...crl,
-    find: (serialNumber, issuer) => {
-      const key = `${spkiSha256} ${Buffer.from(serialNumber).toString('hex')}`
-      const record = crl.find(serialNumber, issuer)
-      if (record === undefined) return everRevoked.get(key)
-      if (record.reason !== CERTIFICATE_HOLD && record.reason !== REMOVE_FROM_CRL) everRevoked.set(key, record)
+    find: (serialNumber, name) => {
+      const record = crl.find(serialNumber, name)
+      const isFinal = record !== undefined && record.reason !== CERTIFICATE_HOLD && record.reason !== REMOVE_FROM_CRL
+      if (isFinal) everRevoked.set(revokedKey(serialNumber, issuer), record)
       return record
     },
   })
+
+  /** RFC 5280 knows no way back but from hold: neither a newer list without the number nor the end of this one is one. */
+  const everRevokedOf = ({ serialNumber }: Certificate, issuer: Certificate): readonly Evidence[] => {
+    const record = everRevoked.get(revokedKey(serialNumber, issuer))
+    return record === undefined ? [] : [{ status: 'revoked', thisUpdate: 0, validUntil: FOREVER, ...record }]
+  }
 
   return {
     source: {
       get version() {
         return version
       },
-      crls: (certificate, issuer) =>
-        atHand(
+      crls: (certificate, issuer) => [
+        ...everRevokedOf(certificate, issuer),
+        ...atHand(
           crlUrls(certificate).map((url) => ({ kind: 'crl', url, certificate, issuer })),
-          ({ crl }) => crl && sticky(crl, issuer),
+          ({ crl }) => crl && remembering(crl, issuer),
         ),
+      ],
       ocspResponses: (certificate, issuer) =>
         atHand(
           ocspUrls(certificate).map((url) => ({ kind: 'ocsp', url, certificate, issuer })),
@@ -269,6 +282,7 @@ const isHttp = (url: string): boolean => /^https?:/i.test(url)
 const AD_OCSP = '1.3.6.1.5.5.7.48.1'
 const CERTIFICATE_HOLD = 6
 const REMOVE_FROM_CRL = 8
+const FOREVER = Number.POSITIVE_INFINITY
 const MAX_URLS = 2
 const MAX_REVOKED = 10_000
 const MAX_ITEMS = 64

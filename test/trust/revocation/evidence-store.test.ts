@@ -218,6 +218,22 @@ describe('a list', () => {
     expect(world.events.at(-1)).toMatchObject({ type: 'revocation.refreshed' })
   })
 
+  test('that has ended goes on saying what is revoked for good, and nothing else', async () => {
+    for (const [revoked, status] of [
+      [{ revoked: [certificate], reason: 1 }, 'revoked'],
+      [{ revoked: [certificate] }, 'revoked'],
+      [{ revoked: [certificate], reason: 6 }, 'undetermined'],
+      [{}, 'undetermined'],
+    ] as const) {
+      const world = createWorld(list({ nextUpdate: NOW + DAY, ...revoked }))
+      await wanted(world)
+      statusOf(world)
+      world.answer(failure)
+      await pass(world, 3 * DAY)
+      expect(statusOf(world).status, `reason ${'reason' in revoked ? revoked.reason : 'none'}`).toBe(status)
+    }
+  })
+
   test('that nobody wanted for a week is let go', async () => {
     const world = createWorld(list({ thisUpdate: NOW, nextUpdate: NOW + 10 * DAY }))
     await wanted(world)
@@ -345,6 +361,36 @@ test('two are fetched at a time, and a hundred CAs do not add up', async () => {
   }
   await settle(world)
   expect(world.requests).toHaveLength(2)
+})
+
+test('what had to make room while it was fetched leaves no timer', async () => {
+  const runtime = createTestRuntime({ now: NOW })
+  let open: () => void = () => undefined
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const store = createEvidenceStore({
+    runtime,
+    store: memoryStore(),
+    maxBytes: 1_000_000,
+    timeoutMs: 5_000,
+    emit: () => undefined,
+    onChange: () => undefined,
+    fetch: async function* (): AsyncGenerator<Uint8Array> {
+      await gate
+      yield Uint8Array.of(0)
+    },
+  })
+  for (let i = 0; i < 65; i += 1) {
+    const extensions = [extension.crlDistributionPoints([`http://crl.example.com/${i}`])]
+    store.want(pathOf(ca.issue({ names: ['a.example'], extensions })), DEFAULT_REVOCATION)
+    await runtime.advance(1)
+  }
+  open()
+  for (let turn = 0; turn < 1_000; turn += 1) await runtime.advance(0)
+  expect(runtime.pendingTimers).toBe(64)
+  store.close()
+  expect(runtime.pendingTimers).toBe(0)
 })
 
 test('closing leaves no timer', async () => {
