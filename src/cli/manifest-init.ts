@@ -6,6 +6,7 @@ import { rootPayload } from '../publisher/documents.ts'
 import { generateSigningKey, type SigningKey } from '../publisher/keys.ts'
 import { signDocument } from '../publisher/sign.ts'
 import { existing, makeDirectory, readIfPresent, writeWhole } from './files.ts'
+import { heartbeatJobs } from './heartbeat-jobs.ts'
 import type { Io } from './io.ts'
 import { keyFileName, passphraseOf, writeKey } from './key-files.ts'
 import type { Places } from './manifest.ts'
@@ -70,6 +71,9 @@ export async function init(options: InitOptions, io: Io): Promise<Outcome> {
   await writeWhole(join(directory, FIRST_ROOT), document)
   await writeWhole(join(directory, 'root.json'), document)
   await writeWorkingList(directory, { profile: options.profile, hosts: [] }, false)
+  const jobs = heartbeatJobs(directory, options.profile)
+  await makeDirectory(join(directory, 'jobs'))
+  for (const [name, text] of jobs) await writeWhole(join(directory, 'jobs', name), text, { replace: true })
 
   return {
     data: {
@@ -81,6 +85,7 @@ export async function init(options: InitOptions, io: Io): Promise<Outcome> {
       encrypted: passphrase !== undefined,
       root: { version: 1, expires: dateOf(expires) },
       keys: all.map(({ role, key, file }) => ({ role, kid: key.kid, file })),
+      jobs: [...jobs.keys()].map((name) => `jobs/${name}`),
     },
     text: [
       ...table([
@@ -96,7 +101,7 @@ export async function init(options: InitOptions, io: Io): Promise<Outcome> {
       `move the root keys off this machine, to two places: ${made.root.map(({ file }) => file).join(', ')}. Nothing but a new root needs them.`,
     ],
     notes: [
-      `alive  every ${options.profile === 'solo' ? 'day' : '4 hours'}, from a job: pinfetch manifest heartbeat --dir ${shownPath(directory)} --to <folder>`,
+      `alive  every ${options.profile === 'solo' ? 'day' : '4 hours'}, from one of the jobs in ${shownPath(join(directory, 'jobs'))}: pinfetch manifest heartbeat`,
     ],
     next: `pinfetch manifest add-host <host> --partner --dir ${shownPath(directory)}   # your own host: --pin <key in use> --backup <key file>`,
   }

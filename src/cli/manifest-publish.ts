@@ -109,12 +109,13 @@ export async function publish(options: PublishOptions, io: Io, paint: Paint): Pr
 
 /** Signed elsewhere, and nothing left to sign: then publishing needs no key. */
 async function isReady(options: PublishOptions, io: Io): Promise<boolean> {
-  const { directory } = options
+  const { directory, statusOnly } = options
+  if (statusOnly) return false // a job whose key is gone must not look alive
   const repository = await readRepository(directory, toUnixMs(io.now()))
   const { root, status, manifest } = repository
   if (status === undefined || manifest === undefined || status.payload.manifest.version !== manifest.version)
     return false
-  if (!isInForce(repository, await readWorkingList(directory)) && !options.statusOnly) return false
+  if (!isInForce(repository, await readWorkingList(directory))) return false
   return (await signersOf('status', root.roles.status.keys, options, io)).length === 0
 }
 

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { PinfetchError } from '../errors/errors.ts'
 import { addExplain } from './explain.ts'
@@ -11,6 +9,7 @@ import { addMonitor, addRotate } from './operate.ts'
 import { type ExitCode, type Outcome, type Rendering, render, renderError, UsageError } from './outcome.ts'
 import { addPin } from './pin.ts'
 import { addVerify } from './verify.ts'
+import { versionOfPackage } from './version.ts'
 
 /** What a command's action calls: it hands in what to do, and the answer is rendered in one place. */
 export type Run = (action: (io: Io, paint: Paint) => Promise<Outcome>) => Promise<void>
@@ -103,13 +102,6 @@ async function race(work: Promise<unknown>, signal: AbortSignal | undefined): Pr
     else signal.addEventListener('abort', () => resolve(true), { once: true })
   })
   return Promise.race([work.then(() => false as const), aborted])
-}
-
-/** By the package's own name, so that the sources and the bundle find the same file. */
-function versionOfPackage(): string {
-  const path = createRequire(import.meta.url).resolve('pinfetch/package.json')
-  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string }
-  return version
 }
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {

@@ -11,6 +11,13 @@ import { cli, cliJson, isoOf, type World, workplace } from './support.ts'
 const DAY = 86_400_000
 const NAME = ['--repo', 'acme/pins', '--env', 'prod']
 
+const WRITTEN_BY_INIT = [
+  'hosts.json',
+  ...['crontab', 'github.yml', 'kubernetes.yml'].map((kind) => `jobs/heartbeat.${kind}`),
+  'root.json',
+  'roots/1.json',
+]
+
 describe('init, add-host, sign, verify', () => {
   test('make a directory that a client takes its pins from', async () => {
     const { ca, server, end, pins, repository } = await startSigned()
@@ -93,7 +100,7 @@ describe('init', () => {
       const { d } = createPrivateKey(pem).export({ format: 'jwk' })
       expect(stdout + stderr).not.toContain(String(d))
     }
-    expect([...(await filesBelow(path('pins'))).keys()].sort()).toEqual(['hosts.json', 'root.json', 'roots/1.json'])
+    expect([...(await filesBelow(path('pins'))).keys()].sort()).toEqual(WRITTEN_BY_INIT)
     expect(await readFile(path('pins/root.json'))).toEqual(await readFile(path('pins/roots/1.json')))
     for (const [, bytes] of await filesBelow(path('pins'))) {
       expect(Buffer.from(bytes).toString()).not.toContain('PRIVATE')
@@ -306,7 +313,7 @@ if nobody signs again
       await writeFile(path('pins/hosts.json'), JSON.stringify({ profile: 'solo', hosts: [entry] }))
       expect(await sign()).toMatchObject({ exitCode: 4, answer: { error: { code } } })
     }
-    expect([...(await filesBelow(path('pins'))).keys()].sort()).toEqual(['hosts.json', 'root.json', 'roots/1.json'])
+    expect([...(await filesBelow(path('pins'))).keys()].sort()).toEqual(WRITTEN_BY_INIT)
   })
 })
 
