@@ -3,7 +3,7 @@
  * the measurement in another, which trusts the server's CA by NODE_EXTRA_CA_CERTS: plain fetch has no other way.
  *
  * Prints JSON on standard output. `--quick` takes fewer rounds; a name (`keep-alive`, `concurrent`, `connection`,
- * `cold-start`, `heap`, `path`, `manifest`) runs one scenario.
+ * `cold-start`, `heap`, `path`, `revocation`, `manifest`) runs one scenario.
  */
 import { fork } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'

@@ -28,6 +28,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   'cold-start': () => coldStart(),
   heap: async () => idleHeap(),
   path: async () => (await importBuilt<typeof import('./path.ts')>('path')).measurePath(rounds), // makes RSA keys when it loads
+  revocation: async () => (await importBuilt<typeof import('./revocation.ts')>('revocation')).measureRevocation(rounds),
   manifest: async () => (await import('./manifest.ts')).measureManifest(served.pins, rounds), // publishes 100,000 hosts
 }
 
