@@ -5,7 +5,7 @@ import { createAlarms, type Living } from './alarms.ts'
 import type { Bootstrap } from './bootstrap.ts'
 import type { Restored } from './cache.ts'
 import { createClockWatch } from './clock-watch.ts'
-import { difference, type HostChanges, NO_HOSTS } from './host-table.ts'
+import type { HostChanges } from './host-table.ts'
 import { type Discovery, type Knowledge, learn, timeOf } from './knowledge.ts'
 import type { TrustedRoot } from './root.ts'
 import type { Startup } from './startup.ts'
@@ -22,8 +22,8 @@ export interface InForce {
   /** The clock, but never before what accepted documents say. */
   readonly time: () => UnixMs
   readonly know: (restored: Knowledge) => void
-  /** What an earlier process left, or what the application ships, comes into force. */
-  readonly begin: (active: Restored['active'], shipped: Bootstrap | undefined) => Promise<void>
+  /** What an earlier process left, or what the application ships, comes into force: all of it is new. */
+  readonly begin: (active: Restored['active'], changes: HostChanges, shipped?: Bootstrap) => void
   /** A refresh found out something. */
   readonly commit: (discovery: Discovery) => void
   /** Time has passed. */
@@ -140,11 +140,9 @@ export function createInForce(options: InForceOptions): InForce {
     know: (restored) => {
       known = restored
     },
-    begin: async (active, bootstrap) => {
+    begin: (active, changes, bootstrap) => {
       shipped = bootstrap
       if (active === undefined || known === undefined) return enter({ type: 'tick' })
-      const changes = await difference(NO_HOSTS, active.manifest.hosts)
-      if (state.kind === 'closed') return
       enter({ type: 'activated', ...active })
       const asCanary = active.manifest.version !== known.floor?.current
       announce(active.manifest, undefined, known.root.version, asCanary, changes)

@@ -6,6 +6,7 @@ import { createAttempts, type Seal, wait } from './attempts.ts'
 import { type Bootstrap, loadBootstrap } from './bootstrap.ts'
 import { cacheBase, createCache } from './cache.ts'
 import { healthOf, type ManifestHealth, type Seen } from './health.ts'
+import { difference, NO_HOSTS } from './host-table.ts'
 import { createInForce } from './in-force.ts'
 import { quietOutage, requireCache } from './outage.ts'
 import { createPeers } from './peers.ts'
@@ -103,8 +104,9 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       if (closing.signal.aborted) return
       inForce.know(known)
       const shipped = active === undefined && !known.everAccepted ? await bootstrap() : undefined
+      const changes = await difference(NO_HOSTS, active?.manifest.hosts ?? NO_HOSTS)
       if (closing.signal.aborted) return
-      await inForce.begin(active, shipped)
+      inForce.begin(active, changes, shipped)
       armPoll(inForce.state().kind === 'fresh' ? firstPollMs(known.status?.payload.poll, random) : 0)
     } catch (error) {
       if (!(error instanceof ManifestError)) throw error
