@@ -105,6 +105,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     let socket: tls.TLSSocket | undefined
     let peer: VerifiedPeer | undefined
     let judged: X509Certificate | undefined
+    let judgedBy: number | undefined // version of the evidence: what arrives during the handshake counts too
     let settled = false
 
     const settle = (result: Connection | PinfetchError): void => {
@@ -130,6 +131,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const onCertificates = (tlsSocket: tls.TLSSocket, staple: Buffer | null): void => {
       const { certificates: presented, endEntity } = readPresented(tlsSocket)
       if (endEntity === undefined) return // a resumed session shows none; onSecure refuses it
+      judgedBy = evidence?.source.version
       peer = judge(
         origin,
         staple === null ? { presented } : { presented, staple: new Uint8Array(staple) },
@@ -151,7 +153,10 @@ export function createConnector(options: ConnectorOptions): Connector {
     }
     const release = (tlsSocket: tls.TLSSocket, admitted: VerifiedPeer): void => {
       const policy = policyOf(origin)
-      const isFinal = policy.revocation.fetch !== 'blocking' && isCurrent(admitted, policy, runtime.clock.now())
+      const isFinal =
+        policy.revocation.fetch !== 'blocking' &&
+        judgedBy === evidence?.source.version &&
+        isCurrent(admitted, policy, runtime.clock.now())
       const current = isFinal ? admitted : judge(origin, admitted, policy)
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
