@@ -11,6 +11,7 @@ import type { Io } from './io.ts'
 import { isEncrypted, keyFiles, passphraseOf, publicJwkOf, readKey, writeKey } from './key-files.ts'
 import { type Outcome, UsageError } from './outcome.ts'
 import { readRepository } from './repository-files.ts'
+import { BREAK_GLASS } from './signers.ts'
 import { shownPath, table } from './text.ts'
 
 export interface NewKeyOptions {
@@ -18,6 +19,7 @@ export interface NewKeyOptions {
   readonly alg: SigningAlgorithm
   readonly holder?: string
   readonly name?: string
+  readonly breakGlass?: boolean
 }
 
 /** A key for a role: the private half for its holder, the public half for whoever makes the next root. */
@@ -29,7 +31,13 @@ export async function newKey(role: RoleName, options: NewKeyOptions, io: Io): Pr
   const key = await generateSigningKey({ alg, ...(holder === undefined ? {} : { holder }) })
   const passphrase = await passphraseOf(io, `Passphrase for ${name}.pem (none: press Enter):`)
   const isEncryptedNow = passphrase !== undefined && passphrase !== ''
-  const publicText = { ...key.publicJwk, alg, kid: key.kid, ...(holder === undefined ? {} : { holder }) }
+  const publicText = {
+    ...key.publicJwk,
+    alg,
+    kid: key.kid,
+    ...(holder === undefined ? {} : { holder }),
+    ...(options.breakGlass === true ? { note: BREAK_GLASS } : {}),
+  }
   await makeDirectory(directory, 0o700)
   await writeKey(privatePath, key, isEncryptedNow ? passphrase : undefined)
   await writeWhole(publicPath, `${JSON.stringify(publicText, null, 2)}\n`)

@@ -16,11 +16,12 @@ export function addKeys(program: Command, run: Run): void {
     .addOption(new Option('--alg <name>', 'algorithm').choices(['Ed25519', 'ES256']).default('Ed25519'))
     .option('--holder <name>', 'who holds it; keys of one holder count once')
     .option('--name <name>', 'what the file is called after the role (default: the holder, or a number)')
+    .option('--break-glass', 'kept for emergencies: lint lets it do nothing but a report of four hours')
     .addHelpText('before', EXAMPLE)
     .action(
       (
         role: 'root' | 'manifest' | 'status',
-        options: { keys: string; alg: SigningAlgorithm; holder?: string; name?: string },
+        options: { keys: string; alg: SigningAlgorithm; holder?: string; name?: string; breakGlass?: true },
       ) =>
         run(async (io) =>
           (await import('./keys-files.ts')).newKey(role, { ...options, keys: resolve(options.keys) }, io),

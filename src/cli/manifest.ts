@@ -119,6 +119,21 @@ function addHostVerbs(manifest: Command, run: Run): void {
     )
 
   manifest
+    .command('report')
+    .summary('let mismatches of a host pass for a while, where clients allow it; then it enforces again by itself')
+    .argument('<pattern>', 'as it stands in the list')
+    .requiredOption('--dir <dir>', 'the repository')
+    .option('--port <number>', 'the entry of this port')
+    .option('--for <time>', 'how long', '4h')
+    .option('--end', 'now, in place of later')
+    .addHelpText('before', REPORT_EXAMPLE)
+    .action((pattern: string, options: PlaceOptions & { port?: string; for: string; end?: true }) =>
+      run(async (io) =>
+        (await import('./manifest-report.ts')).report(pattern, { ...options, ...placesOf(options) }, io),
+      ),
+    )
+
+  manifest
     .command('deny')
     .summary('a key that no client may accept any more; the status key alone publishes it')
     .argument('<pin>', 'sha256/…')
@@ -340,6 +355,9 @@ const PIN_EXAMPLE = `Example:
 `
 const REMOVE_PIN_EXAMPLE = `Example:
   pinfetch manifest remove-pin api.example.com sha256/… --dir pins
+`
+const REPORT_EXAMPLE = `Example:
+  pinfetch manifest report api.bank.com --for 4h --dir pins
 `
 const DENY_EXAMPLE = `Example:
   pinfetch manifest deny sha256/… --reason "key leaked" --dir pins

@@ -114,6 +114,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
     'add-host',
     'add-pin',
     'remove-pin',
+    'report',
     'deny',
     'undeny',
     'sign',

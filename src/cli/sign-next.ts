@@ -26,7 +26,7 @@ import {
 import { hinted, UsageError } from './outcome.ts'
 import { dropPending, pendingOf, pendingPath, readPending, writePending } from './pending.ts'
 import { manifestPath, type PublishedRepository, readRepository } from './repository-files.ts'
-import { countHolders, meetsThreshold, signersOf } from './signers.ts'
+import { countHolders, meetsThreshold, needsBreakGlass, signersOf } from './signers.ts'
 import { contentOfList, readWorkingList, type WorkingList } from './working-list.ts'
 
 export interface SignOptions extends Places {
@@ -105,12 +105,19 @@ export async function signNext(options: SignOptions, io: Io): Promise<SignedNext
   return { kind: 'signed', manifest, isNew, status, ...shared }
 }
 
+interface LintOptions {
+  readonly allow?: readonly string[]
+  readonly statusOnly?: boolean
+  /** Keys that sign the manifest, where that is known. */
+  readonly kids?: readonly string[]
+}
+
 /** What lint says about the list as it stands, the denies of the next status included. */
 export async function lintList(
   repository: PublishedRepository,
   list: WorkingList,
   now: number,
-  { allow = [], statusOnly = false }: { readonly allow?: readonly string[]; readonly statusOnly?: boolean } = {},
+  { allow = [], statusOnly = false, kids = [] }: LintOptions = {},
 ): Promise<readonly LintFinding[]> {
   const content = statusOnly ? (contentIn(repository.manifest) ?? {}) : contentOfList(list)
   const next = statusOnly ? repository.manifest : { payload: (await readContent(content)).payload }
@@ -121,6 +128,7 @@ export async function lintList(
     ...(before === undefined ? {} : { before: { content: before, deny: held.deny ?? [] } }),
     seen: list.seen ?? [],
     pollSeconds: held.poll?.interval ?? DEFAULT_POLL_SECONDS,
+    byBreakGlass: needsBreakGlass(repository.root, kids),
     now,
   })
   return findings.map((one) => (allow.includes(one.id) ? { ...one, severity: 'warning' } : one))
@@ -153,14 +161,14 @@ async function manifestToName(
   }
   const payload = pending?.envelope.payload ?? nextManifestPayload(repository, list, now)
   await readContent(contentOfList(list)) // the client’s own word comes before lint’s
-  const findings = await lintList(repository, list, now, { allow })
+  const kids = [...(pending?.kids ?? []), ...signers.map(({ kid }) => kid)]
+  const findings = await lintList(repository, list, now, { allow, kids })
   if (findings.some(({ severity }) => severity === 'error')) return { kind: 'refused', findings }
   if (signers.length === 0 && pending === undefined) throw tooFew('manifest', role, signers, options.keys)
 
   let document = pending?.bytes ?? (await signDocument(payload, 'manifest', signers))
   for (const signer of pending === undefined ? [] : signers) document = await addSignature(document, 'manifest', signer)
-  const { kids } = pendingOf(document, 'manifest')
-  if (meetsThreshold(role, kids)) {
+  if (meetsThreshold(role, pendingOf(document, 'manifest').kids)) {
     return { kind: 'manifest', manifest: await judgeManifest(document, repository, now), isNew: true, findings }
   }
   await writePending(directory, 'manifest', document)

@@ -1,6 +1,6 @@
-import type { Role } from '../manifest/root.ts'
-import type { RoleName } from '../manifest/schema.ts'
-import { holderOf, type VerificationKey } from '../manifest/verify.ts'
+import type { Role, TrustedRoot } from '../manifest/root.ts'
+import type { RoleName, RootKey } from '../manifest/schema.ts'
+import { holderOf, thumbprint, type VerificationKey } from '../manifest/verify.ts'
 import { wordsOf } from '../publisher/command.ts'
 import { commandSigner } from '../publisher/command-signer.ts'
 import { keySigner, type Signer } from '../publisher/signer.ts'
@@ -43,6 +43,25 @@ export async function signersOf(
 export function meetsThreshold({ keys, threshold }: Role, kids: readonly string[]): boolean {
   return countHolders(keys, kids) >= threshold
 }
+
+/** Whether a manifest would be in force only because keys signed that are kept for emergencies. */
+export function needsBreakGlass({ payload, roles: { manifest } }: TrustedRoot, kids: readonly string[]): boolean {
+  const glass = new Set(payload.keys.filter(({ note }) => note === BREAK_GLASS).map(kidOf))
+  const isUsed = kids.some((kid) => glass.has(kid))
+  return (
+    isUsed &&
+    !meetsThreshold(
+      manifest,
+      kids.filter((kid) => !glass.has(kid)),
+    )
+  )
+}
+
+/** The note that a root says of such a key. */
+export const BREAK_GLASS = 'break-glass'
+
+const kidOf = ({ kty, crv, x, y }: RootKey): string =>
+  thumbprint(y === undefined ? { kty, crv, x } : { kty, crv, x, y })
 
 /** Keys of one holder are one vote. */
 export function countHolders(keys: readonly VerificationKey[], kids: readonly string[]): number {

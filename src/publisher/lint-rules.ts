@@ -22,6 +22,7 @@ export const LINT_RULES = {
   'removes-host': 'A host that clients have pins for would have no entry: they refuse what is not listed.',
   'activates-too-soon': 'A change is timed before every client can know of it: five poll intervals.',
   'backup-on-live-chain': 'No pin of an own host is a key in reserve: each stands on the path in use.',
+  'break-glass-exceeds': 'A key kept for emergencies may put a host on report for four hours, and nothing else.',
   'drops-deny': 'A deny would be gone from the status: clients that start would not know of it.',
   'undeny-cancels-deny': 'A key is denied and forgiven at once: the manifest’s word wins.',
   'drops-revocation': 'A revocation would be gone, and `unrevoked` does not say that this is meant.',

@@ -5,9 +5,10 @@ import type { PinText } from '../encoding/pin.ts'
 import { isPublicSuffix } from '../encoding/public-suffix.ts'
 import { ManifestError } from '../errors/errors.ts'
 import { createLookup } from '../manifest/lookup.ts'
+import { dropped, rulesIn } from '../manifest/revocations.ts'
 import type { HostEntry, StatusPayload } from '../manifest/schema.ts'
 import { type DenyInput, type ManifestContent, type ReadContent, readContent } from './content.ts'
-import { entryName } from './diff.ts'
+import { diffContent, entryName } from './diff.ts'
 import type { LintFinding, LintId, Severity } from './lint-rules.ts'
 import {
   deniedFor,
@@ -28,6 +29,8 @@ export interface LintInput {
   /** Paths that were verified when somebody looked at the hosts. Rules about servers know no others. */
   readonly seen?: readonly SeenChain[]
   readonly pollSeconds: number
+  /** It will be in force by signatures of keys that are kept for emergencies. */
+  readonly byBreakGlass?: boolean
   /** Unix milliseconds. */
   readonly now: number
 }
@@ -48,8 +51,9 @@ export async function lint(input: LintInput): Promise<readonly LintFinding[]> {
   if ('refused' in after) return suffixes.length > 0 ? suffixes : [after.refused]
   const before = input.before === undefined ? undefined : await read(input.before)
   const change: Change = { ...input, seen: input.seen ?? [], before: undefined, after }
-  if (before !== undefined && !('refused' in before)) return judge({ ...change, before })
-  return judge(change)
+  const exceeding = input.byBreakGlass === true ? breakGlass(input) : []
+  if (before !== undefined && !('refused' in before)) return [...exceeding, ...judge({ ...change, before })]
+  return [...exceeding, ...judge(change)]
 }
 
 interface Side extends ReadContent {
@@ -93,6 +97,31 @@ function judge(change: Change): readonly LintFinding[] {
     ...(change.after.hosts.size === 0
       ? [finding('no-hosts', 'warning', undefined, 'the manifest has no host', 'pinfetch manifest add-host <host>')]
       : []),
+  ]
+}
+
+/** One person at night may let mismatches of a host pass for a while, and never choose what clients trust. */
+function breakGlass({ candidate, before, now }: LintInput): readonly LintFinding[] {
+  const { added, removed, changed, members } = diffContent(before?.content ?? {}, candidate.content)
+  const others = [
+    ...[...added, ...removed].map(entryName),
+    ...changed.flatMap(({ host, pinsAdded, pinsRemoved, members: differing }) =>
+      pinsAdded.length + pinsRemoved.length > 0 || differing.some((name) => name !== 'enforceFrom') ? [host] : [],
+    ),
+    ...members,
+  ]
+  const touched = new Set(changed.map(({ host }) => host))
+  const long = (candidate.content.hosts ?? []).filter(
+    (entry) => touched.has(entryName(entry)) && Date.parse(entry.enforceFrom ?? '') > now + BREAK_GLASS_MS,
+  )
+  return [
+    ...others.map((name) =>
+      finding('break-glass-exceeds', 'error', name, `${name}: changed by a key kept for emergencies`, GLASS_FIX),
+    ),
+    ...long.map((entry) => {
+      const message = `${entryName(entry)}: on report until ${entry.enforceFrom}, longer than four hours`
+      return finding('break-glass-exceeds', 'error', entryName(entry), message, GLASS_FIX)
+    }),
   ]
 }
 
@@ -271,27 +300,19 @@ function aboutDenies({ before, after }: Change): readonly LintFinding[] {
   ]
 }
 
+/** What a client would refuse, and what one would that missed this manifest and sees the next. */
 function droppedRevocations({ before, after }: Change): readonly LintFinding[] {
-  const unrevoked = after.payload.revocations?.unrevoked ?? []
-  const now = new Map(revocationsIn(after))
-  return revocationsIn(before).flatMap(([text, rule]) => {
-    if (now.has(text) || unrevoked.some((meant) => meant === text || isDeepStrictEqual(meant, rule))) return []
-    const message = `the revocation of ${text} would be gone`
-    const fix = `Put it back, or add ${JSON.stringify(text)} to revocations.unrevoked if it may serve again.`
-    return [finding('drops-revocation', 'error', undefined, message, fix)]
-  })
-}
-
-/** Name and rule of everything that is revoked; of `issuerSerial`, each number by itself. */
-function revocationsIn(side: Side | undefined): readonly (readonly [string, unknown])[] {
-  const { spki = [], certificate = [], issuerSerial = [], distrustAfter = [] } = side?.payload.revocations ?? {}
+  const [from, to] = [before?.payload.revocations, after.payload.revocations]
   return [
-    ...spki.map((rule) => [rule.sha256, rule] as const),
-    ...certificate.map((rule) => [rule.sha256, rule] as const),
-    ...issuerSerial.flatMap(({ issuerSpkiSha256, serials }) =>
-      serials.map((serial) => [`${issuerSpkiSha256} ${serial}`, { issuerSpkiSha256, serials: [serial] }] as const),
-    ),
-    ...distrustAfter.map((rule) => [rule.spkiSha256, rule] as const),
+    ...dropped(rulesIn(from), to).map((name) => {
+      const fix = 'Put it back, or take it back in revocations.unrevoked: the same members, and a reason.'
+      return finding('drops-revocation', 'error', undefined, `the revocation of ${name} would be gone`, fix)
+    }),
+    ...dropped(from?.unrevoked ?? [], to).map((name) => {
+      const fix = 'Keep it until every manifest that carried the revocation has expired.'
+      const message = `the record that ${name} may serve again would be gone: who still knows the revocation refuses this`
+      return finding('drops-revocation', 'warning', undefined, message, fix)
+    }),
   ]
 }
 
@@ -327,3 +348,5 @@ const BLOCK_FIX = 'Move the server to another pinned key first. To cut it off on
 const WINDOW_FIX = 'Correct notBefore and notAfter in hosts.json, or add a pin that is active now.'
 const RESERVE_FIX = 'pinfetch manifest add-pin <host> --backup next-key.pem, with a key that lies elsewhere.'
 const RENEWAL_FIX = 'Renew it before, or take it out.'
+const BREAK_GLASS_MS = 4 * 3_600_000 // until somebody of the quorum is awake
+const GLASS_FIX = 'pinfetch manifest report <host> --for 4h is what it may do; the rest waits for the quorum.'

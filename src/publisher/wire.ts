@@ -83,8 +83,25 @@ export interface RevocationsInput {
     readonly notBefore?: string
     readonly sctNotAfter?: string
   }[]
-  readonly unrevoked?: readonly unknown[]
+  readonly unrevoked?: readonly UnrevokedInput[]
 }
+
+/** What was revoked and may serve again, in the words that revoked it. Keep it until the last manifest that revoked has expired. */
+export type UnrevokedInput =
+  | {
+      readonly sha256: PinText
+      readonly since?: string
+      readonly hosts?: readonly string[]
+      readonly reason: string
+    }
+  | { readonly issuerSpkiSha256: PinText; readonly serials: readonly string[]; readonly reason: string }
+  | { readonly sha256: string; readonly reason: string }
+  | {
+      readonly spkiSha256: PinText
+      readonly notBefore?: string
+      readonly sctNotAfter?: string
+      readonly reason: string
+    }
 
 export interface StatusMembers {
   readonly epoch: number

@@ -197,10 +197,21 @@ describe('an error for', () => {
       { to: usual, input: { candidate: denying(usual, other) } },
     ],
     [
+      'more than a report of four hours under a key kept for emergencies',
+      'break-glass-exceeds',
+      { before: usual, to: { ...usual, enforceFrom: instant(4 * 3_600 + 60) }, input: { byBreakGlass: true } },
+      { before: usual, to: { ...usual, enforceFrom: instant(4 * 3_600) }, input: { byBreakGlass: true } },
+    ],
+    [
       'a revocation that is gone without a word',
       'drops-revocation',
       { before: usual, membersBefore: dropped, to: usual },
-      { before: usual, membersBefore: dropped, to: usual, members: { revocations: { unrevoked: [third] } } },
+      {
+        before: usual,
+        membersBefore: dropped,
+        to: usual,
+        members: { revocations: { unrevoked: [{ sha256: third, reason: 'found again' }] } },
+      },
     ],
   ]
 
