@@ -824,6 +824,11 @@ export const CODES = {
     about: 'A pin’s notAfter is not after its notBefore.',
     fix: 'Correct the window.',
   },
+  ERR_MANIFEST_REVOCATION_DROPPED: {
+    retryable: false,
+    about: 'The manifest leaves out what the one before revoked, and does not say that this is meant.',
+    fix: 'Put the revocation back, or name it in `revocations.unrevoked` with a reason.',
+  },
   ERR_MANIFEST_BLOB_UNAVAILABLE: {
     retryable: true,
     about: 'A blob of hosts that the manifest names could not be had.',

@@ -51,6 +51,9 @@ export interface ManifestFloor {
   readonly sha256: string
   /** The newest that was named as current and not as canary; below the floor only on a client inside a canary. */
   readonly current: number
+  /** What a later manifest must go on revoking, or take back in so many words, until this one has expired. */
+  readonly revocations: ManifestPayload['revocations']
+  readonly expires: UnixMs
 }
 
 export interface StatusContext {

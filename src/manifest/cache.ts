@@ -8,6 +8,7 @@ import {
   type AcceptedStatus,
   checkNamed,
   type ManifestFacts,
+  type ManifestFloor,
   type SignedManifest,
   verifyManifest,
   verifyStatus,
@@ -239,8 +240,9 @@ async function restore(
 }
 
 /** Which canary led to the floor is not stored; the newest status says what was current. */
-function floorOf({ version, sha256 }: ManifestFacts, status: AcceptedStatus | undefined) {
-  return { version, sha256, current: Math.min(version, status?.payload.manifest.version ?? version) }
+function floorOf({ version, sha256, payload }: ManifestFacts, status: AcceptedStatus | undefined): ManifestFloor {
+  const current = Math.min(version, status?.payload.manifest.version ?? version)
+  return { version, sha256, current, revocations: payload.revocations, expires: payload.expires }
 }
 
 /**

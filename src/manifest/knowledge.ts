@@ -83,9 +83,10 @@ function withoutOldEpochs(known: Knowledge, { payload: before }: TrustedRoot): K
 }
 
 function raiseFloor(floor: ManifestFloor | undefined, manifest: AcceptedManifest, asCanary: boolean): ManifestFloor {
-  const { version, sha256 } = manifest
+  const { version, sha256, payload } = manifest
   const current = asCanary ? (floor?.current ?? 0) : Math.max(version, floor?.current ?? 0)
-  return floor !== undefined && floor.version > version ? { ...floor, current } : { version, sha256, current }
+  if (floor !== undefined && floor.version > version) return { ...floor, current }
+  return { version, sha256, current, revocations: payload.revocations, expires: payload.expires }
 }
 
 function raise(known: Knowledge, issuedAt: UnixMs, monotonic: number): Knowledge {

@@ -20,6 +20,7 @@ import { difference, NO_HOSTS } from './host-table.ts'
 import { blobPath, type CheckedBlob, checkBlob } from './hosts.ts'
 import type { Discovery, Knowledge } from './knowledge.ts'
 import { type ManifestCode, refusal, type Where } from './refusal.ts'
+import { checkRevocationsKept } from './revocations.ts'
 import { acceptRoot, MAX_ROOT_BYTES, type TrustedRoot } from './root.ts'
 import type { BlobReference, ManifestPointer } from './schema.ts'
 import { shareOf } from './share.ts'
@@ -267,6 +268,7 @@ async function fetchManifest(context: RefreshContext, pointer: ManifestPointer):
     }
     return acceptSigned(answer.bytes, pointer, { root: known().root, now: time(), source })
   })
+  checkRevocationsKept(signed, known().floor, time())
   return withHosts(signed, (reference) => blobOf(context, reference))
 }
 

@@ -87,6 +87,7 @@ const KINDS: Readonly<Record<ManifestCode, ManifestErrorKind>> = {
   ERR_MANIFEST_DUPLICATE_PIN: 'publisher',
   ERR_MANIFEST_NO_BACKUP_PIN: 'publisher',
   ERR_MANIFEST_PIN_WINDOW: 'publisher',
+  ERR_MANIFEST_REVOCATION_DROPPED: 'security',
   ERR_MANIFEST_BLOB_UNAVAILABLE: 'transient',
   ERR_MANIFEST_BLOB_LENGTH_MISMATCH: 'security',
   ERR_MANIFEST_BLOB_HASH_MISMATCH: 'security',

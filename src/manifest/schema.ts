@@ -191,48 +191,44 @@ export const HostEntry = z
     'allOf names a pin that is not listed',
   )
 
+const revokedHosts = { hosts: z.array(Pattern).min(1).max(1_000).exactOptional() }
+const revokedSerials = {
+  issuerSpkiSha256: Spki,
+  serials: z.array(z.string().regex(/^[0-9a-f]{2,64}$/)).max(10_000),
+}
+const distrusted = { spkiSha256: Spki, notBefore: Instant.exactOptional(), sctNotAfter: Instant.exactOptional() }
+const oneInstant = (rule: { notBefore?: UnixMs; sctNotAfter?: UnixMs }): boolean =>
+  (rule.notBefore === undefined) !== (rule.sctNotAfter === undefined)
+const why = { reason: Text.min(1) }
+
+/** What was revoked and may serve again, in the words that revoked it: clients refuse to see a revocation gone in silence. */
+const Unrevoked = z.union([
+  z.strictObject({ sha256: Spki, since: Instant.exactOptional(), ...revokedHosts, ...why }),
+  z.strictObject({ ...revokedSerials, ...why }),
+  z.strictObject({ sha256: Sha256, ...why }),
+  z.strictObject({ ...distrusted, ...why }).refine(oneInstant, 'one of notBefore, sctNotAfter'),
+])
+
+const revocationList = <Rule extends z.ZodType>(rule: Rule) => z.array(rule).max(10_000).exactOptional()
+
 const Revocations = z
   .strictObject({
-    spki: z
-      .array(
-        z.strictObject({
-          sha256: Spki,
-          since: Instant,
-          reason: Text,
-          hosts: z.array(Pattern).min(1).max(1_000).exactOptional(),
-        }),
-      )
-      .max(10_000)
-      .exactOptional(),
-    issuerSerial: z
-      .array(
-        z.strictObject({ issuerSpkiSha256: Spki, serials: z.array(z.string().regex(/^[0-9a-f]{2,64}$/)).max(10_000) }),
-      )
-      .max(10_000)
-      .exactOptional(),
-    certificate: z
-      .array(z.strictObject({ sha256: Sha256 }))
-      .max(10_000)
-      .exactOptional(),
-    distrustAfter: z
-      .array(
-        z
-          .strictObject({ spkiSha256: Spki, notBefore: Instant.exactOptional(), sctNotAfter: Instant.exactOptional() })
-          .refine(
-            (rule) => (rule.notBefore === undefined) !== (rule.sctNotAfter === undefined),
-            'one of notBefore, sctNotAfter',
-          ),
-      )
-      .max(10_000)
-      .exactOptional(),
-    /** What was revoked and may serve again: for publishers, whose tools refuse to drop a revocation in silence. */
-    unrevoked: z.array(z.unknown()).max(10_000).exactOptional(),
+    spki: revocationList(z.strictObject({ sha256: Spki, since: Instant, reason: Text, ...revokedHosts })),
+    issuerSerial: revocationList(z.strictObject(revokedSerials)),
+    certificate: revocationList(z.strictObject({ sha256: Sha256 })),
+    distrustAfter: revocationList(z.strictObject(distrusted).refine(oneInstant, 'one of notBefore, sctNotAfter')),
+    unrevoked: revocationList(Unrevoked),
   })
   .refine(
     ({ spki = [], issuerSerial = [], certificate = [], distrustAfter = [] }) =>
       spki.length + certificate.length + distrustAfter.length + issuerSerial.flatMap(({ serials }) => serials).length <=
       MAX_REVOCATIONS,
     'more than 10,000 revocations',
+  )
+  .refine(
+    ({ unrevoked = [] }) =>
+      unrevoked.flatMap((record) => ('serials' in record ? record.serials : [''])).length <= MAX_REVOCATIONS,
+    'more than 10,000 revocations are taken back',
   )
 
 const MAX_REVOCATIONS = 10_000 // all of one manifest: looked for on every path

@@ -70,7 +70,7 @@ test('a newer manifest ends a deny only by `undeny` (case 146)', async () => {
   await updater.close()
 })
 
-test('a deny that a manifest takes over into its revocations lasts as long as it is listed there', async () => {
+test('a deny that a manifest takes over into its revocations lasts until they take it back', async () => {
   const { world, updater } = await startedWorld()
   await deny(world)
   await world.refresh(updater)
@@ -79,7 +79,8 @@ test('a deny that a manifest takes over into its revocations lasts as long as it
   await world.repository.publishStatus({ now: world.now(), deny: [] })
   await world.refresh(updater)
   expect(updater.current().denies).toEqual([{ spki: stolen.spki, reason: 'stolen' }])
-  await world.repository.publishManifest([host()], { now: world.now() })
+  const unrevoked = [{ sha256: stolen.spki, reason: 'found in a drawer' }]
+  await world.repository.publishManifest([host()], { now: world.now(), members: { revocations: { unrevoked } } })
   await world.refresh(updater)
   expect(deniesOf(updater)).toEqual([])
   await updater.close()

@@ -80,6 +80,11 @@ describe('common members', () => {
   })
 })
 
+const serials = (count: number) => ({
+  issuerSpkiSha256: pin('ca'),
+  serials: Array.from({ length: count }, (_, at) => (at + 4096).toString(16)),
+})
+
 describe('manifest', () => {
   const withHost = (members: Json) => judgeManifest(({ hosts: [entry = {}] }) => void Object.assign(entry, members))
 
@@ -145,12 +150,28 @@ describe('manifest', () => {
     const serials = Array.from({ length: 5_000 }, (_, at) => at.toString(16).padStart(4, '0'))
     const issuerSerial = [{ issuerSpkiSha256: pin('issuer'), serials }]
     const spki = [{ sha256: pin('gone'), since: '2026-01-01T00:00:00Z', reason: 'stolen' }]
-    const revocations = { certificate, issuerSerial, spki, unrevoked: [pin('back')] }
+    const revocations = { certificate, issuerSerial, spki, unrevoked: [{ sha256: pin('back'), reason: 'found' }] }
     expect(await judgeManifest((manifest) => ({ ...manifest, revocations }))).toBe('accepted')
     const distrustAfter = [{ spkiSha256: pin('ca'), notBefore: '2026-01-01T00:00:00Z' }]
     expect(await judgeManifest((manifest) => ({ ...manifest, revocations: { ...revocations, distrustAfter } }))).toBe(
       SCHEMA,
     )
+  })
+
+  test.each<[string, object]>([
+    ['without a reason', { sha256: pin('back') }],
+    ['with an empty one', { sha256: pin('back'), reason: '' }],
+    ['with an unknown member', { sha256: pin('back'), reason: 'found', until: '2030-01-01T00:00:00Z' }],
+    ['with a certificate on some hosts', { sha256: 'a'.repeat(64), hosts: ['api.example.com'], reason: 'found' }],
+    ['with distrust of no date', { spkiSha256: pin('ca'), reason: 'found' }],
+    ['that is a text', pin('back') as unknown as object],
+    ['for more than 10,000 serial numbers', { ...serials(10_001), reason: 'found' }],
+  ])('a record of `unrevoked` %s is refused with ERR_MANIFEST_PAYLOAD_SCHEMA', async (_, record) => {
+    const unrevoked = (list: readonly object[]) =>
+      judgeManifest((manifest) => ({ ...manifest, revocations: { unrevoked: list } }))
+    expect(await unrevoked([{ sha256: pin('back'), reason: 'found' }])).toBe('accepted')
+    expect(await unrevoked([{ ...serials(10_000), reason: 'found' }])).toBe('accepted')
+    expect(await unrevoked([record])).toBe(SCHEMA)
   })
 
   test('hosts of 1 MiB and more do not stand inline: ERR_MANIFEST_PAYLOAD_SCHEMA', async () => {
