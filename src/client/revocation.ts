@@ -90,12 +90,15 @@ export function withManifestRevocation(
   return {
     ...own,
     mode: reports ? 'report' : strictest(MODES, own.mode, entry.mode),
-    sources: [...new Set([...(entry.sources ?? []), ...own.sources])],
+    sources: [...new Set([...(entry.sources ?? []).filter(addsEvidence), ...own.sources])],
     depth: entry.depth === 'chain' ? 'chain' : own.depth,
     staple: strictest(STAPLES, own.staple, entry.staple ?? own.staple),
     fetch: strictest(FETCHES, own.fetch, entry.fetch ?? own.fetch),
   }
 }
+
+/** All others can show a revocation; this one waives asking, so it is the client’s own to allow. */
+const addsEvidence = (source: RevocationSource): boolean => source !== 'short-lived'
 
 /** A handshake is complete, client certificate included, before anything can be waited for. */
 export const showsFirst = ({ mode, fetch }: RevocationPolicy): boolean => mode === 'hard-fail' && fetch === 'blocking'

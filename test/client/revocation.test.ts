@@ -60,6 +60,13 @@ describe('an entry of the manifest', () => {
     )
   })
 
+  test('lets no short-lived certificate pass without evidence where the client asks for some', () => {
+    const entry = { mode: 'hard-fail', sources: ['short-lived' as const, 'ocsp' as const] } as const
+    const asked = { ...entry, sources: [...entry.sources] }
+    expect(merged({ mode: 'hard-fail', sources: ['staple'] }, asked).sources).toEqual(['ocsp', 'staple'])
+    expect(merged('hard-fail', asked).sources).toContain('short-lived') // the client takes them itself
+  })
+
   test('asks for report in vain, unless the client allows it and chose no mode of its own', () => {
     expect(merged('soft-fail', { mode: 'report' }).mode).toBe('soft-fail')
     expect(merged('soft-fail', { mode: 'report' }, true).mode).toBe('report')
