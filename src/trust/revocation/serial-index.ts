@@ -1,15 +1,26 @@
-/** Revoked serial numbers and what is known of each, without an object an entry: a million fit into 35 MB. */
+/**
+ * Revoked serial numbers and what is known of each, without an object an entry: a million fit into 28 MB. Records of one
+ * hash follow each other in chunks, the newest chunk first; adding only ever appends, so that no list, however its serial
+ * numbers were chosen, makes it slow, and nothing is moved when it grows.
+ */
 export class SerialIndex {
   readonly #pages: Uint8Array[] = []
-  #table: Uint32Array
-  #used = PAGE_BYTES
+  readonly #pageBits: number
+  /** Of each hash, place of its newest chunk and of the next record in it. */
+  readonly #chunks: Uint32Array
+  readonly #nexts: Uint32Array
+  #used = 0
   #size = 0
 
-  /** @param expected Entries to come, roughly: a table that never grows never stops the event loop. */
+  /** @param expected Entries to come, roughly: a wrong guess costs `get` some time. */
   constructor(expected: number) {
-    this.#table = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(8, expected * 2))))
+    const hashes = 2 ** Math.ceil(Math.log2(expected / RECORDS_A_HASH))
+    this.#chunks = new Uint32Array(Math.min(Math.max(hashes, MIN_HASHES), MAX_HASHES))
+    this.#nexts = new Uint32Array(this.#chunks.length)
+    this.#pageBits = expected > MIN_HASHES * RECORDS_A_HASH ? PAGE_BITS : SMALL_PAGE_BITS
   }
 
+  /** Entries added; one that was added twice counts twice. */
   get size(): number {
     return this.#size
   }
@@ -21,73 +32,49 @@ export class SerialIndex {
    */
   add(bytes: Uint8Array, start: number, end: number, reason: number, seconds: number): void {
     const length = end - start
-    if (length > MAX_SERIAL_OCTETS) throw new RangeError(`a serial number of ${length} octets`)
-    const slot = this.#slotOf(bytes, start, end)
-    const known = this.#table[slot] ?? 0
-    const place = known === 0 ? this.#allocate(RECORD_HEAD + length) : known - 1
-    const page = this.#pages[place >>> PAGE_BITS]
-    if (page === undefined) throw new RangeError('a record without its page')
-    const at = place & PAGE_MASK
+    if (length === 0 || length > MAX_SERIAL_OCTETS) throw new RangeError(`a serial number of ${length} octets`)
+    const hash = hashOf(bytes, start, end) & (this.#chunks.length - 1)
+    let next = this.#nexts[hash] ?? 0
+    // Places are multiples of a chunk only before the first record, and where a chunk is full to the last octet.
+    if ((next & CHUNK_MASK) === 0 || (next & CHUNK_MASK) + RECORD_HEAD + length > CHUNK_BYTES) next = this.#begin(hash)
+    const page = this.#pages[next >>> this.#pageBits] ?? NOTHING
+    let at = next & ((1 << this.#pageBits) - 1)
     page[at] = length
     page[at + 1] = reason
     page[at + 2] = seconds >>> 24
     page[at + 3] = seconds >>> 16
     page[at + 4] = seconds >>> 8
     page[at + 5] = seconds
-    if (known !== 0) return
-    for (let i = 0; i < length; i += 1) page[at + RECORD_HEAD + i] = bytes[start + i] ?? 0
-    this.#table[slot] = place + 1
+    at += RECORD_HEAD
+    for (let from = start; from < end; from += 1, at += 1) page[at] = bytes[from] ?? 0
+    this.#nexts[hash] = next + RECORD_HEAD + length
     this.#size += 1
-    if (this.#size * 4 > this.#table.length * 3) this.#grow()
   }
 
   get(serialNumber: Uint8Array): SerialRecord | undefined {
-    const known = this.#table[this.#slotOf(serialNumber, 0, serialNumber.length)] ?? 0
-    if (known === 0) return undefined
-    const page = this.#pages[(known - 1) >>> PAGE_BITS] ?? NOTHING
-    const at = (known - 1) & PAGE_MASK
-    const reason = page[at + 1] ?? NO_REASON
-    const revokedAt = new DataView(page.buffer).getUint32(at + 2) * 1_000
-    return reason === NO_REASON ? { revokedAt } : { revokedAt, reason }
-  }
-
-  #slotOf(bytes: Uint8Array, start: number, end: number): number {
-    const mask = this.#table.length - 1
-    let slot = hashOf(bytes, start, end) & mask
-    for (let known = this.#table[slot] ?? 0; known !== 0; known = this.#table[slot] ?? 0) {
-      if (this.#isAt(known - 1, bytes, start, end)) return slot
-      slot = (slot + 1) & mask
+    const hash = hashOf(serialNumber, 0, serialNumber.length) & (this.#chunks.length - 1)
+    let chunk = this.#chunks[hash] ?? 0
+    while (chunk !== 0) {
+      const page = this.#pages[(chunk - 1) >>> this.#pageBits] ?? NOTHING
+      const start = (chunk - 1) & ((1 << this.#pageBits) - 1)
+      const at = lastIn(page, start + LINK_BYTES, start + CHUNK_BYTES, serialNumber)
+      const view = new DataView(page.buffer)
+      if (at !== undefined) return recordAt(view, at)
+      chunk = view.getUint32(start)
     }
-    return slot
+    return undefined
   }
 
-  #isAt(place: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const page = this.#pages[place >>> PAGE_BITS] ?? NOTHING
-    const at = place & PAGE_MASK
-    if (page[at] !== end - start) return false
-    for (let i = start; i < end; i += 1) if (page[at + RECORD_HEAD + i - start] !== bytes[i]) return false
-    return true
-  }
-
-  #allocate(length: number): number {
-    if (this.#used + length > PAGE_BYTES) {
-      this.#pages.push(new Uint8Array(PAGE_BYTES))
-      this.#used = 0
-    }
-    const place = (this.#pages.length - 1) * PAGE_BYTES + this.#used
-    this.#used += length
-    return place
-  }
-
-  #grow(): void {
-    const before = this.#table
-    this.#table = new Uint32Array(before.length * 2)
-    for (const known of before) {
-      if (known === 0) continue
-      const page = this.#pages[(known - 1) >>> PAGE_BITS] ?? NOTHING
-      const start = ((known - 1) & PAGE_MASK) + RECORD_HEAD
-      this.#table[this.#slotOf(page, start, start + (page[start - RECORD_HEAD] ?? 0))] = known
-    }
+  /** A new chunk that leads to the one before. @returns Place of its first record. */
+  #begin(hash: number): number {
+    const pageBytes = 1 << this.#pageBits
+    if (this.#used === this.#pages.length * pageBytes) this.#pages.push(new Uint8Array(pageBytes))
+    const page = this.#pages.at(-1) ?? NOTHING
+    const chunk = this.#used
+    this.#used += CHUNK_BYTES
+    new DataView(page.buffer).setUint32(chunk & (pageBytes - 1), this.#chunks[hash] ?? 0)
+    this.#chunks[hash] = chunk + 1 // 0 is none
+    return chunk + LINK_BYTES
   }
 }
 
@@ -97,18 +84,42 @@ export interface SerialRecord {
   readonly reason?: number
 }
 
-/** FNV-1a over the octets, then mixed: serial numbers are random already, but an attacker’s CA could choose them. */
+/** The last record about the serial number; what follows the records of a chunk is zero, and no serial number is empty. */
+function lastIn(page: Uint8Array, start: number, end: number, serialNumber: Uint8Array): number | undefined {
+  let found: number | undefined
+  for (let at = start; at < end && page[at] !== 0; at += RECORD_HEAD + (page[at] ?? 0)) {
+    if (page[at] === serialNumber.length && isAt(page, at + RECORD_HEAD, serialNumber)) found = at
+  }
+  return found
+}
+
+function isAt(page: Uint8Array, at: number, serialNumber: Uint8Array): boolean {
+  for (let i = 0; i < serialNumber.length; i += 1) if (page[at + i] !== serialNumber[i]) return false
+  return true
+}
+
+function recordAt(view: DataView, at: number): SerialRecord {
+  const [reason, revokedAt] = [view.getUint8(at + 1), view.getUint32(at + 2) * 1_000]
+  return reason === NO_REASON ? { revokedAt } : { revokedAt, reason }
+}
+
+/** FNV-1a over the octets, then mixed. A CA that chooses its serial numbers gains a `get` that looks at all of them. */
 function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = SEED
   for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193)
-  return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0
+  return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 16
 }
 
 export const NO_REASON = 0xff
 const NOTHING = new Uint8Array(8)
 const RECORD_HEAD = 6 // length, reason, seconds
+const LINK_BYTES = 4
 const MAX_SERIAL_OCTETS = 64
+const CHUNK_BYTES = 1_024
+const CHUNK_MASK = CHUNK_BYTES - 1
 const PAGE_BITS = 18
-const PAGE_BYTES = 2 ** PAGE_BITS
-const PAGE_MASK = PAGE_BYTES - 1
+const SMALL_PAGE_BITS = 12 // an indirect list has an index for each of its issuers
+const RECORDS_A_HASH = 128
+const MIN_HASHES = 64
+const MAX_HASHES = 4_096 // whose chunks being written fit into the processor's cache
 const SEED = 0x811c9dc5

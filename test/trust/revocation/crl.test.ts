@@ -180,6 +180,27 @@ describe('a CRL in pieces', () => {
     )
   })
 
+  test('finds each of 20,000 serial numbers, chosen in any way, with what was said of it last', () => {
+    const numbers = Array.from({ length: 20_000 }, (_, i) => (i % 2 === 0 ? randomBytes(19) : countedTo(i)))
+    const entries = numbers.map((serial, i) => ({
+      serial: positive(serial),
+      revokedAt: NOW - i * 1_000,
+      reason: i % 7,
+    }))
+    const again = { ...entries[3], serial: positive(countedTo(3)), revokedAt: NOW, reason: 9 }
+    const { key, subject } = ca.issuer
+    const [signer, thisUpdate] = [{ privateKey: key.privateKey }, NOW - HOUR]
+    const read = inPieces(generateCrl({ issuer: subject, thisUpdate, entries: [...entries, again], signer }), 65_536)
+    for (const { serial, revokedAt, reason } of [...entries.filter((_, i) => i !== 3), again]) {
+      expect(read.find(serial)).toEqual({ revokedAt, reason })
+    }
+    expect(read.find(positive(countedTo(20_001)))).toBeUndefined()
+    expect(read.find(new Uint8Array())).toBeUndefined()
+  })
+
+  const countedTo = (n: number): Uint8Array => Uint8Array.of(1, n >> 16, n >> 8, n)
+  const positive = (serial: Uint8Array): Uint8Array => Uint8Array.of(1, ...serial)
+
   function inPieces(list: Uint8Array, size: number, signer: TestCertificate = ca.issuer): VerifiedCrl {
     const reader = new CrlReader(parseCertificate(signer.der), DEFAULT_LIMITS)
     for (let at = 0; at < list.length; at += size) {
