@@ -195,13 +195,31 @@ test('wrong pins for the host of the manifest refuse requests to it, and updates
 })
 
 describe('a deny', () => {
-  test('of every pin leaves none: the host is closed with ERR_TRUST_PIN_NONE_ACTIVE or ERR_TRUST_PIN_DENIED (case 148)', async () => {
-    const { client, runtime, repository, url } = await start()
+  test('of every pin closes the host: ERR_TRUST_PIN_DENIED for a server with a denied key, ERR_TRUST_PIN_NONE_ACTIVE for any other (case 148)', async () => {
+    const { client, runtime, repository, api, url } = await start()
     expect((await client.fetch(url)).status).toBe(200)
+    const requests = api.requests.length
+    await repository.deny([first.pin], 'one leaked')
+    await refresh(client, runtime)
+    const stranger = ca.issue({ names: [HOST] })
+    for (const [identity, code] of [
+      [first, 'ERR_TRUST_PIN_DENIED'],
+      [stranger, 'ERR_TRUST_PIN_MISMATCH'],
+    ] as const) {
+      api.setIdentity(identity)
+      await refusalOf(client.fetch(url), code)
+    }
     await repository.deny([first.pin, backup.pin], 'both leaked')
     await refresh(client, runtime)
-    const error = await client.fetch(url).catch((caught: unknown) => caught)
-    expect(['ERR_TRUST_PIN_NONE_ACTIVE', 'ERR_TRUST_PIN_DENIED']).toContain((error as { code?: unknown }).code)
+    for (const [identity, code] of [
+      [first, 'ERR_TRUST_PIN_DENIED'],
+      [backup, 'ERR_TRUST_PIN_DENIED'],
+      [stranger, 'ERR_TRUST_PIN_NONE_ACTIVE'],
+    ] as const) {
+      api.setIdentity(identity)
+      await refusalOf(client.fetch(url), code)
+    }
+    expect(api.requests.length).toBe(requests)
   })
 
   test('cuts pooled sockets and requests in flight at once; a pin that only went lets them finish (case 149)', async () => {
@@ -244,7 +262,7 @@ describe('F44, F45: a source that does not answer at the start', () => {
       const cacheDir = mkdtempSync(join(tmpdir(), 'pinfetch-'))
       onTestFinished(() => rmSync(cacheDir, { recursive: true }))
       const { pins, server, repository, runtime, url } = await start()
-      const manifest = { url: `https://${PINS}:${server.port}/`, root: repository.root, cacheDir, startupMs: 3_000 }
+      const manifest = { url: `https://${PINS}:${server.port}/`, root: repository.root, cacheDir, startupMs: 30_000 }
       const settings = { manifest, anchors: ca.anchorPem, runtime }
       const before = testClient(settings)
       await settled(before.ready(), runtime)
