@@ -247,9 +247,9 @@ describe('no manifest', () => {
     const end = runtime.clock.now() + 90 * 86_400_000
     // The wall clock alone: 90 days of the fake one would be some 8,000 polls over real sockets.
     runtime.setWall(end - 3_600_000)
-    expect((await client.fetch(url)).status).toBe(200)
+    expect((await settled(client.fetch(url), runtime)).status).toBe(200)
     runtime.setWall(end)
-    await refusalOf(client.fetch(url), 'ERR_TRUST_NO_TRUSTED_MANIFEST')
+    await refusalOf(settled(client.fetch(url), runtime), 'ERR_TRUST_NO_TRUSTED_MANIFEST')
   })
 
   test('pins in code do not serve once a manifest was accepted', async () => {

@@ -43,6 +43,7 @@ async function stage(
   const manifest = { ...pins.manifest, ...options.manifest }
   const client = testClient({ manifest, anchors, runtime })
   await settled(client.ready(), runtime)
+  await runtime.advance(1_000) // the next refresh need not wait for the second between two
   return { ...pins, runtime, client, good, bad, manifest }
 }
 

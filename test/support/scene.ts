@@ -68,7 +68,7 @@ export function onIpv6Loopback({ port }: { readonly port: number }): Promise<num
   })
 }
 
-/** Moves the clock while sockets do their work, until the promise settles. */
+/** Moves the clock while sockets do their work, until the promise settles; slowly enough for a busy machine to keep up. */
 export async function settled<T>(work: Promise<T>, runtime: TestRuntime): Promise<T> {
   let done = false
   const finish = (): void => {
@@ -76,7 +76,7 @@ export async function settled<T>(work: Promise<T>, runtime: TestRuntime): Promis
   }
   work.then(finish, finish)
   while (!done) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 50))
     if (!done) await runtime.advance(500)
   }
   return work
