@@ -6,8 +6,8 @@ import { BlockList, isIP } from 'node:net'
  */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address)
-  if (family === 0) return false
-  return !SPECIAL.check(address, family === 4 ? 'ipv4' : 'ipv6')
+  if (family === 4) return !SPECIAL.check(address, 'ipv4')
+  return family === 6 && UNICAST.check(address, 'ipv6') && !SPECIAL.check(address, 'ipv6')
 }
 
 const SPECIAL = new BlockList()
@@ -31,19 +31,15 @@ for (const [network, prefix] of [
   SPECIAL.addSubnet(network, prefix, 'ipv4') // and the same within ::ffff:0:0/96, which Node compares as IPv4
 }
 for (const [network, prefix] of [
-  ['::', 96], // unspecified, loopback, IPv4-compatible
-  ['64:ff9b::', 96], // NAT64: any IPv4 address behind it
-  ['64:ff9b:1::', 48],
-  ['100::', 64],
   ['2001::', 23], // Teredo and others
   ['2001:db8::', 32],
   ['2002::', 16], // 6to4: any IPv4 address within it
   ['3fff::', 20],
-  ['5f00::', 16],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
 ] as const) {
   SPECIAL.addSubnet(network, prefix, 'ipv6')
 }
+
+/** All that IANA gives out (RFC 4291 §2.4), and IPv4 in IPv6 clothes; not its many other translations, nor what is to come. */
+const UNICAST = new BlockList()
+UNICAST.addSubnet('2000::', 3, 'ipv6')
+UNICAST.addSubnet('::ffff:0:0', 96, 'ipv6')

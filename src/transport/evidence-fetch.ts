@@ -115,8 +115,15 @@ function publicOnly({ allowPrivateHosts }: EvidenceNetwork, resolver: Resolver |
       else if (all === true) callback(null, list)
       else callback(null, first.address, first.family)
     }
-    resolve(hostname).then(answer, () => callback(notFound(hostname), '', 4))
+    addressesOf(resolve, hostname).then(answer, () => callback(notFound(hostname), '', 4))
   }
+}
+
+/** What a resolver of the application’s answers is looked at first: nonsense further down would end the process. */
+async function addressesOf(resolve: Resolver, hostname: string): Promise<readonly string[]> {
+  const answer: unknown = await resolve(hostname)
+  if (!Array.isArray(answer)) throw new TypeError('expected a list of addresses')
+  return answer.filter((address): address is string => typeof address === 'string' && isIP(address) !== 0)
 }
 
 const systemResolver: Resolver = (hostname) =>

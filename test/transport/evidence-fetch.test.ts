@@ -71,6 +71,11 @@ describe('addresses', () => {
     '::ffff:7f00:1',
     '::7f00:1',
     '64:ff9b::7f00:1',
+    '::ffff:0:127.0.0.1', // as SIIT translates it (RFC 7915)
+    '4000::1',
+    '8000::1',
+    '2001::1',
+    '3fff::1',
     '2002:7f00:1::',
     'fd00::1',
     'fe80::1',
@@ -121,6 +126,23 @@ describe('nothing is sent to', () => {
       code: 'ERR_TRUST_FETCH_BLOCKED_ADDRESS',
     })
     expect(source.connections()).toBe(0)
+  })
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['answers with no list', async () => 'nonsense'],
+    ['answers with no addresses', async () => [null, 7, {}]],
+    ['fails', () => Promise.reject(new Error('resolver'))],
+  ])('a name whose resolver %s: ERR_TRUST_FETCH_…', async (_, answer) => {
+    const fetcher = createEvidenceFetcher({
+      runtime: systemRuntime,
+      network: { allowPrivateHosts: ['inside.test'], ports: [80] },
+      resolver: answer as () => Promise<string[]>,
+    })
+    onTestFinished(() => fetcher.close())
+    const pieces = fetcher.fetch({ url: 'http://inside.test/', maxBytes: 100, timeoutMs: 5_000 })
+    await expect(pieces[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: expect.stringMatching(/^ERR_TRUST_FETCH_(NETWORK|BLOCKED_ADDRESS)$/),
+    })
   })
 
   test.each([
