@@ -49,7 +49,8 @@ function originOf(host: string, port: number | undefined): CanonicalOrigin | und
   return !host.startsWith('*') && URL.canParse(href) ? canonicalOrigin(new URL(href)) : undefined
 }
 
-function chainOf({ certificates }: CertificationPath, { host, port }: CanonicalOrigin, now: number): SeenChain {
+/** What lint needs to know of a path that verified. */
+export function chainOf({ certificates }: CertificationPath, { host, port }: CanonicalOrigin, now: number): SeenChain {
   const [endEntity] = certificates
   return {
     host,

@@ -18,6 +18,7 @@ export const LINT_RULES = {
   'removes-pin-in-use': 'The server shows a key that was pinned and would be pinned no longer.',
   'pins-nothing-live': 'No active pin of the entry is on the path that the server shows.',
   'no-active-pin': 'Every pin of the entry is denied or outside its window.',
+  'exception-over': 'The sunset of a legacy entry lies in the past: every client refuses the host.',
   'blocks-only-live-pin': 'A deny or a revocation would refuse the path that the server shows.',
   'removes-host': 'A host that clients have pins for would have no entry: they refuse what is not listed.',
   'activates-too-soon': 'A change is timed before every client can know of it: five poll intervals.',

@@ -224,6 +224,11 @@ function aboutEntry(entry: HostEntry, { before, after, now, pollSeconds }: Chang
     const message = `${name}: every pin is ${isByDeny ? 'denied' : 'outside its window'}, so every request to it fails`
     found.push(finding(id, wasClosed ? 'warning' : 'error', name, message, isByDeny ? BLOCK_FIX : WINDOW_FIX))
   }
+  if (entry.sunset !== undefined && entry.sunset <= now) {
+    const severity = old !== undefined && old.sunset === entry.sunset ? 'warning' : 'error'
+    const message = `${name}: its exception ended at ${timeOf(entry.sunset)}, so every request to it fails`
+    found.push(finding('exception-over', severity, name, message, SUNSET_FIX))
+  }
   const soonest = now + POLLS_TO_KNOW * pollSeconds * 1_000
   const tooSoon = (at: number | undefined, was: number | undefined): boolean =>
     at !== undefined && at > now && at < soonest && at !== was
@@ -350,3 +355,4 @@ const RESERVE_FIX = 'pinfetch manifest add-pin <host> --backup next-key.pem, wit
 const RENEWAL_FIX = 'Renew it before, or take it out.'
 const BREAK_GLASS_MS = 4 * 3_600_000 // until somebody of the quorum is awake
 const GLASS_FIX = 'pinfetch manifest report <host> --for 4h is what it may do; the rest waits for the quorum.'
+const SUNSET_FIX = 'Take profile and sunset out, if the host speaks TLS 1.3 by now; else agree on a later date.'

@@ -65,8 +65,39 @@ export interface ManifestMembers {
   readonly revocations?: RevocationsInput
   readonly undeny?: readonly PinText[]
   readonly anchorSets?: Readonly<Record<string, readonly string[]>>
-  readonly ct?: unknown
+  readonly ct?: CtInput
   readonly interception?: readonly PinText[]
+}
+
+export interface CtInput {
+  readonly policy: 'off' | 'report' | 'enforce'
+  readonly logList: { readonly timestamp: string; readonly operators: readonly CtOperatorInput[] }
+}
+
+/** With the names of the public log lists (log list v3), whose operators can stand here as they are. */
+export interface CtOperatorInput {
+  readonly name: string
+  readonly logs?: readonly CtLogInput[]
+  readonly tiled_logs?: readonly CtLogInput[]
+}
+
+export interface CtLogInput {
+  readonly description?: string
+  /** Base64 of the SHA-256 of `key`. */
+  readonly log_id: string
+  /** Base64 of the SubjectPublicKeyInfo. */
+  readonly key: string
+  readonly url?: string
+  readonly submission_url?: string
+  readonly monitoring_url?: string
+  readonly mmd?: number
+  /** One of them. */
+  readonly state: {
+    readonly [name in 'pending' | 'qualified' | 'usable' | 'readonly' | 'retired' | 'rejected']?: {
+      readonly timestamp: string
+    }
+  }
+  readonly temporal_interval?: { readonly start_inclusive: string; readonly end_exclusive: string }
 }
 
 export interface RevocationsInput {

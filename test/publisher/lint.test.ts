@@ -197,6 +197,12 @@ describe('an error for', () => {
       { to: usual, input: { candidate: denying(usual, other) } },
     ],
     [
+      'an exception that is over',
+      'exception-over',
+      { before: usual, to: { ...usual, profile: 'legacy', sunset: instant(-60), reason: 'old' } },
+      { before: usual, to: { ...usual, profile: 'legacy', sunset: instant(86_400), reason: 'old' } },
+    ],
+    [
       'more than a report of four hours under a key kept for emergencies',
       'break-glass-exceeds',
       { before: usual, to: { ...usual, enforceFrom: instant(4 * 3_600 + 60) }, input: { byBreakGlass: true } },
