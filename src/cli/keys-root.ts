@@ -63,7 +63,7 @@ export async function rotateRoot(options: RotateOptions, io: Io): Promise<Outcom
       text: table([
         ['root', `version ${root.version + 1}, signed by ${kids.length}; the thresholds before and after must sign`],
       ]),
-      next: `hand ${shownPath(path)} to the other holders: pinfetch manifest sign ${shownPath(path)} --keys <their keys>`,
+      next: `hand ${shownPath(path)} to the other holders: pinfetch manifest sign ${shownPath(path)} --type root --keys <their keys>`,
     }
   }
   const path = `roots/${next.version}.json`

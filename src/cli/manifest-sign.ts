@@ -17,7 +17,7 @@ import { workingListPath } from './working-list.ts'
 
 /** `manifest sign`: the next documents, or one more signature on a document that somebody handed over. */
 export async function sign(
-  options: SignOptions & { readonly document?: string },
+  options: SignOptions & { readonly document?: string; readonly type?: DocumentType },
   io: Io,
   paint: Paint,
 ): Promise<Outcome> {
@@ -97,9 +97,20 @@ function refusedByLint({ findings }: Pick<SignedNext, 'findings'>, next: string,
 }
 
 /** A signer far from the repository: the document is a file, and the payload stays as it is. */
-async function signOne(path: string, { keys: keyDirectory }: SignOptions, io: Io): Promise<Outcome> {
+async function signOne(
+  path: string,
+  { keys: keyDirectory, type: expected = 'manifest' }: SignOptions & { readonly type?: DocumentType },
+  io: Io,
+): Promise<Outcome> {
   const bytes = await readBytes(path)
   const type = typeOf(bytes, path)
+  if (type !== expected) {
+    // Its file is named as a stranger likes, and a root decides on everybody’s keys.
+    throw new UsageError(
+      `${path}: expected a ${expected}, saw a ${type}`,
+      `If that is what you mean to sign: pinfetch manifest sign ${shownPath(path)} --type ${type}`,
+    )
+  }
   const keys = await readKeys(keyDirectory, type, io)
   if (keys.length === 0) {
     throw new UsageError(

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { isLintId, LINT_RULES, type LintId } from '../publisher/lint-rules.ts'
+import type { DocumentType } from '../publisher/sign.ts'
 import type { Allowance } from '../publisher/simulate.ts'
 import type { HostOptions } from './manifest-hosts.ts'
 import type { PinOptions } from './manifest-pins.ts'
@@ -166,10 +167,11 @@ function addSigningVerbs(manifest: Command, run: Run): void {
     .addOption(SIGNER())
     .option('--status-only', 'say that nothing changed: what a job does every few hours')
     .option('--restart', 'drop the signatures of a pending manifest that the list no longer says')
+    .addOption(TYPE())
     .addOption(ALLOW())
     .addOption(POLL())
     .addHelpText('before', SIGN_EXAMPLE)
-    .action((document: string | undefined, options: SigningOptions) =>
+    .action((document: string | undefined, options: SigningOptions & { type?: DocumentType }) =>
       run(async (io, paint) => {
         const { sign } = await import('./manifest-sign.ts')
         if (document === undefined) return sign({ ...options, ...signing(options) }, io, paint)
@@ -336,6 +338,8 @@ export const SIGNER = (): Option =>
     '--signer <command...>',
     'signs for a key that is no file here: bytes on stdin, signature on stdout; kid=command where there are several',
   )
+const TYPE = (): Option =>
+  new Option('--type <type>', 'what the document is (default: manifest)').choices(['manifest', 'root', 'status'])
 export const ALLOW = (): Option => new Option('--allow <finding...>', 'set findings of lint aside, by name')
 const POLL = (): Option => new Option('--poll-interval <seconds>', 'how often clients ask, from the next status on')
 

@@ -128,7 +128,15 @@ describe('keys rotate-root', () => {
     const clash = await cliJson(['keys', 'rotate-root', '--dir', path('pins'), '--raise-epoch', 'status'])
     expect(clash).toMatchObject({ exitCode: 2, answer: { error: { code: 'ERR_CONFIG_USAGE' } } })
     await cp(path('pins/pending/root.json'), path('copy.json'))
-    await ok(['manifest', 'sign', path('copy.json'), '--keys', path('holder2')])
+    // Whoever means to sign a manifest does not hand over all keys because somebody calls a root one.
+    const before = await readFile(path('copy.json'))
+    const unaware = await cliJson(['manifest', 'sign', path('copy.json'), '--keys', path('holder2')])
+    expect(unaware).toMatchObject({
+      exitCode: 2,
+      answer: { error: { code: 'ERR_CONFIG_USAGE', hint: expect.stringContaining('--type root') } },
+    })
+    expect(await readFile(path('copy.json'))).toEqual(before)
+    await ok(['manifest', 'sign', path('copy.json'), '--keys', path('holder2'), '--type', 'root'])
     await ok(['manifest', 'merge', path('copy.json'), '--dir', path('pins')])
     await ok(['manifest', 'publish', '--dir', path('pins'), '--to', path('public')])
     const argv = ['manifest', 'verify', '--dir', path('public'), '--root', path('pins/root.json')]
