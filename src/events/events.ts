@@ -72,6 +72,8 @@ export type ManifestLifecycleEvent =
       readonly added: readonly string[]
       readonly removed: readonly string[]
       readonly changed: readonly string[]
+      /** Of those removed and changed: what the entry let in before, it may refuse now. */
+      readonly shrunk: readonly string[]
     }
   | {
       readonly type: 'manifest.rejected'

@@ -1,5 +1,4 @@
 import { isIP } from 'node:net'
-import { nextTurn } from '../ports/turn.ts'
 import type { HostEntry } from './schema.ts'
 
 /**
@@ -126,31 +125,6 @@ export function hostKey(host: string, port?: number): string {
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** Which entries a manifest brings, drops and alters. */
-export interface HostChanges {
-  readonly added: readonly string[]
-  readonly removed: readonly string[]
-  readonly changed: readonly string[]
-}
-
-/** In turns: comparing 200,000 entries at once would keep every request waiting. */
-export async function difference(before: HostTable, after: HostTable): Promise<HostChanges> {
-  const added: string[] = []
-  const removed: string[] = []
-  const changed: string[] = []
-  let compared = 0
-  for (const key of after.keys()) {
-    compared += 1
-    if (compared % KEYS_A_TURN === 0) await nextTurn()
-    if (after.hasSame(key, before)) continue
-    if (before.has(key)) changed.push(key)
-    else added.push(key)
-  }
-  for (const key of before.keys()) if (!after.has(key)) removed.push(key)
-  return { added, removed, changed }
-}
-
 export const NO_HOSTS = new HostTable()
 const END_OF_KEY = 0
 const END_OF_RECORD = 10
-const KEYS_A_TURN = 5_000 // some 5 ms

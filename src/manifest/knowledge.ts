@@ -1,7 +1,7 @@
 import type { UnixMs } from '../ports/runtime.ts'
 import type { AcceptedManifest, AcceptedStatus, ManifestFloor } from './accept.ts'
 import { addDenies, clearDenies, type StickyDeny } from './denies.ts'
-import type { HostChanges } from './host-table.ts'
+import type { HostChanges } from './host-changes.ts'
 import type { TrustedRoot } from './root.ts'
 
 /** What the client has verified so far and will not go behind. Immutable; `learn` is the only way forward. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { decodeBase64, decodeBase64Url } from '../encoding/base64.ts'
@@ -61,6 +62,10 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexade
 const Version = z.int().min(1)
 const Seconds = z.int().min(0)
 const Text = z.string().max(256)
+const Base64 = z
+  .string()
+  .max(2048)
+  .refine((text) => (decodeBase64(text)?.length ?? 0) > 0, 'expected base64')
 const Cidr = z.string().refine(isCidr, 'expected a CIDR block')
 
 /** Identifies the repository; also what its publisher checks before signing. */
@@ -243,6 +248,47 @@ const AnchorDer = z
     return z.NEVER
   })
 
+/*
+ * Certificate Transparency logs with the members of the public log lists (log list v3), so that a publisher can copy from one:
+ * hence the spelling of the names, and why other members are ignored here.
+ */
+const LogState = z.object({ timestamp: Instant }).exactOptional()
+const LOG_STATES = ['pending', 'qualified', 'usable', 'readonly', 'retired', 'rejected'] as const
+
+const CtLog = z
+  .object({
+    description: Text.exactOptional(),
+    log_id: Base64,
+    key: Base64,
+    url: z.string().max(2048).exactOptional(),
+    submission_url: z.string().max(2048).exactOptional(),
+    monitoring_url: z.string().max(2048).exactOptional(),
+    mmd: Seconds.exactOptional(),
+    state: z
+      .object({
+        pending: LogState,
+        qualified: LogState,
+        usable: LogState,
+        readonly: LogState,
+        retired: LogState,
+        rejected: LogState,
+      })
+      .refine((state) => LOG_STATES.filter((name) => state[name] !== undefined).length === 1, 'expected one state'),
+    temporal_interval: z.object({ start_inclusive: Instant, end_exclusive: Instant }).exactOptional(),
+  })
+  .refine(({ log_id, key }) => log_id === base64Sha256(key), 'log_id is not the SHA-256 of the key') // RFC 6962 §3.2
+
+const CtOperator = z.object({
+  name: Text.min(1),
+  logs: z.array(CtLog).max(256).exactOptional(),
+  tiled_logs: z.array(CtLog).max(256).exactOptional(),
+})
+
+const CtSchema = z.strictObject({
+  policy: z.enum(['off', 'report', 'enforce']),
+  logList: z.strictObject({ timestamp: Instant, operators: z.array(CtOperator).min(1).max(64) }),
+})
+
 const BlobReference = z.strictObject({
   sha256: Sha256,
   length: z
@@ -275,13 +321,17 @@ export const ManifestPayload = z
     revocations: Revocations.exactOptional(),
     undeny: z.array(Spki).max(10_000).exactOptional(),
     anchorSets: z.record(Text.regex(/^[a-z0-9][a-z0-9-]*$/), z.array(AnchorDer).min(1).max(32)).exactOptional(),
-    ct: z.unknown().exactOptional(),
+    ct: CtSchema.exactOptional(),
     interception: z.array(Spki).max(10_000).exactOptional(),
   })
   .refine(({ hosts, blobs }) => (hosts === undefined) !== (blobs === undefined), 'exactly one of hosts and blobs')
 
 function is32Bytes(text: string): boolean {
   return decodeBase64Url(text)?.length === 32
+}
+
+function base64Sha256(base64: string): string {
+  return createHash('sha256').update(base64, 'base64').digest('base64')
 }
 
 function isCidr(text: string): boolean {

@@ -26,6 +26,10 @@ export interface ManifestView {
   readonly revocations: ManifestPayload['revocations']
   /** Named sets of DER trust anchors that the manifest carries; host entries name them in `trustAnchors`. */
   readonly anchorSets: Readonly<Record<string, readonly Uint8Array[]>>
+  /** Certificate Transparency: the policy and the list of logs. Nothing is enforced by it yet. */
+  readonly ct: ManifestPayload['ct']
+  /** Keys of known interception products. Nothing is made of them yet. */
+  readonly interception: readonly PinText[]
   /** In force even while no manifest is. */
   readonly denies: readonly DenyRule[]
 }
@@ -67,6 +71,8 @@ export function viewOf(
     ...(bootstrap === undefined ? {} : { bootstrapUntil: bootstrap.manifest.payload.expires }),
     revocations: manifest?.payload.revocations,
     anchorSets: manifest?.payload.anchorSets ?? NO_ANCHOR_SETS,
+    ct: manifest?.payload.ct,
+    interception: Object.freeze(manifest?.payload.interception ?? []),
     denies: Object.freeze(denies),
   })
 }

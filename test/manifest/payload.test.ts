@@ -85,6 +85,24 @@ const serials = (count: number) => ({
   serials: Array.from({ length: count }, (_, at) => (at + 4096).toString(16)),
 })
 
+const LOG = {
+  description: 'Example 2026h1',
+  log_id: createHash('sha256').update('key of a log').digest('base64'),
+  key: Buffer.from('key of a log').toString('base64'),
+  url: 'https://ct.example.com/2026h1/',
+  mmd: 86_400,
+  state: { usable: { timestamp: '2025-01-01T00:00:00Z' } },
+  temporal_interval: { start_inclusive: '2026-01-01T00:00:00Z', end_exclusive: '2026-07-01T00:00:00Z' },
+  log_type: 'prod', // a member of the public lists that nobody here reads
+}
+const CT = {
+  policy: 'report',
+  logList: {
+    timestamp: '2025-12-31T00:00:00Z',
+    operators: [{ name: 'Example', email: ['ct@example.com'], logs: [LOG], tiled_logs: [] }],
+  },
+} as const
+
 describe('manifest', () => {
   const withHost = (members: Json) => judgeManifest(({ hosts: [entry = {}] }) => void Object.assign(entry, members))
 
@@ -248,6 +266,45 @@ describe('manifest', () => {
     expect(await judgeManifest((manifest) => ({ ...manifest, issuedAt: '2026-01-02T00:00:00Z' }))).toBe(
       'ERR_MANIFEST_CLOCK_SKEW',
     )
+  })
+
+  test('transparency logs and interception products are read, and stand in the view', async () => {
+    const world = await createWorld()
+    const members = { ct: CT, interception: [pin('proxy')] }
+    await world.repository.publishManifest([host()], { now: world.now(), members })
+    const updater = world.start()
+    await world.drive(updater.ready())
+    const { ct, interception } = updater.current()
+    expect(interception).toEqual([pin('proxy')])
+    expect(ct).toMatchObject({
+      policy: 'report',
+      logList: { operators: [{ name: 'Example', logs: [{ log_id: LOG.log_id }] }] },
+    })
+    expect(ct?.logList.timestamp).toBe(Date.parse(CT.logList.timestamp))
+    await updater.close()
+  })
+
+  const listing = (log: object) => ({
+    ...CT,
+    logList: { ...CT.logList, operators: [{ name: 'Example', logs: [log] }] },
+  })
+  test.each<[string, object]>([
+    ['a policy that is none', { ct: { ...CT, policy: 'on' } }],
+    ['no list', { ct: { policy: 'report' } }],
+    ['an unknown member', { ct: { ...CT, hosts: [] } }],
+    ['a list without a date', { ct: { ...CT, logList: { operators: CT.logList.operators } } }],
+    ['a list without operators', { ct: { ...CT, logList: { ...CT.logList, operators: [] } } }],
+    ['a log under a foreign id', { ct: listing({ ...LOG, key: Buffer.from('other').toString('base64') }) }],
+    ['a log in no state', { ct: listing({ ...LOG, state: {} }) }],
+    ['a log in two states', { ct: listing({ ...LOG, state: { ...LOG.state, retired: LOG.state.usable } }) }],
+    ['a log whose key is no base64', { ct: listing({ ...LOG, key: '*' }) }],
+    ['an interception key that is no pin', { interception: ['proxy'] }],
+    ['interception keys that are no list', { interception: pin('proxy') }],
+  ])('ct or interception with %s is refused with ERR_MANIFEST_PAYLOAD_SCHEMA', async (_, members) => {
+    expect(await judgeManifest((manifest) => ({ ...manifest, ct: listing(LOG), interception: [pin('proxy')] }))).toBe(
+      'accepted',
+    )
+    expect(await judgeManifest((manifest) => ({ ...manifest, ...members }))).toBe(SCHEMA)
   })
 
   test('members that this version reads but does not act on may not be critical', async () => {

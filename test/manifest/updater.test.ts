@@ -56,5 +56,6 @@ test('a new manifest is in force after a refresh, with its difference as an even
     added: ['new.example.com'],
     removed: ['old.example.com'],
     changed: ['api.example.com'],
+    shrunk: ['old.example.com', 'api.example.com'],
   })
 })
