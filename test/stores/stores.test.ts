@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -114,6 +114,26 @@ describe('fileStore', () => {
     const store = fileStore(fresh())
     const results = await Promise.all(Array.from({ length: 20 }, (_, at) => store.put(NAME, bytes(`${at}`))))
     expect(results.filter((result) => result === 'written')).toHaveLength(1)
+  })
+
+  test('removes what killed writers left more than an hour ago, and nothing else', async () => {
+    const path = fresh()
+    await fileStore(path).put(NAME, bytes('one'))
+    const folder = dirname(join(path, NAME))
+    const left = async (name: string, ageMs: number): Promise<void> => {
+      await writeFile(join(folder, name), 'half')
+      const at = new Date(Date.now() - ageMs)
+      await utimes(join(folder, name), at, at)
+    }
+    const [old, recent, stranger] = ['.tmp-4711-0123456789ab', '.tmp-4712-0123456789ab', '.tmp-other']
+    await left(old, 2 * 3_600_000)
+    await left(recent, 1_800_000)
+    await left(stranger, 2 * 3_600_000)
+    await symlink('/etc/hostname', join(folder, '.tmp-4713-0123456789ab'))
+    expect(await fileStore(path).put(NAME.replace('2', '3'), bytes('two'))).toBe('written')
+    expect((await readdir(folder)).toSorted()).toEqual(
+      ['.tmp-4713-0123456789ab', recent, stranger, '000002.json', '000003.json'].toSorted(),
+    )
   })
 
   test('does not list temporary files, links or directories', async () => {
