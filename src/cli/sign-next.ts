@@ -5,7 +5,7 @@ import { type AcceptedManifest, type AcceptedStatus, checkManifestExpiry } from 
 import { refusal } from '../manifest/refusal.ts'
 import type { Role } from '../manifest/root.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
-import { contentOf, readContent } from '../publisher/content.ts'
+import { readContent } from '../publisher/content.ts'
 import { lint } from '../publisher/lint.ts'
 import type { LintFinding } from '../publisher/lint-rules.ts'
 import { addSignature, signDocument } from '../publisher/sign.ts'
@@ -179,24 +179,33 @@ async function manifestToName(
 
 /** What others have signed already, if it is still what the list says. */
 async function pendingFor(
-  { root, manifest }: PublishedRepository,
+  repository: PublishedRepository,
   list: WorkingList,
   { directory, restart = false, now }: SignOptions & { readonly now: UnixMs },
 ) {
+  const { root, manifest } = repository
   const pending = await readPending(directory, 'manifest')
   if (pending === undefined) return undefined
   const { payload } = pending.envelope
-  const { version, epoch, expires } = JSON.parse(Buffer.from(payload).toString('utf8')) as Record<string, unknown>
+  const theirs = jsonOf(payload)
+  const { version, epoch, issuedAt, expires } = theirs
   const isNext =
     version === (manifest?.version ?? 0) + 1 &&
     epoch === root.payload.roles.manifest.epoch &&
     Date.parse(String(expires)) > now
-  if (isNext && isDeepStrictEqual(contentOf(payload), contentOfList(list))) return pending
+  // All of it, as it would have been written here at that time: life and grace are what a single signer may not choose.
+  const startedAt = Date.parse(String(issuedAt))
+  const isBegun = startedAt <= now + CLOCKS_APART_MS
+  const ours = isBegun ? jsonOf(nextManifestPayload(repository, list, toUnixMs(startedAt))) : {}
+  if (isNext && isDeepStrictEqual(theirs, ours)) return pending
   if (!isNext || restart) return undefined // overtaken, or given up
   const path = pendingPath(directory, 'manifest')
   const hint = `See both with: pinfetch manifest diff ${path} ${directory}; sign --restart drops the signatures collected so far.`
-  throw new UsageError(`${path}: others signed something else than hosts.json says now`, hint)
+  throw new UsageError(`${path}: others signed something else than hosts.json and its profile say now`, hint)
 }
+
+const jsonOf = (payload: Uint8Array) =>
+  JSON.parse(Buffer.from(payload).toString('utf8')) as Readonly<Record<string, unknown>>
 
 /** Publishing goes on with an unchanged manifest while a third of its life is left, and renews it from then on. */
 function isPastTwoThirds(
@@ -236,4 +245,5 @@ async function refuseIfOvertaken(directory: string, before: AcceptedStatus | und
 }
 
 const NOTHING = new Uint8Array()
+const CLOCKS_APART_MS = 5 * 60_000
 const DEFAULT_POLL_SECONDS = 300

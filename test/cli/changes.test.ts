@@ -285,6 +285,28 @@ test('signatures over what the list no longer says are not added to, and given u
   expect((await sign('--restart')).answer.data).toMatchObject({ manifest: { version: 1, new: true }, hosts: 1 })
 })
 
+test.each([
+  ['a longer life', { expires: '2099-01-01T00:00:00Z' }],
+  ['another grace', { staleGrace: 999_999_999 }],
+  ['a member that nobody knows', { critical: [] }],
+  ['a beginning that no calendar has', { issuedAt: '+275760-09-13T00:00:00Z', expires: '2099-01-01T00:00:00Z' }],
+])('what others signed is countersigned only as it would be signed here: not with %s', async (_, change) => {
+  const { path } = await workplace()
+  await cli(['init', path('pins'), '--repo', 'acme/pins', '--profile', 'team'])
+  await mkdir(path('alice'))
+  await rename(path('pins.keys/manifest-1.pem'), path('alice/manifest-1.pem'))
+  const sign = (...more: readonly string[]) => cliJson(['manifest', 'sign', '--dir', path('pins'), ...more])
+  await sign('--keys', path('alice'))
+  const genuine = await readFile(path('pins/pending/manifest.json'))
+  const document = JSON.parse(genuine.toString())
+  const payload = { ...JSON.parse(Buffer.from(document.payload, 'base64url').toString()), ...change }
+  const forged = { ...document, payload: Buffer.from(JSON.stringify(payload)).toString('base64url') }
+  await writeFile(path('pins/pending/manifest.json'), JSON.stringify(forged))
+  expect(await sign()).toMatchObject({ exitCode: 2, answer: { error: { code: 'ERR_CONFIG_USAGE' } } })
+  await writeFile(path('pins/pending/manifest.json'), genuine)
+  expect((await sign()).answer.data).toMatchObject({ manifest: { version: 1, new: true } })
+})
+
 test('init names the repository after package.json, and high is three of five', async () => {
   const { path } = await workplace()
   await writeFile(path('package.json'), JSON.stringify({ name: '@acme/Web Shop' }))
