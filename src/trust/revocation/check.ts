@@ -17,7 +17,7 @@ export interface RevocationEvidence {
   readonly staple?: Uint8Array
   readonly crls: (certificate: Certificate, issuer: Certificate) => readonly (VerifiedCrl | Evidence)[]
   /** DER of responses that were fetched before. */
-  readonly ocspResponses: (certificate: Certificate, issuer: Certificate) => readonly (Uint8Array | EvidenceFailure)[]
+  readonly ocspResponses: (certificate: Certificate, issuer: Certificate) => readonly (Uint8Array | Evidence)[]
 }
 
 /** Why something that should be at hand is not. */

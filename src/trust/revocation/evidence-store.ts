@@ -138,6 +138,8 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
 
   const install = (item: Item, statement: Statement): void => {
     item.statement = statement
+    const { certificate, issuer } = item.subject
+    if (statement.revoked !== undefined) remember('ocsp', certificate.serialNumber, issuer, statement.revoked)
     version += 1
     onChange()
   }
@@ -190,23 +192,32 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     return statements.length > 0 ? statements : known.flatMap(({ failure }) => failure ?? [])
   }
 
-  const revokedKey = (serialNumber: Uint8Array, { spkiSha256 }: Certificate): string =>
-    `${spkiSha256} ${Buffer.from(serialNumber).toString('hex')}`
+  const revokedKey = (kind: Subject['kind'], serialNumber: Uint8Array, { spkiSha256 }: Certificate): string =>
+    `${kind} ${spkiSha256} ${Buffer.from(serialNumber).toString('hex')}`
+
+  const remember = (
+    kind: Subject['kind'],
+    serial: Uint8Array,
+    issuer: Certificate,
+    { revokedAt, reason }: SerialRecord,
+  ) => {
+    if (reason === CERTIFICATE_HOLD || reason === REMOVE_FROM_CRL) return
+    everRevoked.set(revokedKey(kind, serial, issuer), reason === undefined ? { revokedAt } : { revokedAt, reason })
+  }
 
   /** A list that remembers what was found on it. */
   const remembering = (crl: VerifiedCrl, issuer: Certificate): VerifiedCrl => ({
     ...crl,
     find: (serialNumber, name) => {
       const record = crl.find(serialNumber, name)
-      const isFinal = record !== undefined && record.reason !== CERTIFICATE_HOLD && record.reason !== REMOVE_FROM_CRL
-      if (isFinal) everRevoked.set(revokedKey(serialNumber, issuer), record)
+      if (record !== undefined) remember('crl', serialNumber, issuer, record)
       return record
     },
   })
 
-  /** RFC 5280 knows no way back but from hold: neither a newer list without the number nor the end of this one is one. */
-  const everRevokedOf = ({ serialNumber }: Certificate, issuer: Certificate): readonly Evidence[] => {
-    const record = everRevoked.get(revokedKey(serialNumber, issuer))
+  /** RFC 5280 knows no way back but from hold: neither a newer statement that is silent nor the end of this one is one. */
+  const everRevokedOf = (kind: Subject['kind'], certificate: Certificate, issuer: Certificate): readonly Evidence[] => {
+    const record = everRevoked.get(revokedKey(kind, certificate.serialNumber, issuer))
     return record === undefined ? [] : [{ status: 'revoked', thisUpdate: 0, validUntil: FOREVER, ...record }]
   }
 
@@ -216,17 +227,19 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
         return version
       },
       crls: (certificate, issuer) => [
-        ...everRevokedOf(certificate, issuer),
+        ...everRevokedOf('crl', certificate, issuer),
         ...atHand(
           crlUrls(certificate).map((url) => ({ kind: 'crl', url, certificate, issuer })),
           ({ crl }) => crl && remembering(crl, issuer),
         ),
       ],
-      ocspResponses: (certificate, issuer) =>
-        atHand(
+      ocspResponses: (certificate, issuer) => [
+        ...everRevokedOf('ocsp', certificate, issuer),
+        ...atHand(
           ocspUrls(certificate).map((url) => ({ kind: 'ocsp', url, certificate, issuer })),
           ({ ocspResponse }) => ocspResponse,
         ),
+      ],
     },
     want: (path, policy) => {
       for (const item of wanted(path, policy)) {

@@ -9,6 +9,7 @@ import { CrlReader, crlValidUntil, type VerifiedCrl } from './crl.ts'
 import { DEFAULT_LIMITS, EvidenceError, maxAgeFor } from './evidence.ts'
 import { requireListOf } from './judge-crl.ts'
 import { verifyOcspResponse } from './ocsp.ts'
+import type { SerialRecord } from './serial-index.ts'
 
 /** One thing to know: the list behind a URL, or a responder's word on one certificate. */
 export type Subject = { readonly url: string; readonly certificate: Certificate; readonly issuer: Certificate } & (
@@ -21,6 +22,8 @@ export interface Statement {
   /** DER of an OCSP response; of a list only the index is kept. */
   readonly ocspResponse?: Uint8Array
   readonly crl?: VerifiedCrl
+  /** What a response says that says revoked. */
+  readonly revoked?: SerialRecord
   readonly thisUpdate: number
   readonly validUntil: number
   readonly bytes: number
@@ -114,7 +117,8 @@ async function readResponse(
   const evidence = verifyOcspResponse({ response, certificate, issuer, now, limits: DEFAULT_LIMITS })
   if (evidence.status === 'undetermined') throw new EvidenceError(evidence.code, evidence.message)
   const { thisUpdate, validUntil } = evidence
-  return { ocspResponse: response, thisUpdate, validUntil, bytes: response.length }
+  const statement = { ocspResponse: response, thisUpdate, validUntil, bytes: response.length }
+  return evidence.status === 'revoked' ? { ...statement, revoked: evidence } : statement
 }
 
 /** Best effort, and the newest alone: what cannot be kept is fetched again after a restart. */

@@ -325,6 +325,20 @@ describe('a responder', () => {
       causes: [{ code: 'ERR_TRUST_OCSP_BAD_SIGNATURE' }],
     })
   })
+
+  test('that said revoked for good is not forgotten when its response ends', async () => {
+    for (const [reason, status] of [
+      [1, 'revoked'],
+      [6, 'undetermined'],
+    ] as const) {
+      const world = createWorld(ocspResponse({ certificate, status: 'revoked', reason, nextUpdate: NOW + DAY }))
+      await wanted(world, { sources: [...asked.sources] })
+      expect(statusOf(world, { sources: [...asked.sources] }).status).toBe('revoked')
+      world.answer(failure)
+      await pass(world, 3 * DAY)
+      expect(statusOf(world, { sources: [...asked.sources] }).status, `reason ${reason}`).toBe(status)
+    }
+  })
 })
 
 describe('waiting', () => {
