@@ -1,13 +1,13 @@
-/** Four clients, each in a thread or a process of its own, on one cache. Run by manifest-workers.test.ts; one JSON line each. */
+/** Clients, each in a thread or a process of its own, on one cache. Run by manifest-workers.test.ts; one JSON line each. */
 import cluster from 'node:cluster'
 import { isMainThread, Worker } from 'node:worker_threads'
 import { createClient } from '../../src/index.ts'
 import { type Runtime, toUnixMs } from '../../src/ports/runtime.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
 
-const WORKERS = 4
-const POLLS = 6
-const SPEED = 100 // polls of minutes come in seconds; deadlines of seconds stay what they are
+const WORKERS = Number(process.env['WORKERS'])
+const POLLS = Number(process.env['POLLS'])
+const SPEED = Number(process.env['SPEED']) // polls of minutes come in seconds; deadlines of seconds stay what they are
 
 /** A thread does not take the loader over. */
 const IN_THREAD = `import('tsx/esm/api').then(({ register }) => { register(); return import('${import.meta.url}') })`
