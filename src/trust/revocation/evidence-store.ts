@@ -248,7 +248,8 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
       }
     },
     gather: async (path, policy, budgetMs) => {
-      const work = wanted(path, policy).flatMap((item) => (item.statement === undefined ? begin(item) : []))
+      const isOver = ({ statement }: Item): boolean => statement === undefined || statement.validUntil <= clock.now()
+      const work = wanted(path, policy).flatMap((item) => (isOver(item) ? begin(item) : []))
       if (work.length === 0) return
       let cancel: Cancel = () => {}
       const over = new Promise<void>((resolve) => {

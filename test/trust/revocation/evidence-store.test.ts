@@ -350,6 +350,19 @@ describe('waiting', () => {
     expect(statusOf(world).status).toBe('good')
   })
 
+  test('asks again for a list that has ended', async () => {
+    const world = createWorld(list({ nextUpdate: NOW + DAY }))
+    await wanted(world)
+    world.answer(failure)
+    await pass(world, 3 * DAY)
+    expect(statusOf(world).status).toBe('undetermined')
+    world.answer(list({ number: 2, thisUpdate: NOW + 3 * DAY, nextUpdate: NOW + 9 * DAY }))
+    const waiting = world.store.gather(pathOf(), DEFAULT_REVOCATION, 3_000)
+    await settle(world)
+    await waiting
+    expect(statusOf(world).status).toBe('good')
+  })
+
   test('ends with its budget', async () => {
     const world = createWorld('hang')
     let isOver = false
