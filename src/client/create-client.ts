@@ -21,6 +21,8 @@ export interface ClientHealth {
   readonly state: 'ready' | 'degraded' | 'unready' | 'closed'
   /** `undefined` for a client with pins in code alone. */
   readonly manifest?: ManifestHealth
+  /** Handshakes that ended in a connection, and how many of their certificates something said good of. */
+  readonly revocation: { readonly handshakes: number; readonly good: number }
 }
 
 export interface Client {
@@ -68,6 +70,7 @@ export function createClient(options: ClientOptions): Client {
     anchorsFor,
     view: () => manifest?.updater.current(),
   })
+  const revocation = { handshakes: 0, good: 0 }
   const { cacheDir } = resolved.manifest ?? {}
   const evidence = createEvidence(resolved, {
     store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
@@ -80,6 +83,10 @@ export function createClient(options: ClientOptions): Client {
     evidence,
     emit: (event) => {
       emit(event)
+      if (event.type === 'revocation.checked') {
+        revocation.handshakes += 1
+        if (event.status === 'good') revocation.good += 1
+      }
       // Perhaps the key moved and the manifest with it, within the poll interval.
       if (event.type === 'tls.rejected' && event.code === 'ERR_TRUST_PIN_MISMATCH')
         manifest?.updater.requestEarlyRefresh()
@@ -153,7 +160,7 @@ export function createClient(options: ClientOptions): Client {
       if (manifest === undefined) return
       await held(resolved.pins.length === 0 ? serving(manifest.updater) : manifest.updater.firstAttempt)
     },
-    health: () => healthOf(manifest?.updater, resolved.pins.length > 0),
+    health: () => ({ ...healthOf(manifest?.updater, resolved.pins.length > 0), revocation: { ...revocation } }),
     manifest: Object.freeze({
       refresh: async () => manifest && held(manifest.updater.refresh()),
       get version() {
@@ -174,7 +181,7 @@ function sayStale(version: number, expiresAt: UnixMs | undefined): void {
   process.stderr.write(`pinfetch: manifest ${version} is stale, its status has expired${until}\n`)
 }
 
-function healthOf(updater: ManifestUpdater | undefined, hasPinsInCode: boolean): ClientHealth {
+function healthOf(updater: ManifestUpdater | undefined, hasPinsInCode: boolean): Omit<ClientHealth, 'revocation'> {
   if (updater === undefined) return { state: 'ready' }
   const manifest = updater.health()
   const { everAccepted, bootstrapUntil } = updater.current()

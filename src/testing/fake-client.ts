@@ -13,7 +13,7 @@ export interface FakeClientOptions {
   readonly covers?: readonly string[]
   /** Hosts whose peer is refused, with the code: `{ 'api.example.com': 'ERR_TRUST_PIN_MISMATCH' }`. */
   readonly refuses?: Readonly<Record<string, CodeIn<'TRUST'>>>
-  readonly health?: ClientHealth
+  readonly health?: Partial<ClientHealth>
 }
 
 export interface FakeClient extends Client {
@@ -27,7 +27,7 @@ export interface FakeClient extends Client {
  * with `startTlsServer` and the real `createClient`.
  */
 export function fakeClient(options: FakeClientOptions = {}): FakeClient {
-  const { covers, refuses = {}, health = { state: 'ready' } } = options
+  const { covers, refuses = {}, health = {} } = options
   const { emit, on } = createEmitter()
   const covered = covers === undefined ? () => true : indexOf(covers.map((pattern) => [pattern, true]))
   const refused = indexOf(Object.entries(refuses))
@@ -46,7 +46,7 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
       },
     }),
     ready: async () => undefined,
-    health: () => health,
+    health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, ...health }),
     manifest: { refresh: async () => undefined, version: 1 },
     on,
     emit,

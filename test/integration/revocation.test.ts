@@ -204,6 +204,7 @@ describe('a list of the CA', () => {
     scene.peer.destroyConnections()
     expect((await client.fetch(url)).status).toBe(200)
     expect(client.events.at(-1)).toMatchObject({ type: 'revocation.checked', status: 'good', source: 'crl' })
+    expect(client.health().revocation).toEqual({ handshakes: 2, good: 1 })
     expect(host.requests()).toBe(1)
   })
 
