@@ -141,7 +141,7 @@ describe('the main road', () => {
 })
 
 describe('B24 and hostile hosting: the previous good state stays', () => {
-  test('an older status served later: ERR_MANIFEST_STATUS_ROLLBACK, requests go on under the newer pins', async () => {
+  test('F47: an older status served later: ERR_MANIFEST_STATUS_ROLLBACK, requests go on under the newer pins', async () => {
     const runtime = createTestRuntime({ now: Date.now() })
     const { server, repository, api, url, settings } = await start({ runtime })
     const old = server.snapshot()
@@ -199,7 +199,7 @@ describe('B24 and hostile hosting: the previous good state stays', () => {
     expect(client.health().manifest?.lastError?.code).toBe(code)
   })
 
-  test('a manifest of a stranger’s keys: ERR_MANIFEST_SIG_THRESHOLD at start, and every request is refused', async () => {
+  test('F46: a manifest of a stranger’s keys: ERR_MANIFEST_SIG_THRESHOLD at start, and every request is refused', async () => {
     const { settings, url, api } = await start()
     const stranger = await startTestPins({ ca, name: PINS, hosts: { [HOST]: [first.pin, backup.pin] } })
     const manifest = { ...settings.manifest, url: stranger.manifest.url, startupMs: 3_000 }
@@ -260,7 +260,7 @@ describe('no manifest', () => {
     await refusalOf(client.fetch(url), 'ERR_TRUST_PIN_MISMATCH')
   })
 
-  test('past status, grace and manifest, hosts are closed, not open: ERR_TRUST_PINSET_EXPIRED', async () => {
+  test('F48: past status, grace and manifest, hosts are closed, not open: ERR_TRUST_PINSET_EXPIRED', async () => {
     const runtime = createTestRuntime({ now: Date.now() })
     const { server, settings, url } = await start({ runtime })
     const client = testClient(settings)

@@ -78,7 +78,7 @@ test.each<[string, (bytes: Uint8Array) => Uint8Array]>([
   ['a truncated newest file (case 121)', (bytes) => bytes.slice(0, bytes.length >> 1)],
   ['one flipped bit (case 122)', (bytes) => bytes.map((byte, at) => (at === 40 ? byte ^ 1 : byte))],
   ['an empty file', () => new Uint8Array()],
-])('%s is passed over with ERR_MANIFEST_CACHE_CORRUPT', async (_, spoil) => {
+])('F54: %s is passed over with ERR_MANIFEST_CACHE_CORRUPT', async (_, spoil) => {
   const { world, view } = await restartAfter(async ({ store }) => {
     const newest = (await namesIn(store, 'manifest')).at(-1) as string
     await replace(store, newest, spoil((await store.get(newest)) as Uint8Array))
@@ -205,16 +205,19 @@ test.each<[string, (store: Store) => Store]>([
     'cannot be read or written to',
     (store) => ({ ...store, get: failing, put: failing, list: failing, delete: failing }),
   ],
-])('a store that %s raises `manifest.cacheError` exactly once, and everything goes on in memory', async (_, spoil) => {
-  const { world, updater } = await startedWorld({ store: spoil(memoryStore()) })
-  for (let round = 0; round < 3; round += 1) {
-    await world.repository.publishManifest([host(`h${round}.example.com`)], { now: world.now() })
-    await world.refresh(updater)
-  }
-  expect(updater.current()).toMatchObject({ kind: 'fresh', version: 4 })
-  expect(corrupt(world)).toEqual(['ERR_STORE_WRITE'])
-  await updater.close()
-})
+])(
+  'F54: a store that %s raises `manifest.cacheError` exactly once, and everything goes on in memory',
+  async (_, spoil) => {
+    const { world, updater } = await startedWorld({ store: spoil(memoryStore()) })
+    for (let round = 0; round < 3; round += 1) {
+      await world.repository.publishManifest([host(`h${round}.example.com`)], { now: world.now() })
+      await world.refresh(updater)
+    }
+    expect(updater.current()).toMatchObject({ kind: 'fresh', version: 4 })
+    expect(corrupt(world)).toEqual(['ERR_STORE_WRITE'])
+    await updater.close()
+  },
+)
 
 test('a store that works again and fails again is reported again', async () => {
   const state = { full: true }

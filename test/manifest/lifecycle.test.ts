@@ -86,7 +86,7 @@ test('a status that expires is `stale` once, and the pins stay (case 137)', asyn
   await updater.close()
 })
 
-test('after the grace it is `expired`, in the tick of that instant (case 138)', async () => {
+test('F48: after the grace it is `expired`, in the tick of that instant (case 138)', async () => {
   let changes = 0
   const world = await createWorld()
   await world.repository.publishManifest([host()], { now: world.now() })
