@@ -10,8 +10,8 @@ import { settled } from '../support/scene.ts'
 import { cli, cliJson, workplace } from './support.ts'
 
 /*
- * What an operator practises, typed as the guide beside the sample repository has it, against clients that run and servers that answer. The clock is
- * moved by hand; nothing else is played.
+ * What an operator practises, typed as the guide beside the sample repository has it, against clients that run and servers
+ * that answer. The clock is moved by hand; nothing else is played.
  */
 
 const SECOND = 1_000
