@@ -12,7 +12,8 @@ export interface CommandAnswer {
 export function runCommand(words: readonly string[], stdin: Uint8Array, signal?: AbortSignal): Promise<CommandAnswer> {
   const [program = '', ...args] = words
   return new Promise((resolve) => {
-    const child = spawn(program, args, { timeout: TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) })
+    const { PINFETCH_PASSPHRASE: _, ...env } = process.env // the keys in files are no business of another program
+    const child = spawn(program, args, { env, timeout: TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) })
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
     let failure: string | undefined
     child.stdout.on('data', (chunk: Buffer) => output.stdout.push(chunk))
