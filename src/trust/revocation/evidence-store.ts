@@ -35,6 +35,7 @@ interface Item {
   statement?: Statement
   failure?: EvidenceFailure
   failures: number
+  failedAt: number
   /** While it is loaded or fetched. */
   work?: Promise<void> | undefined
   cancel: Cancel
@@ -61,7 +62,13 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     const key = keyOf(subject)
     const known = items.get(key)
     if (known !== undefined) return known
-    const item: Item = { subject, failures: 0, cancel: () => {}, wantedAt: clock.monotonic() }
+    const item: Item = {
+      subject,
+      failures: 0,
+      failedAt: Number.NEGATIVE_INFINITY,
+      cancel: () => {},
+      wantedAt: clock.monotonic(),
+    }
     if (items.size >= MAX_ITEMS) dropLongestUnwanted()
     items.set(key, item)
     return item
@@ -121,6 +128,7 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
       if (!(error instanceof EvidenceError)) throw error
       const { code, message } = error
       item.failures += 1
+      item.failedAt = clock.monotonic()
       item.failure = { status: 'undetermined', code, message }
       emit({ type: 'revocation.failed', url: subject.url, code, message })
       arm(item, Math.min(MIN_RETRY_MS * 2 ** (item.failures - 1), MAX_RETRY_MS) * (0.5 + random() / 2))
@@ -249,7 +257,9 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     },
     gather: async (path, policy, budgetMs) => {
       const isOver = ({ statement }: Item): boolean => statement === undefined || statement.validUntil <= clock.now()
-      const work = wanted(path, policy).flatMap((item) => (isOver(item) ? begin(item) : []))
+      // A CA that does not answer is not asked again by every connection that would wait for it.
+      const hasJustFailed = ({ failedAt }: Item): boolean => clock.monotonic() - failedAt < WAIT_AGAIN_MS
+      const work = wanted(path, policy).flatMap((item) => (isOver(item) && !hasJustFailed(item) ? begin(item) : []))
       if (work.length === 0) return
       let cancel: Cancel = () => {}
       const over = new Promise<void>((resolve) => {
@@ -302,5 +312,6 @@ const MAX_REVOKED = 10_000
 const MAX_ITEMS = 64
 const MAX_AT_ONCE = 2
 const MIN_RETRY_MS = 60_000
+const WAIT_AGAIN_MS = 5_000
 const MAX_RETRY_MS = 3_600_000
 const FORGET_AFTER_MS = 7 * 86_400_000

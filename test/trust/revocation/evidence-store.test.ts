@@ -363,6 +363,22 @@ describe('waiting', () => {
     expect(statusOf(world).status).toBe('good')
   })
 
+  test('asks a CA that does not answer once in a while, however many wait', async () => {
+    const world = createWorld(failure)
+    for (let connection = 0; connection < 20; connection += 1) {
+      const waiting = world.store.gather(pathOf(), DEFAULT_REVOCATION, 3_000)
+      await settle(world)
+      await waiting
+    }
+    expect(world.requests).toHaveLength(1)
+    await world.runtime.advance(5_000)
+    world.answer(list())
+    const waiting = world.store.gather(pathOf(), DEFAULT_REVOCATION, 3_000)
+    await settle(world)
+    await waiting
+    expect(statusOf(world).status).toBe('good')
+  })
+
   test('ends with its budget', async () => {
     const world = createWorld('hang')
     let isOver = false
