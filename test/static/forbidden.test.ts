@@ -68,6 +68,7 @@ const RULES: readonly Rule[] = [
       'client/anchors.ts': 'the file of NODE_EXTRA_CA_CERTS, where the option `anchors` asks for it',
       'client/config.ts': 'configFromEnv, which an application calls for exactly that',
       'client/options.ts': 'the variable that `manifest.url` names with `env:`',
+      'publisher/command.ts': 'other programs get it, without the passphrase of the keys',
       'client/posture.ts': 'names the variables and flags that try to weaken TLS; nothing follows them',
     },
     planted: ['process.env', "process['env']", 'const { env } = process'],
