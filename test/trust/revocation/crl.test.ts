@@ -16,7 +16,7 @@ import { CrlReader, readCrl, type VerifiedCrl } from '../../../src/trust/revocat
 import { DEFAULT_LIMITS, type Evidence, EvidenceError } from '../../../src/trust/revocation/evidence.ts'
 import { judgeCrl } from '../../../src/trust/revocation/judge-crl.ts'
 import { parseCertificate } from '../../../src/x509/certificate.ts'
-import { generateCrl } from '../../../src/x509/revocation-writer.ts'
+import { certificateIssuer, generateCrl } from '../../../src/x509/revocation-writer.ts'
 
 const NOW = Date.UTC(2030, 0, 1)
 const [HOUR, DAY] = [3_600_000, 86_400_000]
@@ -155,6 +155,39 @@ describe('a CRL', () => {
         expect(judge(changed).status, `octet ${at}`).not.toBe('good')
       }
     }
+  })
+})
+
+describe('a CRL that is sound but for one bound', () => {
+  const listOf = (
+    serials: readonly Uint8Array[],
+    extensions: (i: number) => readonly CertificateExtension[] = () => [],
+  ) =>
+    generateCrl({
+      issuer: ca.issuer.subject,
+      thisUpdate: NOW - HOUR,
+      entries: serials.map((serial, i) => ({ serial, revokedAt: NOW - HOUR, extensions: extensions(i) })),
+      signer: { privateKey: ca.issuer.key.privateKey },
+    })
+
+  test('a serial number of 65 octets is ERR_TRUST_CRL_MALFORMED, one of 64 is read', () => {
+    expect(judge(listOf([new Uint8Array(65).fill(1)]))).toMatchObject({ code: 'ERR_TRUST_CRL_MALFORMED' })
+    expect(judge(listOf([new Uint8Array(64).fill(1)]))).toMatchObject({ status: 'good' })
+  })
+
+  test('entries about 1,025 other issuers are ERR_TRUST_CRL_TOO_LARGE, about 1,024 they are read', () => {
+    const about = (count: number) =>
+      listOf(
+        Array.from({ length: count }, () => Uint8Array.of(1)),
+        (i) => [certificateIssuer(`Issuer ${i}`)],
+      )
+    expect(judge(about(1_025))).toMatchObject({ code: 'ERR_TRUST_CRL_TOO_LARGE' })
+    expect(judge(about(1_024))).toMatchObject({ code: 'ERR_TRUST_CRL_INDIRECT_UNSUPPORTED' })
+  })
+
+  test('one that names its distribution point relative to the issuer is ERR_TRUST_CRL_SCOPE', () => {
+    expect(judged({ scope: { relativeName: ['CN', 'Part 1'] } })).toMatchObject({ code: 'ERR_TRUST_CRL_SCOPE' })
+    expect(judged({ scope: { names: [{ uri: HERE }] } })).toMatchObject({ status: 'good' })
   })
 })
 

@@ -94,6 +94,21 @@ describe('an OCSP response', () => {
       'ERR_TRUST_OCSP_RESPONDER_UNAUTHORIZED',
     ],
     [
+      'by a responder with an unknown critical extension',
+      {
+        responder: ca.issue({
+          extendedKeyUsage: ['ocspSigning'],
+          extensions: [{ oid: '1.2.3.4', critical: true, value: Uint8Array.of(5, 0) }],
+        }),
+      },
+      'ERR_TRUST_OCSP_RESPONDER_UNAUTHORIZED',
+    ],
+    [
+      'by a responder whose certificate names another issuer',
+      { responder: ca.issue({ extendedKeyUsage: ['ocspSigning'], issuerName: 'Another CA' }) },
+      'ERR_TRUST_OCSP_RESPONDER_UNAUTHORIZED',
+    ],
+    [
       'by a responder that has expired',
       { responder: ca.issue({ extendedKeyUsage: ['ocspSigning'], notAfter: NOW - DAY }) },
       'ERR_TRUST_OCSP_RESPONDER_EXPIRED',
