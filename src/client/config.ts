@@ -5,6 +5,9 @@ import * as z from 'zod'
 import { ConfigurationError } from '../errors/errors.ts'
 import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
 
+/** Options as a file or the environment can say them: for `createClient`, with whatever else code adds. */
+export type FileOptions = Omit<ClientOptions, 'manifest'> & { readonly manifest?: ManifestOptions }
+
 /**
  * Reads client options from a JSON file. Paths in it are relative to the file; PEM is named, not pasted. What loosens a
  * default cannot be said in a file: it takes an import of `pinfetch/dangerous`.
@@ -13,7 +16,7 @@ import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
  * const client = createClient(configFromFile('/etc/service/pinfetch.json'))
  * @throws ConfigurationError `ERR_CONFIG_FILE`, naming the member.
  */
-export function configFromFile(path: string | URL): ClientOptions {
+export function configFromFile(path: string | URL): FileOptions {
   const file = path instanceof URL ? fileURLToPath(path) : resolve(path)
   let json: unknown
   try {
@@ -38,14 +41,14 @@ export function configFromFile(path: string | URL): ClientOptions {
  *
  * @throws ConfigurationError `ERR_CONFIG_FILE`
  */
-export function configFromEnv(env: Readonly<Record<string, string | undefined>> = process.env): ClientOptions {
+export function configFromEnv(env: Readonly<Record<string, string | undefined>> = process.env): FileOptions {
   const given = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
   const config = given('PINFETCH_CONFIG')
   const url = given('PINFETCH_MANIFEST_URL')
   const root = given('PINFETCH_MANIFEST_ROOT')
   const cacheDir = given('PINFETCH_CACHE_DIR')
   const anchors = given('PINFETCH_ANCHORS')
-  const base: ClientOptions = config === undefined ? {} : configFromFile(config)
+  const base: FileOptions = config === undefined ? {} : configFromFile(config)
   const manifest = {
     ...base.manifest,
     ...(url === undefined ? {} : { url }),
@@ -67,7 +70,7 @@ export function configSchema(): Record<string, unknown> {
   return z.toJSONSchema(Config, { io: 'input' })
 }
 
-function optionsOf(config: z.infer<typeof Config>, locate: (name: string) => string): ClientOptions {
+function optionsOf(config: z.infer<typeof Config>, locate: (name: string) => string): FileOptions {
   const { $schema: _, manifest, pins, anchorsFile, certificate, ...rest } = config
   return {
     ...rest,

@@ -1,4 +1,4 @@
-import type { CanonicalOrigin } from '../encoding/host.ts'
+import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
 import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
@@ -12,6 +12,7 @@ import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { createAnchorLookup } from './anchors.ts'
 import { createEvidence } from './evidence.ts'
 import { createFetch, sendOver } from './fetch.ts'
+import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
@@ -19,8 +20,10 @@ import { findLoosenings, findPosture, surroundings } from './posture.ts'
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
   readonly state: 'ready' | 'degraded' | 'unready' | 'closed'
-  /** `undefined` for a client with pins in code alone. */
+  /** `undefined` for a client with pins in code alone; of several manifests the one that is worst off. */
   readonly manifest?: ManifestHealth
+  /** All of several. */
+  readonly manifests?: readonly ManifestHealth[]
   /** Handshakes that ended in a connection, and how many of their certificates something said good of. */
   readonly revocation: { readonly handshakes: number; readonly good: number }
 }
@@ -34,7 +37,7 @@ export interface Client {
   readonly manifest: {
     /** Asks for an update now, at most once a second; resolves when the attempt ended, rejects with why it failed. */
     readonly refresh: () => Promise<void>
-    /** 0 while none is in force. */
+    /** 0 while none is in force; of several manifests the lowest. */
     readonly version: number
   }
   /** Returns the function that ends the subscription. */
@@ -62,16 +65,17 @@ export function createClient(options: ClientOptions): Client {
     ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
   }
   const anchorsFor = createAnchorLookup(resolved.anchors)
-  let now = (): UnixMs => runtime.clock.now()
-  const judging = { ...runtime, clock: { now: () => now(), monotonic: () => runtime.clock.monotonic() } }
+  let managers = createManagers([])
+  const now = (): UnixMs => managers.time(runtime.clock.now())
+  const judging = { ...runtime, clock: { now, monotonic: () => runtime.clock.monotonic() } }
   const policies = createPolicies({
     options: { ...resolved, runtime: judging },
     emit,
     anchorsFor,
-    view: () => manifest?.updater.current(),
+    view: (host) => managers.view(host),
   })
   const revocation = { handshakes: 0, good: 0 }
-  const { cacheDir } = resolved.manifest ?? {}
+  const cacheDir = resolved.manifests.find((manifest) => manifest.cacheDir !== undefined)?.cacheDir
   const evidence = createEvidence(resolved, {
     store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
     emit,
@@ -89,17 +93,17 @@ export function createClient(options: ClientOptions): Client {
       }
       // Perhaps the key moved and the manifest with it, within the poll interval.
       if (event.type === 'tls.rejected' && event.code === 'ERR_TRUST_PIN_MISMATCH')
-        manifest?.updater.requestEarlyRefresh()
+        for (const { updater } of managers.all) updater.requestEarlyRefresh()
     },
     ...(resolved.certificate === undefined ? {} : { certificate: resolved.certificate }),
     policyOf: policies.of,
   })
-  const manifest = resolved.manifest === undefined ? undefined : startManifest(resolved.manifest)
-  if (manifest !== undefined) now = manifest.updater.time
+  managers = createManagers(resolved.manifests.map(startManifest))
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
-  function startManifest(given: ResolvedManifest) {
+  function startManifest(given: ResolvedManifest): Manager {
     const { locations, custom, root, cacheDir, memoryOnly, bootstrapPins, bootstrap: shipped, ...rest } = given
+    const speaksFor = speaksForOf(given)
     const bootstrap = new PinnedDispatcher({
       ...connection,
       policyOf: (origin) => bootstrapPolicy(origin, bootstrapPins, anchorsFor(origin.host)),
@@ -116,37 +120,36 @@ export function createClient(options: ClientOptions): Client {
         if (event.type === 'manifest.stale') sayStale(event.version, updater.health().expiresAt)
       },
       beforeActivation: (view) => {
-        const { of } = createPolicies({ options: resolved, emit: () => {}, anchorsFor, view: () => view })
+        const coming = (host: CanonicalHost) => (speaksFor(host) ? view : managers.view(host))
+        const { of } = createPolicies({ options: resolved, emit: () => {}, anchorsFor, view: coming })
         const hosts = dispatcher.seen.refusedUnder(of, runtime.clock.now())
         if (hosts.length > 0) emit({ type: 'manifest.wouldBreak', version: view.version, hosts })
       },
       onChange: () => dispatcher.policyChanged(),
     })
     if (cacheDir === undefined && !memoryOnly) process.stderr.write(NO_CACHE_DIR)
-    return { updater, bootstrap }
+    const close = async (): Promise<void> => {
+      await Promise.all([updater.close(), bootstrap.close()])
+    }
+    return { updater, speaksFor, isShipped: shipped !== undefined, close }
   }
 
   const gate = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined => {
-    if (manifest === undefined) return undefined
-    const { updater } = manifest
+    const manager = managers.of(origin.host)
+    if (manager === undefined) return undefined
+    const { updater } = manager
     const { kind } = updater.current()
     if (kind === 'expired') return awoken(updater.awake(), signal)
     if (kind !== 'cold') return undefined
-    const settled = policies.bundled(origin) ? updater.firstAttempt : serving(updater).catch(() => undefined)
+    const settled = policies.bundled(origin) ? updater.firstAttempt : serving(manager).catch(() => undefined)
     return held(abortable(settled, signal)) // what stays missing is refused by `policies.of`, with its reason
-  }
-
-  /** A shipped manifest serves as soon as the source was asked once. */
-  const serving = async (updater: ManifestUpdater): Promise<void> => {
-    if (resolved.manifest?.bootstrap !== undefined) await updater.firstAttempt
-    if (updater.current().bootstrapUntil === undefined) await updater.ready()
   }
 
   const awoken = (waking: Promise<void> | undefined, signal: AbortSignal | null): Promise<void> | undefined =>
     waking === undefined ? undefined : held(abortable(waking, signal))
 
   const close = async (): Promise<void> => {
-    await Promise.all([manifest?.updater.close(), dispatcher.close(), evidence.close(), manifest?.bootstrap.close()])
+    await Promise.all([dispatcher.close(), evidence.close(), ...managers.all.map((manager) => manager.close())])
   }
 
   queueMicrotask(() => {
@@ -157,14 +160,15 @@ export function createClient(options: ClientOptions): Client {
   return Object.freeze({
     fetch: createFetch({ send: sendOver(dispatcher), gate }),
     ready: async () => {
-      if (manifest === undefined) return
-      await held(resolved.pins.length === 0 ? serving(manifest.updater) : manifest.updater.firstAttempt)
+      const hasPins = resolved.pins.length > 0
+      await held(Promise.all(managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))))
     },
-    health: () => ({ ...healthOf(manifest?.updater, resolved.pins.length > 0), revocation: { ...revocation } }),
+    health: () => ({ ...healthOf(managers.all, resolved.pins.length > 0), revocation: { ...revocation } }),
     manifest: Object.freeze({
-      refresh: async () => manifest && held(manifest.updater.refresh()),
+      refresh: async () => void (await held(Promise.all(managers.all.map(({ updater }) => updater.refresh())))),
       get version() {
-        return manifest?.updater.current().version ?? 0
+        const versions = managers.all.map(({ updater }) => updater.current().version)
+        return versions.length === 0 ? 0 : Math.min(...versions)
       },
     }),
     on,
@@ -181,12 +185,17 @@ function sayStale(version: number, expiresAt: UnixMs | undefined): void {
   process.stderr.write(`pinfetch: manifest ${version} is stale, its status has expired${until}\n`)
 }
 
-function healthOf(updater: ManifestUpdater | undefined, hasPinsInCode: boolean): Omit<ClientHealth, 'revocation'> {
-  if (updater === undefined) return { state: 'ready' }
-  const manifest = updater.health()
-  const { everAccepted, bootstrapUntil } = updater.current()
-  const servesFallback = manifest.state === 'cold' && (bootstrapUntil !== undefined || (hasPinsInCode && !everAccepted))
-  return { state: servesFallback ? 'degraded' : HEALTH[manifest.state], manifest }
+function healthOf(managers: readonly Manager[], hasPinsInCode: boolean): Omit<ClientHealth, 'revocation'> {
+  const found = managers.map(({ updater }) => {
+    const manifest = updater.health()
+    const { everAccepted, bootstrapUntil } = updater.current()
+    const servesFallback =
+      manifest.state === 'cold' && (bootstrapUntil !== undefined || (hasPinsInCode && !everAccepted))
+    return { state: servesFallback ? 'degraded' : HEALTH[manifest.state], manifest } as const
+  })
+  const [worst] = [...found].sort((a, b) => GRAVITY.indexOf(b.state) - GRAVITY.indexOf(a.state))
+  if (worst === undefined) return { state: 'ready' }
+  return found.length === 1 ? worst : { ...worst, manifests: found.map(({ manifest }) => manifest) }
 }
 
 /** The client's own timers keep no process alive; a caller who waits does. */
@@ -216,6 +225,7 @@ async function abortable(work: Promise<void>, signal: AbortSignal | null): Promi
 
 let staleSaid = false
 
+const GRAVITY = ['ready', 'degraded', 'unready', 'closed'] as const
 const HEALTH = { cold: 'unready', fresh: 'ready', stale: 'degraded', expired: 'unready', closed: 'closed' } as const
 
 const NO_CACHE_DIR =

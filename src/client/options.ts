@@ -8,7 +8,7 @@ import {
   type Tls12Host,
   type UnpinnedHost,
 } from '../dangerous/loosening.ts'
-import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
+import { formatHostPattern, overlaps, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { ConfigurationError } from '../errors/errors.ts'
 import { parseBundle } from '../manifest/bundle.ts'
@@ -63,6 +63,11 @@ export interface ManifestOptions {
   /** Must equal the root's own when given; a guard against shipping the wrong root. */
   readonly repo?: string
   readonly env?: string
+  /**
+   * Host patterns that this manifest speaks for: what it says of others has no effect. Default all; required of each where
+   * there are several, of which no two may speak for one host.
+   */
+  readonly hosts?: readonly string[]
   /** How long `ready()` and the first requests wait for a verified manifest. Default 10 000: most start-up probes allow it. */
   readonly startupMs?: number
 }
@@ -76,8 +81,8 @@ export interface HostPins {
 }
 
 export interface ClientOptions {
-  /** Source of the signed pin manifest. This or `pins` is required: there is no unpinned default. */
-  readonly manifest?: ManifestOptions
+  /** Source of the signed pin manifest, or several, each with the `hosts` it speaks for. This or `pins` is required: there is no unpinned default. */
+  readonly manifest?: ManifestOptions | readonly ManifestOptions[]
   /** Pins in code by host pattern: alone, or beside a manifest as the fallback until the first one was ever accepted. */
   readonly pins?: Readonly<Record<string, readonly string[] | HostPins>>
   /** `'report'` for every host: for a first roll-out. Path, name and denied keys are enforced all the same. Default `'enforce'`. */
@@ -126,6 +131,7 @@ export interface ResolvedManifest {
   readonly rootFingerprint?: string | undefined
   readonly repo?: string | undefined
   readonly env?: string | undefined
+  readonly hosts?: readonly ParsedHostPattern[]
   readonly startupMs: number
 }
 
@@ -137,7 +143,7 @@ export interface ResolvedPins {
 }
 
 export interface ResolvedOptions {
-  readonly manifest: ResolvedManifest | undefined
+  readonly manifests: readonly ResolvedManifest[]
   readonly pins: readonly ResolvedPins[]
   readonly mode: 'enforce' | 'report'
   readonly unlistedHosts: readonly UnpinnedHost[]
@@ -157,7 +163,7 @@ export interface ResolvedOptions {
  * @throws ConfigurationError naming the path of the option, what was expected and what was given.
  */
 export function resolveOptions(options: ClientOptions): ResolvedOptions {
-  const parsed = Options.safeParse(options)
+  const parsed = (Array.isArray(options?.manifest) ? OptionsOfSeveral : Options).safeParse(options) // messages name a path
   if (!parsed.success) throw optionError(parsed.error.issues[0])
   const { manifest, pins = {}, anchors, hostAnchors, unlistedHosts, ...rest } = parsed.data
   if (manifest === undefined && Object.keys(pins).length === 0) {
@@ -171,7 +177,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     throw invalid('revocation.fetch', SHOWS_FIRST)
   }
   return deepFreeze({
-    manifest: manifest === undefined ? undefined : resolveManifest(manifest),
+    manifests: resolveManifests(manifest === undefined ? [] : [manifest].flat()),
     pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, rest.mode))),
     unlistedHosts: unlistedHosts === 'reject' ? [] : unlistedHosts,
     anchors: {
@@ -211,7 +217,31 @@ function resolveRevocation({
   }
 }
 
-function resolveManifest({ url, urls, custom, root, bootstrap, ...rest }: z.infer<typeof Manifest>): ResolvedManifest {
+function resolveManifests(given: readonly z.infer<typeof Manifest>[]): readonly ResolvedManifest[] {
+  const manifests = given.map(resolveManifest)
+  if (manifests.length > 1 && manifests.some(({ hosts }) => hosts === undefined)) {
+    throw invalid('manifest', 'of several manifests each has to name the `hosts` that it speaks for')
+  }
+  const claims = manifests.flatMap(({ hosts = [] }, index) => hosts.map((pattern) => ({ pattern, index })))
+  for (const [position, { pattern, index }] of claims.entries()) {
+    const rival = claims.slice(position + 1).find((other) => other.index !== index && overlaps(other.pattern, pattern))
+    if (rival === undefined) continue
+    const [one, two] = [pattern, rival.pattern].map(formatHostPattern)
+    const message = `manifest.${index}.hosts and manifest.${rival.index}.hosts: ${one} and ${two} claim the same host`
+    throw new ConfigurationError('ERR_CONFIG_HOST_CLAIMED_TWICE', message)
+  }
+  return manifests
+}
+
+function resolveManifest({
+  url,
+  urls,
+  custom,
+  root,
+  bootstrap,
+  hosts,
+  ...rest
+}: z.infer<typeof Manifest>): ResolvedManifest {
   const given = [...(url === undefined ? [] : [url]), ...(urls ?? [])]
   const sources = [url, urls, custom].filter((source) => source !== undefined)
   if (sources.length === 0) throw invalid('manifest.url', 'a base URL or a directory is required')
@@ -225,7 +255,8 @@ function resolveManifest({ url, urls, custom, root, bootstrap, ...rest }: z.infe
   const bootstrapPins = rest.bootstrapPins.map((pin, index) => requirePin(pin, `manifest.bootstrapPins.${index}`))
   const source = custom === undefined ? {} : { custom: adaptSource(custom) } // a copy: what is resolved gets frozen
   const shipped = bootstrap === undefined ? {} : { bootstrap: besideApplication(bootstrap) }
-  return { ...rest, ...source, ...shipped, bootstrapPins, locations, root: readRoot(root) }
+  const claimed = hosts === undefined ? {} : { hosts: hosts.map((text) => requirePattern(text, 'manifest.hosts')) }
+  return { ...rest, ...source, ...shipped, ...claimed, bootstrapPins, locations, root: readRoot(root) }
 }
 
 function locate(location: string | URL, path: string): ManifestLocation {
@@ -354,6 +385,7 @@ const Manifest = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits')
     .optional(),
+  hosts: z.array(z.string()).min(1).optional(),
   repo: z.string().optional(),
   env: z.string().optional(),
   startupMs: positiveMs(10_000),
@@ -399,3 +431,5 @@ const Options = z.strictObject({
     .custom<Runtime>((value) => typeof value === 'object' && value !== null && 'clock' in value, 'expected a Runtime')
     .default(systemRuntime),
 })
+
+const OptionsOfSeveral = Options.extend({ manifest: z.array(Manifest).min(1).max(16) })

@@ -31,13 +31,14 @@ export interface Policies {
 
 export interface PolicySources {
   readonly options: ResolvedOptions
-  /** The manifest in force; `undefined` for a client that has pins in code alone. */
-  readonly view: () => ManifestView | undefined
+  /** The manifest in force for a host; `undefined` where there are pins in code alone. */
+  readonly view: (host: CanonicalHost) => ManifestView | undefined
   readonly emit: Emit
   readonly anchorsFor: (host: CanonicalHost) => AnchorSet
 }
 
 interface Made {
+  readonly view?: ManifestView | undefined
   readonly policy: HostPolicy
   /** The clock alone changes the policy then. */
   readonly until: number
@@ -54,21 +55,16 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
   const mayBringAnchors = patternIndex((options.manifestMay?.anchorHosts ?? []).map((pattern) => ({ pattern })))
   const may = (loosening: ManifestLoosening): boolean => options.manifestMay?.loosenings.includes(loosening) === true
   const unitedSets = new BoundedMap<string, AnchorSet>(MAX_ANCHOR_SETS)
-  let memoOf: ManifestView | undefined
   const memo = new Map<string, Made>()
 
   const of = (origin: CanonicalOrigin): HostPolicy => {
     const now = clock.now()
-    const manifest = view()
-    if (manifest !== memoOf) {
-      memoOf = manifest
-      memo.clear()
-    }
+    const manifest = view(origin.host)
     const known = memo.get(origin.text)
-    if (known !== undefined && now < known.until) return known.policy
+    if (known !== undefined && known.view === manifest && now < known.until) return known.policy
     const made = make(origin, manifest, now)
     if (memo.size >= MAX_ORIGINS) memo.clear()
-    memo.set(origin.text, made)
+    memo.set(origin.text, { ...made, view: manifest })
     return made.policy
   }
 
@@ -186,7 +182,7 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
     bundled: (origin) => {
       const entry = inCode(origin.host)
       if (entry === undefined) return false
-      const notAfter = endOf(entry, view(), createdAt)
+      const notAfter = endOf(entry, view(origin.host), createdAt)
       return notAfter === undefined || clock.now() < notAfter
     },
   }

@@ -54,6 +54,17 @@ export function* patternsOver(host: CanonicalHost): Generator<HostPattern> {
   for (let base: string | undefined = host; base !== undefined; base = parentOf(base)) yield `**.${base}`
 }
 
+/** Whether some host is covered by both. */
+export function overlaps(a: ParsedHostPattern, b: ParsedHostPattern): boolean {
+  if (a.kind === 'exact') return [...patternsOver(a.base)].includes(formatHostPattern(b))
+  if (b.kind === 'exact') return overlaps(b, a)
+  if (a.kind === 'oneLabel' && b.kind === 'oneLabel') return a.base === b.base
+  const isWithin = (base: string, other: string): boolean => base === other || base.endsWith(`.${other}`)
+  if (a.kind === 'anyDepth' && b.kind === 'anyDepth') return isWithin(a.base, b.base) || isWithin(b.base, a.base)
+  const [wide, narrow] = a.kind === 'anyDepth' ? [a, b] : [b, a]
+  return isWithin(narrow.base, wide.base) || parentOf(wide.base) === narrow.base // `**` covers its own apex
+}
+
 function parentOf(host: string): string | undefined {
   const dot = host.indexOf('.')
   return dot < 0 ? undefined : host.slice(dot + 1)

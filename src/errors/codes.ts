@@ -23,6 +23,11 @@ export const CODES = {
     about: 'A host or host pattern is not a name, an IP address, *.name or **.name.',
     fix: 'Write the host as in a URL: no scheme, no path, one pattern at the left end.',
   },
+  ERR_CONFIG_HOST_CLAIMED_TWICE: {
+    retryable: false,
+    about: 'Two manifests of one client would speak for the same host.',
+    fix: 'Narrow the `hosts` of one of them; which of two answers counts must not depend on their order.',
+  },
   ERR_CONFIG_FILE: {
     retryable: false,
     about: 'A configuration file, or one it names, cannot be read.',

@@ -45,7 +45,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     configFromEnv({ PINFETCH_CONFIG: path }),
   ]) {
     const resolved = resolveOptions(options)
-    expect(resolved.manifest).toMatchObject({
+    expect(resolved.manifests[0]).toMatchObject({
       locations: [{ kind: 'directory', path: join(folder, 'pins') }],
       cacheDir: join(folder, 'cache'),
       cache: 'required',

@@ -116,7 +116,7 @@ test('a host’s own mode wins over the client’s', () => {
 })
 
 test('takes a path, a file URL and an https base with or without its last slash', () => {
-  const locate = (url: string) => resolveOptions({ manifest: { url, root } }).manifest?.locations[0]
+  const locate = (url: string) => resolveOptions({ manifest: { url, root } }).manifests[0]?.locations[0]
   expect(locate('./pins')).toEqual({ kind: 'directory', path: './pins' })
   expect(locate('file:///srv/pins')).toEqual({ kind: 'directory', path: '/srv/pins' })
   expect(locate('https://a.com/pins')).toEqual({ kind: 'https', url: new URL('https://a.com/pins/') })
@@ -128,7 +128,8 @@ test('reads a bundle from the environment, as JSON or base64; anything else is E
   onTestFinished(() => void delete process.env['PINFETCH_TEST_BUNDLE'])
   const read = (text: string) => {
     process.env['PINFETCH_TEST_BUNDLE'] = text
-    const [location] = resolveOptions({ manifest: { url: 'env:PINFETCH_TEST_BUNDLE', root } }).manifest?.locations ?? []
+    const [location] =
+      resolveOptions({ manifest: { url: 'env:PINFETCH_TEST_BUNDLE', root } }).manifests[0]?.locations ?? []
     return (
       location?.kind === 'bundle' && [location.path, Buffer.from(location.bundle.get('status.json') ?? '').toString()]
     )
@@ -149,7 +150,7 @@ test('leaves the caller’s own source as it is', async () => {
       return undefined
     },
   }
-  const resolved = resolveOptions({ manifest: { custom, root } }).manifest
+  const resolved = resolveOptions({ manifest: { custom, root } }).manifests[0]
   await resolved?.custom?.mirrors[0]?.get('status.json', { maxBytes: 1, signal: new AbortController().signal })
   expect([custom.asked, Object.isFrozen(custom)]).toEqual([1, false])
 })
