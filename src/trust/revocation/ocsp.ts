@@ -92,9 +92,9 @@ function candidatesOf(response: BasicOcspResponse, issuer: Certificate): readonl
   return candidates.slice(0, MAX_CANDIDATES)
 }
 
-function isNamed({ responderId }: BasicOcspResponse, { subject, spki }: Certificate): boolean {
-  if (responderId.kind === 'name') return subject.key === responderId.name
-  return isSame(sha1(subjectPublicKeyOf(spki)), responderId.keyHash)
+function isNamed({ responderId }: BasicOcspResponse, certificate: Certificate): boolean {
+  if (responderId.kind === 'name') return certificate.subject.key === responderId.name
+  return isSame(hashesOf(certificate, 'sha1').key, responderId.keyHash)
 }
 
 function checkDelegation(responder: Certificate, { issuer, now, limits, isRevoked }: OcspInput): void {
@@ -164,11 +164,31 @@ function isAbout(certId: CertId, { certificate, issuer }: OcspInput): boolean {
   if (!isSame(certId.serialNumber, certificate.serialNumber)) return false
   const algorithm = HASHES[certId.hashAlgorithm]
   if (algorithm === undefined) return false
-  const digest = (bytes: Uint8Array): Uint8Array => hash(algorithm, bytes, 'buffer')
-  return (
-    isSame(digest(certificate.issuer.der), certId.issuerNameHash) &&
-    isSame(digest(subjectPublicKeyOf(issuer.spki)), certId.issuerKeyHash)
-  )
+  // The name as the certificate writes it: a CA may spell its own otherwise.
+  const nameHash = isSame(certificate.issuer.der, issuer.subject.der)
+    ? hashesOf(issuer, algorithm).name
+    : hash(algorithm, certificate.issuer.der, 'buffer')
+  return isSame(nameHash, certId.issuerNameHash) && isSame(hashesOf(issuer, algorithm).key, certId.issuerKeyHash)
+}
+
+interface IssuerHashes {
+  /** Of the DER Name. */
+  readonly name: Uint8Array
+  /** Of the bits of the key. */
+  readonly key: Uint8Array
+}
+
+/** What responses call an issuer by, hashed once a certificate. */
+function hashesOf(certificate: Certificate, algorithm: string): IssuerHashes {
+  const known = issuerHashes.get(certificate)?.get(algorithm)
+  if (known !== undefined) return known
+  const made = {
+    name: hash(algorithm, certificate.subject.der, 'buffer'),
+    key: hash(algorithm, subjectPublicKeyOf(certificate.spki), 'buffer'),
+  }
+  const all = issuerHashes.get(certificate) ?? new Map<string, IssuerHashes>()
+  issuerHashes.set(certificate, all.set(algorithm, made))
+  return made
 }
 
 function currentEvidence(single: SingleResponse, { certificate, now, limits }: OcspInput): Evidence | EvidenceError {
@@ -214,9 +234,9 @@ function parsedOrNothing(der: Uint8Array): Certificate | undefined {
 }
 
 const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
-const sha1 = (bytes: Uint8Array): Uint8Array => hash('sha1', bytes, 'buffer') // a name for a key, not a signature
 const isoOf = (ms: number): string => new Date(ms).toISOString()
 
+const issuerHashes = new WeakMap<Certificate, Map<string, IssuerHashes>>()
 const RANK = { good: 0, unknown: 1, revoked: 2, undetermined: 0 } as const
 const MAX_CANDIDATES = 4 // each may cost two signature checks; a key roll-over needs two
 
