@@ -36,7 +36,7 @@ describe.each<[string, () => Store]>([
     expect(await store.get(NAME)).toEqual(bytes('one'))
   })
 
-  test('never overwrites', async () => {
+  test('never overwrites (case 130)', async () => {
     const store = create()
     await store.put(NAME, bytes('one'))
     expect(await store.put(NAME, bytes('two'))).toBe('exists')
