@@ -239,6 +239,14 @@ test('a restart without network has all blobs; a changed or lost one is fetched 
   expect(find(third, 'evil.example.com')).toBeUndefined()
   expect(find(third, 'two.example.com')).toBeDefined()
   await third.close()
+
+  rmSync(join(folder, `${sha256(two)}.json`))
+  world.requests.length = 0
+  const fourth = world.start()
+  await world.drive(fourth.ready())
+  expect(world.requests.filter((path) => path.startsWith('blobs/'))).toEqual([pathOf(two)])
+  expect(find(fourth, 'two.example.com')).toBeDefined()
+  await fourth.close()
 })
 
 test('blobs go when no kept manifest names them, and not at once: another process may need them', async () => {
