@@ -33,7 +33,7 @@ for (const [network, prefix] of [
 for (const [network, prefix] of [
   ['2001::', 23], // Teredo and others
   ['2001:db8::', 32],
-  ['2002::', 16], // 6to4: any IPv4 address within it
+  ['2002::', 16], // 6to4: within it stands an IPv4 address
   ['3fff::', 20],
 ] as const) {
   SPECIAL.addSubnet(network, prefix, 'ipv6')

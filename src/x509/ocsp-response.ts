@@ -36,7 +36,7 @@ export interface BasicOcspResponse {
   readonly tbs: Uint8Array
   readonly signatureAlgorithm: SignatureAlgorithm
   readonly signature: Uint8Array
-  /** DER each, as sent: any of them may be junk. */
+  /** DER each, as sent; junk among them is met. */
   readonly certificates: readonly Uint8Array[]
 }
 
