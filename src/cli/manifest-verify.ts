@@ -9,6 +9,7 @@ import { systemRuntime } from '../ports/system.ts'
 import { deadlinesOf } from '../publisher/deadlines.ts'
 import { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../transport/limits.ts'
 import { anchorsFrom } from './chain.ts'
 import { deadlineData, deadlineRows } from './deadlines.ts'
 import { readBytes } from './files.ts'
@@ -161,9 +162,8 @@ export async function withMirror<T>(
   const dispatcher = new PinnedDispatcher({
     runtime,
     emit: () => {},
-    connectTimeoutMs: TIMEOUT_MS,
-    headersTimeoutMs: TIMEOUT_MS,
-    bodyTimeoutMs: TIMEOUT_MS,
+    timeouts: { ...DEFAULT_TIMEOUTS, headersMs: TIMEOUT_MS, bodyMs: TIMEOUT_MS },
+    limits: DEFAULT_LIMITS,
     policyOf: (origin) => bootstrapPolicy(origin, [], anchors), // the documents are signed; the connection needs a valid path
   })
   try {

@@ -72,7 +72,7 @@ async function connect(origin: CanonicalOrigin, walk: Walk, ca: string | undefin
     policyOf: policies.of,
     runtime,
     emit: () => {},
-    connectTimeoutMs: options.timeouts.connectMs,
+    timeouts: options.timeouts,
   })
   const result = await new Promise<Connection | PinfetchError>((resolve) => {
     try {

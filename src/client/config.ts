@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import { ConfigurationError } from '../errors/errors.ts'
+import { LimitsInFile, TimeoutsInFile } from './limits.ts'
 import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
 
 /** Options as a file or the environment can say them: for `createClient`, with whatever else code adds. */
@@ -163,5 +164,6 @@ const Config = z.strictObject({
   mode: z.enum(['enforce', 'report']).exactOptional(),
   anchorsFile: File.exactOptional().describe('PEM file of trust anchors; default: the roots bundled with Node'),
   certificate: z.strictObject({ certFile: File, keyFile: File }).exactOptional(),
-  timeouts: z.strictObject({ connectMs: milliseconds, headersMs: milliseconds, bodyMs: milliseconds }).exactOptional(),
+  timeouts: TimeoutsInFile.exactOptional(),
+  limits: LimitsInFile.exactOptional(),
 })

@@ -6,8 +6,7 @@ import type { UnixMs } from '../ports/runtime.ts'
 import { keepProcessAlive, watchFolder } from '../ports/system.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
-import type { ConnectorOptions } from '../transport/connector.ts'
-import { PinnedDispatcher } from '../transport/dispatcher.ts'
+import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { createAnchorLookup } from './anchors.ts'
 import { createEvidence } from './evidence.ts'
@@ -54,14 +53,13 @@ export interface Client {
  */
 export function createClient(options: ClientOptions): Client {
   const resolved = resolveOptions(options)
-  const { runtime, timeouts } = resolved
+  const { runtime, timeouts, limits } = resolved
   const { emit, hasListeners, on } = createEmitter()
-  const connection: Omit<ConnectorOptions, 'policyOf'> & { headersTimeoutMs: number; bodyTimeoutMs: number } = {
+  const connection: Omit<DispatcherOptions, 'policyOf'> = {
     runtime,
     emit,
-    connectTimeoutMs: timeouts.connectMs,
-    headersTimeoutMs: timeouts.headersMs,
-    bodyTimeoutMs: timeouts.bodyMs,
+    timeouts,
+    limits,
     ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
   }
   const anchorsFor = createAnchorLookup(resolved.anchors)

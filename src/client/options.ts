@@ -18,7 +18,9 @@ import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { Resolver } from '../transport/connector.ts'
 import type { ClientCertificate } from '../transport/contexts.ts'
+import type { Limits, Timeouts } from '../transport/limits.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
+import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import {
   type ResolvedRevocation,
   type RevocationNetworkOptions,
@@ -107,14 +109,10 @@ export interface ClientOptions {
   readonly revocationNetwork?: RevocationNetworkOptions
   /** Resolves DNS names. Default: the system's resolver. */
   readonly resolver?: Resolver
-  readonly timeouts?: {
-    /** TCP and TLS together. Default 10 000: far above any healthy handshake, below most callers' patience. */
-    readonly connectMs?: number
-    /** From the request to the response's headers. Default 30 000. */
-    readonly headersMs?: number
-    /** Between two pieces of the response's body. Default 30 000. */
-    readonly bodyMs?: number
-  }
+  /** How long each stage of a call may take, in milliseconds. */
+  readonly timeouts?: TimeoutOptions
+  /** How much a server may make this process hold, unpack or wait for. */
+  readonly limits?: LimitOptions
   /** Clock, random source and timers. Default: the machine's. */
   readonly runtime?: Runtime
 }
@@ -153,7 +151,8 @@ export interface ResolvedOptions {
   readonly revocation: ResolvedRevocation
   readonly certificate: ClientCertificate | undefined
   readonly resolver: Resolver | undefined
-  readonly timeouts: { readonly connectMs: number; readonly headersMs: number; readonly bodyMs: number }
+  readonly timeouts: Timeouts
+  readonly limits: Limits
   readonly runtime: Runtime
 }
 
@@ -194,6 +193,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     tls12Hosts: rest.tls12Hosts,
     mode: rest.mode,
     timeouts: rest.timeouts,
+    limits: rest.limits,
     runtime: rest.runtime,
   })
 }
@@ -424,9 +424,8 @@ const Options = z.strictObject({
     )
     .optional(),
   resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
-  timeouts: z
-    .strictObject({ connectMs: positiveMs(10_000), headersMs: positiveMs(30_000), bodyMs: positiveMs(30_000) })
-    .prefault({}),
+  timeouts: TimeoutsSchema,
+  limits: LimitsSchema,
   runtime: z
     .custom<Runtime>((value) => typeof value === 'object' && value !== null && 'clock' in value, 'expected a Runtime')
     .default(systemRuntime),

@@ -14,6 +14,7 @@ import type { RevocationPolicy } from '../trust/revocation/policy.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
 import { type ClientCertificate, createContexts } from './contexts.ts'
 import { connectFailure } from './failure.ts'
+import type { Timeouts } from './limits.ts'
 import { readPresented } from './peer.ts'
 
 /** Addresses of a DNS name, in the order to try them: canonical IPv4 or IPv6 text. A rejection means it did not resolve. */
@@ -24,8 +25,7 @@ export interface ConnectorOptions {
   readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
   readonly runtime: Runtime
   readonly emit: Emit
-  /** From the first packet to the finished handshake, in milliseconds. */
-  readonly connectTimeoutMs: number
+  readonly timeouts: Pick<Timeouts, 'connectMs' | 'tlsMs'>
   readonly certificate?: ClientCertificate
   readonly resolver?: Resolver
   /** Lists and responses that are fetched beside the connections. Default: none, and staples alone count. */
@@ -66,7 +66,7 @@ export interface Connector {
  * a connection needs both.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, connectTimeoutMs, resolver, evidence } = options
+  const { certificate, policyOf, runtime, emit, timeouts, resolver, evidence } = options
   const contextFor = createContexts(certificate)
   const lookup = resolver === undefined ? undefined : lookupOf(resolver)
 
@@ -123,10 +123,14 @@ export function createConnector(options: ConnectorOptions): Connector {
         fail(error) // the socket is destroyed in this very tick
       }
     }
-    const cancelTimeout = runtime.schedule(connectTimeoutMs, () => {
-      const message = `${origin.text}: no finished handshake within ${connectTimeoutMs} ms`
-      fail(new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host: origin.text }))
-    })
+    const within = (option: 'connectMs' | 'tlsMs', what: string): (() => void) => {
+      const limit = timeouts[option]
+      return runtime.schedule(limit, () => {
+        const message = `${origin.text}: ${what} within ${limit} ms (timeouts.${option})`
+        fail(new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host: origin.text }))
+      })
+    }
+    let cancelTimeout = within('connectMs', 'no TCP connection')
 
     const onCertificates = (tlsSocket: tls.TLSSocket, staple: Buffer | null): void => {
       const { certificates: presented, endEntity } = readPresented(tlsSocket)
@@ -185,6 +189,10 @@ export function createConnector(options: ConnectorOptions): Connector {
       tlsSocket.removeAllListeners('keylog') // --tls-keylog adds one that writes the session's secrets to a file
       tlsSocket.setNoDelay(true)
       tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+      tlsSocket.once('connect', () => {
+        cancelTimeout()
+        if (!settled) cancelTimeout = within('tlsMs', 'no finished handshake')
+      })
       tlsSocket.once('OCSPResponse', (staple) => {
         attempt(() => onCertificates(tlsSocket, staple))
         tlsSocket.on('OCSPResponse', () => tlsSocket.destroy(secondHandshake(origin))) // whoever uses the socket by then

@@ -6,13 +6,13 @@ import { PinfetchError, PolicyError, TransportError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
 import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
+import type { Limits, Timeouts } from './limits.ts'
 import { createSeenPeers, type SeenPeers } from './seen-peers.ts'
 import { Dispatcher, Pool } from './undici.ts'
 
 export interface DispatcherOptions extends ConnectorOptions {
-  /** How long undici waits for response headers, and between two pieces of a body, in milliseconds. */
-  readonly headersTimeoutMs: number
-  readonly bodyTimeoutMs: number
+  readonly timeouts: Timeouts
+  readonly limits: Limits
 }
 
 /** The live connections of one origin, all judged under `policy`. */
@@ -152,7 +152,7 @@ export class PinnedDispatcher extends Dispatcher {
   }
 
   #createPool(origin: CanonicalOrigin, policy: HostPolicy): OriginPool {
-    const { headersTimeoutMs, bodyTimeoutMs } = this.#options
+    const { timeouts } = this.#options
     const pool = new Pool(`https://${origin.text}`, {
       connect: (_, callback) => {
         this.#connector.connect(origin, (result) => {
@@ -162,8 +162,8 @@ export class PinnedDispatcher extends Dispatcher {
         })
       },
       allowH2: false,
-      headersTimeout: headersTimeoutMs,
-      bodyTimeout: bodyTimeoutMs,
+      headersTimeout: timeouts.headersMs,
+      bodyTimeout: timeouts.bodyMs,
     })
     const entry: OriginPool = { origin, pool, peers: new Map(), policy, validUntil: Number.POSITIVE_INFINITY }
     return entry

@@ -38,6 +38,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     anchorsFile: 'ca.pem',
     certificate: { certFile: 'cert.pem', keyFile: 'key.pem' },
     timeouts: { connectMs: 2_000 },
+    limits: { bodyBytes: 1_000 },
   })
   for (const options of [
     configFromFile(path),
@@ -58,6 +59,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
       { cert: identity.pem, key: identity.keyPem },
     ])
     expect(resolved.timeouts).toMatchObject({ connectMs: 2_000, headersMs: 30_000 })
+    expect(resolved.limits).toMatchObject({ bodyBytes: 1_000, headerBytes: 16_384 })
   }
 })
 
@@ -105,6 +107,12 @@ test('the JSON Schema knows the same members', () => {
   expect(configSchema()).toMatchObject({
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     additionalProperties: false,
-    properties: { manifest: { required: ['root'], additionalProperties: false }, pins: {}, mode: {}, timeouts: {} },
+    properties: {
+      manifest: { required: ['root'], additionalProperties: false },
+      pins: {},
+      mode: {},
+      timeouts: {},
+      limits: {},
+    },
   })
 })

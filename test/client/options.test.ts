@@ -36,6 +36,9 @@ test.each<[string, unknown, string, RegExp]>([
     /^rejectUnauthorized: unknown option/,
   ],
   ['an unknown mode', { pins, mode: 'off' }, 'ERR_CONFIG_INVALID', /^mode: /],
+  ['a misspelt limit', { pins, limits: { bodyByte: 1 } }, 'ERR_CONFIG_INVALID', /^limits\.bodyByte: unknown/],
+  ['no body at all', { pins, limits: { bodyBytes: 0 } }, 'ERR_CONFIG_INVALID', /^limits\.bodyBytes: /],
+  ['a header limit below any', { pins, limits: { headerBytes: 10 } }, 'ERR_CONFIG_INVALID', /^limits\.headerBytes: /],
   ['a time of 0', { pins, timeouts: { connectMs: 0 } }, 'ERR_CONFIG_INVALID', /^timeouts\.connectMs: /],
   ['a host without pins', { pins: { 'a.com': [] } }, 'ERR_CONFIG_INVALID', /a\.com.*at least one pin/],
   ['a pin of another hash', { pins: { 'a.com': ['md5/AAAA'] } }, 'ERR_CONFIG_PIN', /a\.com.*md5\/AAAA/],
@@ -93,7 +96,14 @@ test('answers frozen options with every default', () => {
   const resolved = resolveOptions({ pins })
   expect(resolved).toMatchObject({
     mode: 'enforce',
-    timeouts: { connectMs: 10_000, headersMs: 30_000, bodyMs: 30_000 },
+    timeouts: { totalMs: 30_000, connectMs: 10_000, tlsMs: 10_000, headersMs: 30_000, bodyMs: 30_000 },
+    limits: {
+      headerBytes: 16_384,
+      bodyBytes: 268_435_456,
+      inflateRatio: 100,
+      minBytesPerSecond: 8_192,
+      connectionAgeMs: 600_000,
+    },
   })
   expect(Object.isFrozen(resolved)).toBe(true)
   expect(Object.isFrozen(resolved.pins[0]?.pins)).toBe(true)

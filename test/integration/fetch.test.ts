@@ -202,7 +202,7 @@ describe('client.fetch does not follow redirects', () => {
 })
 
 describe('a failing network has a code of its own', () => {
-  const failing = { ...options, timeouts: { connectMs: 200, headersMs: 200, bodyMs: 200 } }
+  const failing = { ...options, timeouts: { connectMs: 200, tlsMs: 200, headersMs: 200, bodyMs: 200 } }
 
   test('a name that does not resolve: ERR_TRANSPORT_RESOLVE', async () => {
     const client = testClient({ ...failing, resolver: async () => [] })

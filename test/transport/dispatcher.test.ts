@@ -14,6 +14,7 @@ import type { ClientEvent } from '../../src/events/events.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
 import { admit } from '../../src/transport/connector.ts'
 import { PinnedDispatcher } from '../../src/transport/dispatcher.ts'
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../src/transport/limits.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
 import type { HostPolicy } from '../../src/trust/policy.ts'
 import { refusalOf, until } from '../support/client.ts'
@@ -40,9 +41,8 @@ async function start(
     runtime,
     emit: (event) => events.push(event),
     resolver: async () => ['127.0.0.1'],
-    connectTimeoutMs: 15_000,
-    headersTimeoutMs: 2_000,
-    bodyTimeoutMs: 2_000,
+    timeouts: DEFAULT_TIMEOUTS,
+    limits: DEFAULT_LIMITS,
   })
   onTestFinished(() => dispatcher.destroy())
   const get = async (headers: Record<string, string> = {}) => {

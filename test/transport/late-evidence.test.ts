@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { systemRuntime } from '../../src/ports/system.ts'
 import type { Evidence } from '../../src/transport/connector.ts'
 import { PinnedDispatcher } from '../../src/transport/dispatcher.ts'
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../src/transport/limits.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
 import { refusalOf, until } from '../support/client.ts'
 import { originOf, policyFor } from '../support/policy.ts'
@@ -46,9 +47,8 @@ async function ask(evidence: Evidence) {
     runtime: systemRuntime,
     emit: () => undefined,
     resolver: async () => ['127.0.0.1'],
-    connectTimeoutMs: 15_000,
-    headersTimeoutMs: 15_000,
-    bodyTimeoutMs: 15_000,
+    timeouts: DEFAULT_TIMEOUTS,
+    limits: DEFAULT_LIMITS,
     evidence,
   })
   onTestFinished(() => dispatcher.destroy())
