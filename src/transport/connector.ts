@@ -48,8 +48,14 @@ export interface Connection {
 export interface Connector {
   /** The verdict about certificates under a policy, without telling anybody. */
   readonly evaluate: (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy, mayWait?: boolean) => TrustVerdict
-  /** Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason. */
-  readonly connect: (origin: CanonicalOrigin, done: (result: Connection | PinfetchError) => void) => void
+  /**
+   * Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason.
+   * Answers the function that ends the attempt, which is `done` with the reason given.
+   */
+  readonly connect: (
+    origin: CanonicalOrigin,
+    done: (result: Connection | PinfetchError) => void,
+  ) => (reason: PinfetchError) => void
   /** Judges a live connection again: its version of TLS, and its peer from what it presented. */
   readonly reevaluate: (
     origin: CanonicalOrigin,
@@ -201,6 +207,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       tlsSocket.on('error', (error) => fail(nodeRefusal(tlsSocket, origin, error) ?? error))
       tlsSocket.once('close', () => fail(closedEarly(origin)))
     })
+    return settle
   }
 
   const reevaluate: Connector['reevaluate'] = (origin, { socket, peer }, policy) => {
