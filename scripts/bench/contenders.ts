@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import tls from 'node:tls'
-import { Agent, request, fetch as undiciFetch } from 'undici'
+import { Agent, buildConnector, request, fetch as undiciFetch } from 'undici'
 import type { Served } from './server.ts'
 
 /** What users install: the sources as tsx compiles them carry helpers that the package does not. */
@@ -14,14 +14,12 @@ export interface Contender {
   readonly close: () => Promise<void>
 }
 
-/**
- * Ours first. `resume: false` turns undici's TLS session cache off, so that a new connection is a full handshake on both
- * sides; plain fetch has no such switch.
- */
-export function createContenders({ port, ca, pins }: Served, resume: boolean): readonly Contender[] {
+/** Ours first. Each as its users write it; who caches TLS sessions by default does so here. */
+export function createContenders({ ca, pins }: Served, port: number): readonly Contender[] {
   const origin = `https://localhost:${port}`
   const pinned = createClient({ pins: { localhost: pins }, anchors: ca })
-  const agent = new Agent({ connect: { ca, ...(resume ? {} : { maxCachedSessions: 0 }) } })
+  // A connector of its own: those that an Agent makes end, cached sessions included, with the last connection of an origin.
+  const agent = new Agent({ connect: buildConnector({ ca }) })
   const nothing = async (): Promise<void> => undefined
   return [
     {
@@ -52,8 +50,13 @@ export function createContenders({ port, ca, pins }: Served, resume: boolean): r
 function handWritten(port: number, ca: string): Contender {
   const secureContext = tls.createSecureContext({ ca })
   const idle: tls.TLSSocket[] = []
+  let session: Buffer | undefined
   const connect = async (): Promise<tls.TLSSocket> => {
-    const socket = tls.connect({ host: '127.0.0.1', port, servername: 'localhost', secureContext })
+    const resumable = session === undefined ? {} : { session }
+    const socket = tls.connect({ host: '127.0.0.1', port, servername: 'localhost', secureContext, ...resumable })
+    socket.on('session', (next) => {
+      session = next
+    })
     await once(socket, 'secureConnect')
     return socket.setNoDelay(true)
   }
@@ -72,7 +75,7 @@ function handWritten(port: number, ca: string): Contender {
         }
         received += chunk.length
       }
-      if (path === '/close') socket.destroy()
+      if (path.startsWith('/close')) socket.destroy()
       else idle.push(socket)
     },
     close: async () => {

@@ -11,7 +11,7 @@ import { createEvaluator, evaluateTrust } from '../../src/trust/evaluate.ts'
 import { findPath } from '../../src/trust/path/build.ts'
 import type { HostPolicy } from '../../src/trust/policy.ts'
 import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
-import { median, pairedRatio } from './statistics.ts'
+import { bounded, median, pairedRatio, rounded, roundedRatio } from './statistics.ts'
 
 /**
  * What the verdict costs on a chain as the web has them: P-256 end entity, RSA-2048 intermediate, RSA-4096 root. Cold
@@ -47,10 +47,10 @@ export async function measurePath(rounds: number): Promise<unknown> {
   return {
     us: Object.fromEntries([...series].map(([name, values]) => [name, rounded(median(values), 1)])),
     ratios: {
-      'cold / node:crypto walk': bounded(cold, of('node:crypto walk'), MAX_COLD),
-      'CA links cached / cold': bounded(of('findPath, CA links cached'), cold, MAX_CACHED),
-      'cold / X509ChainBuilder': bounded(cold, of('X509ChainBuilder of @peculiar/x509')),
-      'cold / pkijs': bounded(cold, of('CertificateChainValidationEngine of pkijs')),
+      'cold / node:crypto walk': bounded(pairedRatio(cold, of('node:crypto walk')), { max: MAX_COLD }),
+      'CA links cached / cold': bounded(pairedRatio(of('findPath, CA links cached'), cold), { max: MAX_CACHED }),
+      'cold / X509ChainBuilder': roundedRatio(pairedRatio(cold, of('X509ChainBuilder of @peculiar/x509'))),
+      'cold / pkijs': roundedRatio(pairedRatio(cold, of('CertificateChainValidationEngine of pkijs'))),
     },
     'whole-chain hit': { maxUs: MAX_HIT_US, held: median(of('evaluator, whole-chain hit')) <= MAX_HIT_US },
   }
@@ -153,15 +153,6 @@ async function overFreshAsync(run: (scene: Scene) => Promise<boolean>): Promise<
   }
   return median(times)
 }
-
-/** Holds when the interval's favourable end meets the bound and the median is within 5 % of it. */
-function bounded(ours: readonly number[], theirs: readonly number[], max?: number): unknown {
-  const { median: middle, interval } = pairedRatio(ours, theirs)
-  const ratio = { median: rounded(middle, 3), interval: interval.map((end) => rounded(end, 3)) }
-  return max === undefined ? ratio : { ...ratio, max, held: interval[0] <= max && middle <= max * 1.05 }
-}
-
-const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
 
 const HOST = 'api.example.com'
 const NOW: UnixMs = toUnixMs(Date.UTC(2030, 0, 1))

@@ -23,6 +23,30 @@ export function pairedRatio(ours: readonly number[], theirs: readonly number[]):
   return { median: median(ratios), interval: [at(0.025), at(0.975)] }
 }
 
+export interface BoundRatio {
+  readonly ratio: number
+  readonly interval: readonly [number, number]
+  /** What the ratio should stay under, or over. */
+  readonly bound: { readonly max: number } | { readonly min: number }
+  readonly held: boolean
+}
+
+/** A bound holds when the interval's favourable end meets it and the median is within 5 % of it. */
+export function bounded(ratio: Ratio, bound: BoundRatio['bound']): BoundRatio {
+  const { median: middle, interval } = roundedRatio(ratio)
+  const held =
+    'max' in bound
+      ? ratio.interval[0] <= bound.max && ratio.median <= bound.max * 1.05
+      : ratio.interval[1] >= bound.min && ratio.median >= bound.min * 0.95
+  return { ratio: middle, interval, bound, held }
+}
+
+export function roundedRatio({ median: middle, interval: [low, high] }: Ratio): Ratio {
+  return { median: rounded(middle, 3), interval: [rounded(low, 3), rounded(high, 3)] }
+}
+
+export const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
+
 /** A small generator for resampling and shuffling; not for secrets. */
 export function seededRandom(seed: number): () => number {
   let state = seed
