@@ -8,7 +8,7 @@ import { findPath } from './path/build.ts'
 import type { CertificationPath } from './path/path.ts'
 import { matchPins, pinOf } from './pins.ts'
 import type { HostPolicy } from './policy.ts'
-import { checkRevocation, type RevocationEvidence, refusalOf, stapleRefusal } from './revocation/check.ts'
+import { checkRevocation, judgeStaple, type RevocationEvidence, refusalOf } from './revocation/check.ts'
 import type { PeerFacts, TrustVerdict, VerifiedPeer } from './verdict.ts'
 
 export interface TrustInput {
@@ -76,6 +76,7 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   if (revocation.verdict.status === 'good' && policy.revocation.mode === 'hard-fail') {
     ends.push(toUnixMs(revocation.verdict.validUntil))
   }
+  if (revocation.stapleEnds !== undefined) ends.push(toUnixMs(revocation.stapleEnds))
   const fragility = pins.kind === 'match' ? findFragility(path, unpinned, () => pathsWithoutPin(input), now) : undefined
   const facts: PeerFacts = {
     path,
@@ -108,22 +109,29 @@ function judgeRevocation(path: CertificationPath, input: TrustInput) {
   const verdict = checkRevocation(path, revocation, atHand, now)
   const waits = mayWait && revocation.fetch === 'blocking' && verdict.status === 'undetermined'
   const refusal = waits ? undefined : refusalOf(verdict, path, revocation)
-  return { verdict, finding: refusal ?? stapleRefusal(path, revocation, atHand, now) }
+  const demanded = judgeStaple(path, revocation, atHand, now)
+  return { verdict, finding: refusal ?? demanded.finding, stapleEnds: demanded.validUntil }
+}
+
+/** Until when another look would say the same of an accepted peer: nothing of it ends, nor what said that it is not revoked. */
+export function unchangedUntil({ validUntil, revocation }: VerifiedPeer): UnixMs {
+  return revocation.status === 'good' ? toUnixMs(Math.min(validUntil, revocation.validUntil)) : validUntil
 }
 
 /**
  * `evaluateTrust` with a memory: the same certificates for the same host under the same policy were accepted before, and
  * nothing of that verdict has ended. Only acceptances are kept, so a verdict that waits for the clock is never remembered.
+ * The verdict is synchronous, so of any number of handshakes at once the first judges and the others remember.
  */
 export function createEvaluator(): (input: TrustInput) => TrustVerdict {
   const accepted = new BoundedMap<string, { readonly judgedAt: UnixMs; readonly verdict: TrustVerdict }>(MAX_VERDICTS)
   return (input) => {
     if (input.mayWait === true && input.policy.revocation.fetch === 'blocking') return evaluateTrust(input) // not final
     const { presented, identity, policy, now, staple = NO_STAPLE, evidence = NO_EVIDENCE } = input
-    const sent = `${digestOf(Buffer.concat(presented))} ${staple.length === 0 ? '' : digestOf(staple)}`
+    const sent = `${digestOf(presented)} ${staple.length === 0 ? '' : digestOf(staple)}`
     const key = `${policy.generation} ${evidence.version} ${JSON.stringify(identity)} ${sent}`
     const known = accepted.get(key)
-    if (known?.verdict.kind === 'trusted' && now >= known.judgedAt && now < known.verdict.peer.validUntil) {
+    if (known?.verdict.kind === 'trusted' && now >= known.judgedAt && now < unchangedUntil(known.verdict.peer)) {
       const warning = fragileFrom(known.verdict.peer.path)
       if (warning === undefined || known.judgedAt >= warning || now < warning) return known.verdict
     }
@@ -150,7 +158,16 @@ function rejected(findings: readonly Finding[], path?: CertificationPath): Trust
   return { kind: 'rejected', findings: [first, ...rest], ...refused }
 }
 
-const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes, 'base64url')
+/** Computed once: a peer that is judged again, for a policy or for its session, brings the same objects. */
+function digestOf(sent: Uint8Array | readonly Uint8Array[]): string {
+  const known = digests.get(sent)
+  if (known !== undefined) return known
+  const digest = hash('sha256', sent instanceof Uint8Array ? sent : Buffer.concat(sent), 'base64url')
+  digests.set(sent, digest)
+  return digest
+}
+
+const digests = new WeakMap<Uint8Array | readonly Uint8Array[], string>()
 
 const NO_STAPLE = new Uint8Array()
 const NO_EVIDENCE: EvidenceSource = { version: 0, crls: () => [], ocspResponses: () => [] }

@@ -1,12 +1,12 @@
-import { crossSign, type TestCertificate, testCa } from 'pinfetch/testing'
+import { crossSign, extension, ocspResponse, type TestCertificate, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
-import { createEvaluator, type TrustInput } from '../../src/trust/evaluate.ts'
+import { createEvaluator, evaluateTrust, type TrustInput } from '../../src/trust/evaluate.ts'
 import { originOf, policyFor } from '../support/policy.ts'
 
 const HOUR = 3_600_000
-const now = Date.now()
+const now = Math.floor(Date.now() / 1_000) * 1_000
 const ca = testCa({ now })
 const origin = originOf('https://api.example.com/')
 const server = ca.issue({ names: ['api.example.com', 'other.example.com'], notAfter: now + HOUR })
@@ -50,6 +50,33 @@ describe('the memory of verdicts', () => {
     expect(ask(evaluate, { at: now - 30 * 24 * HOUR })).toMatchObject({
       findings: [{ code: 'ERR_TRUST_CERT_NOT_YET_VALID' }],
     })
+  })
+
+  test('ends with a staple that the certificate demands: ERR_TRUST_OCSP_EXPIRED, and so does the verdict itself', () => {
+    const evaluate = createEvaluator()
+    const strict = ca.issue({
+      names: ['api.example.com'],
+      notAfter: now + 5 * HOUR, // so short-lived that nothing else asks for the staple
+      key: server.key,
+      extensions: [extension.mustStaple()],
+    })
+    const staple = ocspResponse({ certificate: strict, now, nextUpdate: now + HOUR })
+    const at = (offset: number) => ({ presented: strict.chain, identity, policy, staple, now: toUnixMs(now + offset) })
+    expect(evaluate(at(0))).toMatchObject({ kind: 'trusted', peer: { validUntil: now + HOUR } })
+    expect(evaluate(at(HOUR - 1)).kind).toBe('trusted')
+    const late = at(2 * HOUR)
+    expect(evaluateTrust(late)).toMatchObject({ findings: [{ code: 'ERR_TRUST_OCSP_EXPIRED' }] })
+    expect(evaluate(late)).toMatchObject({ findings: [{ code: 'ERR_TRUST_OCSP_EXPIRED' }] })
+  })
+
+  test('says good no longer than what said so', () => {
+    const evaluate = createEvaluator()
+    const long = ca.issue({ names: ['api.example.com'], key: server.key })
+    const staple = ocspResponse({ certificate: long, now, nextUpdate: now + HOUR })
+    const at = (offset: number) =>
+      evaluate({ presented: long.chain, identity, policy, staple, now: toUnixMs(now + offset) })
+    expect(at(0)).toMatchObject({ kind: 'trusted', peer: { revocation: { status: 'good', source: 'staple' } } })
+    expect(at(2 * HOUR)).toMatchObject({ kind: 'trusted', peer: { revocation: { status: 'undetermined' } } })
   })
 
   test('keeps no report: a staged pin becomes active, and the mismatch is over', () => {

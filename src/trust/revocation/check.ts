@@ -88,32 +88,29 @@ export function refusalOf(
   return { code: 'ERR_TRUST_REVOCATION_UNDETERMINED', certificateIndex: 0, message }
 }
 
-/** A staple that policy or certificate demand, and that is missing or does not say good. Applies whatever else is known. */
-export function stapleRefusal(
+/**
+ * A staple that policy or certificate demand: why it refuses the peer, where it is missing or does not say good, or when it
+ * ends. Applies whatever else is known; says nothing where no staple is demanded.
+ */
+export function judgeStaple(
   { certificates: [endEntity, issuer] }: CertificationPath,
   policy: RevocationPolicy,
   { staple }: RevocationEvidence,
   now: UnixMs,
-): Finding | undefined {
-  if (policy.mode === 'off' || issuer === undefined) return undefined
+): { readonly finding?: Finding; readonly validUntil?: number } {
+  if (policy.mode === 'off' || issuer === undefined) return {}
   const isDemanded = policy.staple === 'always' || (policy.staple === 'if-must-staple' && mustStaple(endEntity))
-  if (!isDemanded) return undefined
+  if (!isDemanded) return {}
   if (staple === undefined || staple.length === 0) {
     const code = policy.staple === 'always' ? 'ERR_TRUST_STAPLE_MISSING' : 'ERR_TRUST_MUST_STAPLE_MISSING'
     const who = policy.staple === 'always' ? 'the policy' : 'the certificate'
-    return {
-      code,
-      certificateIndex: 0,
-      message: `${describe(endEntity)}: ${who} demands a staple, the server sent none`,
-    }
+    const message = `${describe(endEntity)}: ${who} demands a staple, the server sent none`
+    return { finding: { code, certificateIndex: 0, message } }
   }
   const answer = verifyOcspResponse({ response: staple, certificate: endEntity, issuer, now, limits: policy.limits })
-  if (answer.status !== 'undetermined') return undefined // revoked and unknown are judged with the other sources
-  return {
-    code: answer.code,
-    certificateIndex: 0,
-    message: `${describe(endEntity)}: the demanded staple: ${answer.message}`,
-  }
+  if (answer.status !== 'undetermined') return { validUntil: answer.validUntil } // what it says is judged with the others
+  const message = `${describe(endEntity)}: the demanded staple: ${answer.message}`
+  return { finding: { code: answer.code, certificateIndex: 0, message } }
 }
 
 /** RFC 7633: TLS feature 5 is status_request. One that cannot be read demands what it might say. */

@@ -5,10 +5,10 @@ import type { CertificationPath } from '../../../src/trust/path/path.ts'
 import {
   checkRevocation,
   isShortLived,
+  judgeStaple,
   mustStaple,
   type RevocationEvidence,
   refusalOf,
-  stapleRefusal,
 } from '../../../src/trust/revocation/check.ts'
 import { readCrl } from '../../../src/trust/revocation/crl.ts'
 import { DEFAULT_LIMITS } from '../../../src/trust/revocation/evidence.ts'
@@ -42,7 +42,7 @@ function check(given: {
     ocspResponses: (about) => (cached === undefined || about !== first ? [] : [cached]),
   }
   const verdict = checkRevocation(path, policy, evidence, NOW)
-  const finding = refusalOf(verdict, path, policy) ?? stapleRefusal(path, policy, evidence, NOW)
+  const finding = refusalOf(verdict, path, policy) ?? judgeStaple(path, policy, evidence, NOW).finding
   return { verdict, finding }
 }
 
