@@ -10,11 +10,12 @@ import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatche
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { createAnchorLookup } from './anchors.ts'
 import { createEvidence } from './evidence.ts'
-import { createFetch, sendOver } from './fetch.ts'
+import { createFetch } from './fetch.ts'
 import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
+import { sendOver } from './send.ts'
 
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
@@ -156,7 +157,7 @@ export function createClient(options: ClientOptions): Client {
     for (const finding of findings) emit({ type: 'posture', ...finding })
   })
   return Object.freeze({
-    fetch: createFetch({ send: sendOver(dispatcher), gate }),
+    fetch: createFetch({ send: sendOver(dispatcher, limits), gate }),
     ready: async () => {
       const hasPins = resolved.pins.length > 0
       await held(Promise.all(managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))))

@@ -1,11 +1,11 @@
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
-import { ConfigurationError, PolicyError, TransportError } from '../errors/errors.ts'
-import { createProbe, type PinnedDispatcher } from '../transport/dispatcher.ts'
+import { ConfigurationError, PolicyError } from '../errors/errors.ts'
 import { requestFailure } from '../transport/failure.ts'
+import type { Send } from './send.ts'
 
 export interface FetchOptions {
-  /** Sends one request and follows nothing: the runtime's fetch over our dispatcher, or a test's stand-in. */
-  readonly send: typeof globalThis.fetch
+  /** Over our dispatcher, or a test's stand-in. */
+  readonly send: Send
   /** Settles when the policy for the origin can be known, rejects with the signal's reason; `undefined` when it is known. */
   readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void> | undefined
 }
@@ -15,61 +15,24 @@ export interface FetchOptions {
  * where a request needs none: each turn between the headers and the caller costs more than every check in here.
  */
 export function createFetch({ send, gate }: FetchOptions): typeof globalThis.fetch {
-  const exchange = (origin: CanonicalOrigin, { input, init }: GlobalRequest): Promise<Response> => {
+  const exchange = (origin: CanonicalOrigin, { input, init }: GlobalRequest, url: URL): Promise<Response> => {
     const wanted = init.redirect ?? (input instanceof Request ? input.redirect : 'follow')
-    return send(input, { ...init, redirect: 'manual' }).then(
+    return send(input, { ...init, redirect: 'manual' }, url).then(
       (response) => (wanted !== 'manual' && isRedirect(response) ? refuseRedirect(response, origin) : response),
       (error: unknown) => Promise.reject(requestFailure(error, origin.text)),
     )
   }
   return (input, init) => {
     try {
-      const origin = originOf(urlOf(input))
+      const url = urlOf(input)
+      const origin = originOf(url)
       const request = toGlobalRealm(input, init)
       const waiting = gate(origin, signalOf(request))
-      return waiting === undefined ? exchange(origin, request) : waiting.then(() => exchange(origin, request))
+      return waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
     } catch (error) {
       return Promise.reject(error) // fetch never throws
     }
   }
-}
-
-/**
- * The runtime's own fetch over our dispatcher, so that Request, Response, FormData and streams are those of the global realm:
- * the npm package's fetch belongs to another one, where a global FormData becomes the text `[object FormData]`. It is
- * captured here, once, and asked before the first request whether it hands the dispatcher on: a fetch that was patched
- * earlier and copies the init members it knows would drop it, and with it every check.
- */
-export function sendOver(dispatcher: PinnedDispatcher): typeof globalThis.fetch {
-  const runtimeFetch = globalThis.fetch
-  const own = dispatcher as unknown as NonNullable<RequestInit['dispatcher']> // Node's typings know Node's undici only
-  let isProven = false
-  const proof = lazy(() => requireDispatcher(runtimeFetch))
-  return (input, init) => {
-    if (isProven) return runtimeFetch(input, { ...init, dispatcher: own })
-    return proof().then(() => {
-      isProven = true
-      return runtimeFetch(input, { ...init, dispatcher: own })
-    })
-  }
-}
-
-function lazy<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
-  }
-}
-
-/** One call that goes nowhere: the name is reserved (RFC 6761 §6.4), and a dispatcher that is asked refuses. */
-async function requireDispatcher(fetch: typeof globalThis.fetch): Promise<void> {
-  const probe = createProbe()
-  const init: object = { dispatcher: probe.dispatcher, redirect: 'manual' }
-  await fetch('https://pinfetch.invalid/', init).catch(() => undefined)
-  if (probe.wasAsked()) return
-  const message = 'the fetch of this process was replaced by one that drops the dispatcher, so nothing was sent'
-  throw new TransportError('ERR_TRANSPORT_FETCH_PATCHED', message)
 }
 
 function urlOf(input: Parameters<typeof fetch>[0]): URL {
