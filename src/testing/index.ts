@@ -9,6 +9,17 @@ export {
 export { generateKey, type KeyPair, type KeyType } from '../x509/generate.ts'
 export * from './ca.ts'
 export { type FakeClient, type FakeClientOptions, fakeClient } from './fake-client.ts'
+export type {
+  ContentFault,
+  CutFault,
+  FaultScript,
+  FaultStage,
+  Faults,
+  Octets,
+  PaceFault,
+  ScriptedFault,
+} from './fault-script.ts'
+export * from './fault-server.ts'
 export * from './forge.ts'
 export * from './interceptor.ts'
 export * from './manifest-server.ts'
