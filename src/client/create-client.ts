@@ -147,8 +147,15 @@ export function createClient(options: ClientOptions): Client {
   const awoken = (waking: Promise<void> | undefined, signal: AbortSignal | null): Promise<void> | undefined =>
     waking === undefined ? undefined : held(abortable(waking, signal))
 
-  const close = async (): Promise<void> => {
-    await Promise.all([dispatcher.close(), evidence.close(), ...managers.all.map((manager) => manager.close())])
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= end()
+    return closing
+  }
+  /** One after the other: a request in flight may still need a connection, and that a policy and evidence. */
+  const end = async (): Promise<void> => {
+    await dispatcher.close()
+    await Promise.all([evidence.close(), ...managers.all.map((manager) => manager.close())])
   }
 
   queueMicrotask(() => {
@@ -162,7 +169,11 @@ export function createClient(options: ClientOptions): Client {
       const hasPins = resolved.pins.length > 0
       await held(Promise.all(managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))))
     },
-    health: () => ({ ...healthOf(managers.all, resolved.pins.length > 0), revocation: { ...revocation } }),
+    health: () => ({
+      ...healthOf(managers.all, resolved.pins.length > 0),
+      ...(closing === undefined ? {} : { state: 'closed' as const }),
+      revocation: { ...revocation },
+    }),
     manifest: Object.freeze({
       refresh: async () => void (await held(Promise.all(managers.all.map(({ updater }) => updater.refresh())))),
       get version() {
