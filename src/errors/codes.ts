@@ -43,6 +43,36 @@ export const CODES = {
     about: 'A configured certificate or key cannot be read or the two do not belong together.',
     fix: 'Give PEM; check that key and certificate are a pair.',
   },
+  ERR_CONFIG_CERTIFICATE_MISMATCH: {
+    retryable: false,
+    about: 'The private key is not the key of the client certificate.',
+    fix: 'Give the key that the certificate was requested with, or request a certificate for this key.',
+  },
+  ERR_CONFIG_CERTIFICATE_EXPIRED: {
+    retryable: false,
+    about: 'The client certificate, or one that it was issued under, is past its notAfter.',
+    fix: 'Renew it; if it is fresh, look at the clock of this machine.',
+  },
+  ERR_CONFIG_CERTIFICATE_NOT_YET_VALID: {
+    retryable: true,
+    about: 'The client certificate, or one that it was issued under, is not valid yet.',
+    fix: 'Look at the clock of this machine, or wait for the time in the message.',
+  },
+  ERR_CONFIG_CERTIFICATE_USAGE: {
+    retryable: false,
+    about: 'The client certificate is not one for clients: the one of a CA, or without clientAuth or digitalSignature.',
+    fix: 'Ask the CA for an end-entity certificate with extendedKeyUsage clientAuth and keyUsage digitalSignature.',
+  },
+  ERR_CONFIG_CERTIFICATE_CHAIN: {
+    retryable: false,
+    about: 'The client’s certificates do not follow from each other: wrong order, or one that does not belong.',
+    fix: 'Put the client’s own certificate first, then its issuer, then the issuer of that, and nothing else.',
+  },
+  ERR_CONFIG_CERTIFICATE_WEAK: {
+    retryable: false,
+    about: 'The key of the client certificate, or of one that it was issued under, is too weak or of an unknown kind.',
+    fix: 'Make a new key: P-256, Ed25519, or RSA of 2048 bits or more.',
+  },
   ERR_CONFIG_USAGE: {
     retryable: false,
     about: 'The command line names something unknown, or leaves something out.',
@@ -51,7 +81,7 @@ export const CODES = {
   ERR_CONFIG_PASSPHRASE: {
     retryable: false,
     about: 'A private key is encrypted, and the passphrase is missing or wrong.',
-    fix: 'Set PINFETCH_PASSPHRASE for this one command.',
+    fix: 'Set PINFETCH_PASSPHRASE for this one command; for a client, `certificate.passphrase`.',
   },
   ERR_CONFIG_SIGNER: {
     retryable: false,
@@ -439,6 +469,21 @@ export const CODES = {
     about: 'The certificate is for other names than the one in the URL.',
     fix: 'Use a name the certificate has in subjectAltName; the Common Name does not count.',
   },
+  ERR_TLS_CLIENT_CERTIFICATE_REQUIRED: {
+    retryable: false,
+    about: 'The server demands a client certificate and was shown none.',
+    fix: 'Give the option `certificate`; ask the operator of the server which CA issues such certificates.',
+  },
+  ERR_TLS_CLIENT_CERTIFICATE_REJECTED: {
+    retryable: false,
+    about: 'The server refused the client certificate that it was shown.',
+    fix: 'The message has its alert and what usually is behind it; the log of the server says more.',
+  },
+  ERR_TLS_CLIENT_CERTIFICATE_UNAVAILABLE: {
+    retryable: true,
+    about: 'The client has no certificate to show: `certificate.load` has not answered, or failed.',
+    fix: 'See the `certificate.rejected` event for what it failed with; it is called again by itself.',
+  },
   ERR_TLS_HANDSHAKE: {
     retryable: false,
     about: 'The TLS handshake failed before a verdict was possible.',
@@ -472,7 +517,17 @@ export const CODES = {
   ERR_TRANSPORT_BODY_TOO_LARGE: {
     retryable: false,
     about: 'A response body is longer than the limit.',
-    fix: 'Check what the server sends; raise the limit only if the size is expected.',
+    fix: 'Check what the server sends; raise `limits.bodyBytes` only if the size is expected.',
+  },
+  ERR_TRANSPORT_HEADERS_TOO_LARGE: {
+    retryable: false,
+    about: 'The header fields of a response are longer than the limit.',
+    fix: 'Check what the server sends; raise `limits.headerBytes` only if the size is expected.',
+  },
+  ERR_TRANSPORT_UNSOLICITED: {
+    retryable: true,
+    about: 'The peer sent data before any request, which would have passed for the answer to one.',
+    fix: 'Look for a proxy or server that answers one request twice; nothing was sent.',
   },
   ERR_TRANSPORT_RESOLVE: {
     retryable: true,
@@ -518,6 +573,21 @@ export const CODES = {
     retryable: false,
     about: 'The URL is not https.',
     fix: 'Use https. There is no option that sends a request in the clear.',
+  },
+  ERR_POLICY_ADDRESS_DENIED: {
+    retryable: false,
+    about: 'The name resolves to addresses that may not be connected to, or the URL has one as its host.',
+    fix: 'If the address is right, name it in `addresses`. If not, ask who answers for the name.',
+  },
+  ERR_POLICY_ORIGIN_DENIED: {
+    retryable: false,
+    about: 'No rule of `egress` names the origin.',
+    fix: 'Add the origin to `egress`, with its port where it is not 443.',
+  },
+  ERR_POLICY_REQUEST_DENIED: {
+    retryable: false,
+    about: 'No rule of `egress` allows the method and the path, or the path can be read in more than one way.',
+    fix: 'Add them to a rule for the origin. Paths with %2e, %2f, %5c, %25 or dot segments are not allowed by any.',
   },
   ERR_POLICY_HOST_HEADER: {
     retryable: false,

@@ -1,0 +1,108 @@
+import * as z from 'zod'
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { formatHostPattern, parseHostPattern, patternsOver } from '../encoding/host-pattern.ts'
+import { PolicyError } from '../errors/errors.ts'
+
+/** A request is allowed that meets every member of the rule; a member that is left out allows all. */
+export interface EgressRule {
+  /** Host patterns, with a port where it is not 443: `api.example.com`, `*.example.com:8443`, `[::1]:*` for every port. */
+  readonly origins?: readonly string[]
+  /** As sent: `GET` is not `HEAD`. */
+  readonly methods?: readonly string[]
+  /** Without the query, case-sensitive. One that ends in `/*` stands for all below it: `/v1/*`, which is not `/v1` itself. */
+  readonly paths?: readonly string[]
+}
+
+/**
+ * Throws a PolicyError for a request that may not leave. Pure.
+ *
+ * @param path The request target: path and query, as it would be sent.
+ */
+export type EgressCheck = (origin: CanonicalOrigin, method: string, path: string) => void
+
+/** `undefined` where everything may leave that has a policy. */
+export function createEgress(rules: readonly EgressRule[]): EgressCheck | undefined {
+  if (rules.length === 0) return undefined
+  const compiled = rules.map(compile)
+  return (origin, method, target) => {
+    const ofOrigin = compiled.filter(({ coversOrigin }) => coversOrigin(origin))
+    const { text: host } = origin
+    if (ofOrigin.length === 0) {
+      const message = `${host}: no rule of \`egress\` names this origin, so nothing was sent`
+      throw new PolicyError('ERR_POLICY_ORIGIN_DENIED', message, { host })
+    }
+    const path = target.replace(/\?.*$/s, '')
+    const isPlain = isUnambiguous(path)
+    if (ofOrigin.some((rule) => rule.coversMethod(method) && rule.coversPath(path, isPlain))) return
+    const reason = isPlain ? '' : '; its path can be read in more than one way'
+    const message = `${host}: no rule of \`egress\` allows this ${method} request${reason}, so nothing was sent`
+    throw new PolicyError('ERR_POLICY_REQUEST_DENIED', message, { host })
+  }
+}
+
+function compile({ origins, methods, paths }: EgressRule) {
+  const known = origins === undefined ? undefined : new Set(origins.map(originKey))
+  const prefixes = paths?.filter((path) => path.endsWith('/*')).map((path) => path.slice(0, -1)) ?? []
+  return {
+    coversOrigin: ({ host, port }: CanonicalOrigin): boolean =>
+      known === undefined ||
+      [...patternsOver(host)].some((pattern) => known.has(`${pattern} ${port}`) || known.has(`${pattern} *`)),
+    coversMethod: (method: string): boolean => methods === undefined || methods.includes(method),
+    coversPath: (path: string, isPlain: boolean): boolean =>
+      paths === undefined || (isPlain && (paths.includes(path) || prefixes.some((prefix) => path.startsWith(prefix)))),
+  }
+}
+
+/**
+ * Whether every server reads the path alike. Some decode `%2e`, `%2f` and `%5c` before they look for dot segments, some twice,
+ * and some take `..;` for `..`: what begins with `/v1/` would end outside of it.
+ */
+function isUnambiguous(path: string): boolean {
+  if (/%(?:2e|2f|5c|25|[01][0-9a-f]|7f)|[\\#]|\/\.{1,2};/i.test(path) || !path.startsWith('/')) return false
+  const url = `https://host.invalid${path}`
+  return URL.canParse(url) && new URL(url).pathname === path
+}
+
+/** `undefined` when the text is no pattern for origins. */
+function parseOriginPattern(text: string): { readonly pattern: string; readonly port: string } | undefined {
+  const [, host = '', port = '443'] = /^(\[[^\]]*\]|[^:]*)(?::(\*|[1-9]\d{0,4}))?$/.exec(text) ?? []
+  const pattern = parseHostPattern(host)
+  return pattern === undefined || Number(port) > 65_535 ? undefined : { pattern: formatHostPattern(pattern), port }
+}
+
+function originKey(text: string): string {
+  const parsed = parseOriginPattern(text)
+  return parsed === undefined ? '' : `${parsed.pattern} ${parsed.port}`
+}
+
+const Rule = z
+  .strictObject({
+    origins: z
+      .array(
+        z
+          .string()
+          .refine((text) => parseOriginPattern(text) !== undefined, 'expected a host, *.host or **.host, and :port'),
+      )
+      .min(1)
+      .max(1_000)
+      .exactOptional(),
+    methods: z
+      .array(z.string().regex(/^[A-Z]+(-[A-Z]+)*$/, 'expected a method in capitals'))
+      .min(1)
+      .exactOptional(),
+    paths: z
+      .array(
+        z
+          .string()
+          .refine(
+            (path) => isUnambiguous(path.replace(/\*$/, '')) && !/\?|\*(?!$)|[^/]\*$/.test(path),
+            'expected a path that begins with / and may end in /*',
+          ),
+      )
+      .min(1)
+      .max(1_000)
+      .exactOptional(),
+  })
+  .refine((rule) => Object.keys(rule).length > 0, 'a rule without members would allow everything')
+
+export const EgressSchema = z.union([Rule, z.array(Rule).min(1).max(1_000)]).transform((rules) => [rules].flat())
