@@ -116,6 +116,7 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       pinGroups: pinGroups(entry),
       ...(floor === undefined ? {} : { minTlsVersion: floor }),
       ...(entry.expectedUri === undefined ? {} : { expectedUri: entry.expectedUri }),
+      ...(entry.maxConnectionAge === undefined ? {} : { maxConnectionAgeMs: entry.maxConnectionAge * 1_000 }),
       ...anchorsOf(origin, entry, manifest),
       revocation: withManifestRevocation(revocationFor(origin.host), entry, () =>
         loosened(entry, 'report', 'revocation mode report'),
@@ -163,7 +164,7 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
     { host, port }: CanonicalOrigin,
     manifest: ManifestView | undefined,
     decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> &
-      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri' | 'anchors' | 'revocation'>>,
+      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri' | 'anchors' | 'revocation' | 'maxConnectionAgeMs'>>,
   ): HostPolicy =>
     withGeneration({
       host,
@@ -258,7 +259,6 @@ function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | u
     return 'clientCertificate: "required"'
   if (entry.requireSct === true) return 'requireSct'
   if (entry.allowedAddresses !== undefined) return 'allowedAddresses'
-  if (entry.maxConnectionAge !== undefined) return 'maxConnectionAge'
   return undefined
 }
 

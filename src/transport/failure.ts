@@ -1,4 +1,5 @@
 import { ConfigurationError, PinfetchError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import type { Limits } from './limits.ts'
 
 /** What a failed connection attempt was, in our words. Nothing of the request had left. */
 export function connectFailure(error: unknown, host: string): PinfetchError {
@@ -18,6 +19,53 @@ export function connectFailure(error: unknown, host: string): PinfetchError {
   return new TransportError('ERR_TRANSPORT_CONNECT', `${host}: no connection (${code || 'unknown cause'})`, details)
 }
 
+/** What is known of an exchange that failed. */
+export interface Facts {
+  readonly host: string
+  readonly sent: RequestSent
+  readonly limits: Limits
+  /** What came of another attempt, where that says more than undici's own error. */
+  readonly cause?: Error
+}
+
+/** What a request that was given to undici failed of. Its complaints about a wrong argument come back as they are. */
+export function responseFailure(error: Error, facts: Facts): Error {
+  const { host, sent, cause = error } = facts
+  const details = { cause, requestSent: sent, host }
+  const code = codeOf(error)
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') return headersTooLarge(facts, error)
+  if (error.name === 'HTTPParserError' || isRefusedByUndici(error)) {
+    const message = `${host}: the peer answered with bytes that are not HTTP/1.1 (${error.message})`
+    return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
+  }
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
+    const message = `${host}: the response's body is not as long as its Content-Length says`
+    return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
+  }
+  if (!isClosed(error)) return error
+  const message = `${host}: the peer closed the connection before the response was complete (${code})`
+  return new TransportError('ERR_TRANSPORT_CLOSED', message, details)
+}
+
+/** The connection ended, and said nothing wrong before. */
+export function isClosed(error: Error): boolean {
+  const code = codeOf(error)
+  return (CLOSED.has(code) || code.startsWith('ERR_SSL_')) && !isRefusedByUndici(error)
+}
+
+export function headersTooLarge({ host, limits }: Facts, cause?: Error): TransportError {
+  const message = `${host}: expected at most ${limits.headerBytes} bytes of header fields (limits.headerBytes), the server sent more`
+  return new TransportError('ERR_TRANSPORT_HEADERS_TOO_LARGE', message, { cause, requestSent: 'yes', host })
+}
+
+export function clientClosed(host: string, requestSent: RequestSent, cause?: unknown): TransportError {
+  return new TransportError('ERR_TRANSPORT_CLIENT_CLOSED', `${host}: the client was closed`, {
+    host,
+    requestSent,
+    cause,
+  })
+}
+
 /**
  * What a rejected fetch or dispatch was. Errors that describe a wrong argument (`invalid header`, `body already used`) and
  * the caller's own abort reason come back as they are, since WHATWG fetch promises them.
@@ -25,10 +73,6 @@ export function connectFailure(error: unknown, host: string): PinfetchError {
 export function requestFailure(error: unknown, host: string): unknown {
   for (let at = error, depth = 0; at instanceof Error && depth < MAX_CAUSES; at = at.cause, depth++) {
     if (at instanceof PinfetchError) return at
-    const known = at.name === 'HTTPParserError' ? NOT_HTTP : UNDICI[codeOf(at)]
-    if (known === undefined) continue
-    const details = { cause: at, requestSent: known.sent, host }
-    return new TransportError(known.code, `${host}: ${known.about}`, details)
   }
   if (!(error instanceof TypeError) || error.message !== 'fetch failed') return error
   if (error.cause instanceof Error && error.cause.message === 'bad port') {
@@ -46,38 +90,10 @@ function codeOf(error: unknown): string {
   return error instanceof AggregateError ? codeOf(error.errors[0]) : ''
 }
 
-type Known = { readonly code: TransportError['code']; readonly sent: RequestSent; readonly about: string }
+/** undici's word for a response of status 100, and for a change of protocol, that nobody asked for. */
+function isRefusedByUndici({ message }: Error): boolean {
+  return message === 'bad response' || message === 'bad upgrade'
+}
 
-const CLOSED: Known = {
-  code: 'ERR_TRANSPORT_CLOSED',
-  sent: 'maybe',
-  about: 'the peer closed the connection before the response was complete',
-}
-const NOT_HTTP: Known = {
-  code: 'ERR_TRANSPORT_PROTOCOL',
-  sent: 'yes',
-  about: 'the peer answered with bytes that are not HTTP/1.1',
-}
-const NO_HEADERS: Known = {
-  code: 'ERR_TRANSPORT_TIMEOUT',
-  sent: 'yes',
-  about: 'the response headers did not arrive in time',
-}
-const NO_BODY: Known = {
-  code: 'ERR_TRANSPORT_TIMEOUT',
-  sent: 'yes',
-  about: 'the response body paused for too long',
-}
-const CLIENT_CLOSED: Known = { code: 'ERR_TRANSPORT_CLIENT_CLOSED', sent: 'no', about: 'the client was closed' }
-
-const UNDICI: Readonly<Record<string, Known | undefined>> = {
-  UND_ERR_SOCKET: CLOSED,
-  ECONNRESET: CLOSED,
-  EPIPE: CLOSED,
-  UND_ERR_HEADERS_TIMEOUT: NO_HEADERS,
-  UND_ERR_BODY_TIMEOUT: NO_BODY,
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: NOT_HTTP,
-  UND_ERR_CLOSED: CLIENT_CLOSED,
-  UND_ERR_DESTROYED: CLIENT_CLOSED,
-}
+const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 const MAX_CAUSES = 8 // undici nests two or three

@@ -43,6 +43,8 @@ export interface HostPolicy {
   readonly anchors: AnchorSet
   /** A SPIFFE ID the peer must have; it then takes the place of the host name. */
   readonly expectedUri?: string
+  /** A connection older than this gets no further request. Absent: the client's own limit alone counts. */
+  readonly maxConnectionAgeMs?: number
   /** 0 when no manifest is in force. */
   readonly manifestVersion: number
   /** Digest over all of the above but the manifest version. */

@@ -32,7 +32,6 @@ describe('a rule that this version cannot enforce refuses the host: ERR_TRUST_PO
   test.each<[string, Partial<HostInput>]>([
     ['requireSct', { requireSct: true }],
     ['allowedAddresses', { allowedAddresses: ['10.0.0.0/8'] }],
-    ['maxConnectionAge', { maxConnectionAge: 60 }],
     ['clientCertificate: "required"', { clientCertificate: 'required' }],
   ])('%s', async (rule, entry) => {
     const error = await refusalOf((await clientWith(entry)).fetch(url), 'ERR_TRUST_POLICY_UNSUPPORTED')

@@ -1,0 +1,329 @@
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { type RequestSent, TransportError } from '../errors/errors.ts'
+import { type Facts, headersTooLarge, isClosed, responseFailure } from './failure.ts'
+import type { Lane } from './lane.ts'
+import type { Limits, Timeouts } from './limits.ts'
+import type { RawHandler } from './raw-handler.ts'
+import { inPieces, isReplayable } from './request-body.ts'
+import { eachHeader } from './request-headers.ts'
+import type { Sweep, Swept } from './sweep.ts'
+
+export interface ExchangeLimits {
+  readonly timeouts: Timeouts
+  readonly limits: Limits
+}
+
+/** Where an exchange goes to wait for a connection, and where it gives one back. */
+export interface Lanes {
+  /** Puts it in line; with `fresh`, for a connection that nothing was sent on yet. */
+  enqueue(exchange: Exchange, fresh: boolean): void
+  /** It waits no longer. */
+  withdraw(exchange: Exchange): void
+  release(lane: Lane): void
+  readonly isClosing: boolean
+}
+
+/**
+ * One request and its response, from dispatch to the last byte: the handler that undici calls, around the caller's own.
+ * It ends what takes too long or grows too large, sends a request again that a connection lost before anything of it was
+ * written, and once more one that is idempotent and met a kept-alive connection that the peer was about to close.
+ *
+ * One object with fixed members and no closure for each piece: it stands on the way of every byte.
+ */
+export class Exchange implements RawHandler, Swept {
+  readonly origin: CanonicalOrigin
+  readonly #options: Dispatcher.DispatchOptions
+  readonly #handler: RawHandler
+  readonly #lanes: Lanes
+  readonly #sweep: Sweep
+  readonly #given: ExchangeLimits
+  readonly #startedAt: number
+
+  /** The connection of this attempt. */
+  #lane: Lane | undefined
+  #abort: ((reason?: Error) => void) | undefined
+  #isWritten = false
+  /** To its end. */
+  #isSent = false
+  /** The caller was told so, in whichever attempt. */
+  #wasStarted = false
+  #restarts = 0
+  /** What to say of the attempt before this one, which may have arrived. */
+  #lost: ((cause: Error) => Error) | undefined
+  #isOver = false
+
+  #hasResponded = false
+  #isInBody = false
+  #isPaused = false
+  #isEndless = false
+  /** The peer closes the connection after this response. */
+  #isLast = false
+
+  /** Whether anything moved since the last look, so that a piece costs no reading of the clock. */
+  #hasMoved = false
+  #idleSince: number
+  /** Bytes of both bodies. */
+  #moved = 0
+  #received = 0
+  #interimBytes = 0
+
+  constructor(
+    origin: CanonicalOrigin,
+    options: Dispatcher.DispatchOptions,
+    handler: RawHandler,
+    lanes: Lanes,
+    sweep: Sweep,
+    given: ExchangeLimits,
+    now: number,
+  ) {
+    this.origin = origin
+    this.#options = options
+    this.#handler = handler
+    this.#lanes = lanes
+    this.#sweep = sweep
+    this.#given = given
+    this.#startedAt = now
+    this.#idleSince = now
+    sweep.add(this)
+  }
+
+  /** Something of the request was handed to the connection of this attempt. */
+  get isWritten(): boolean {
+    return this.#isWritten
+  }
+
+  /** A response that lasts until one of the two has enough of it. */
+  get isEndless(): boolean {
+    return this.#isEndless
+  }
+
+  /** What undici gets to send over `lane`. */
+  optionsFor(lane: Lane): Dispatcher.DispatchOptions {
+    this.#lane = lane
+    return inPieces(this.#options)
+  }
+
+  /** Ends it, wherever it is: for a reason of ours, or because the caller has lost patience. */
+  abort(reason: Error): void {
+    if (this.#isOver) return
+    if (this.#isWritten) this.#abort?.(reason)
+    else if (this.#lane === undefined) {
+      this.#lanes.withdraw(this)
+      this.fail(reason)
+    }
+  }
+
+  /** The connection that was to carry it ended before that. */
+  restart(error: Error): void {
+    this.#restarts += 1
+    if (this.#restarts > MAX_RESTARTS || this.#lanes.isClosing) this.fail(error)
+    else this.#lanes.enqueue(this, this.#restarts > 1) // one idle connection that was dead has others beside it
+  }
+
+  /** Ends one that has no connection. */
+  fail(error: Error): void {
+    if (this.#isOver) return
+    this.#end()
+    const { requestSent } = error as { requestSent?: RequestSent }
+    const isDoubt = this.#lost !== undefined && requestSent === 'no' // the first attempt may have arrived
+    this.#handler.onError(isDoubt && this.#lost !== undefined ? this.#lost(error) : error)
+  }
+
+  check(now: number): void {
+    const { timeouts, limits } = this.#given
+    if (this.#hasMoved) {
+      this.#hasMoved = false
+      this.#idleSince = now
+    }
+    const credit = Math.floor(this.#moved / limits.minBytesPerSecond) * 1_000
+    if (!this.#isEndless && now - this.#startedAt >= timeouts.totalMs + credit) this.abort(this.#tooSlow())
+    if (this.#isOver || this.#isPaused || !this.#isWritten) return
+    const { headersMs, bodyMs } = timeouts
+    const idleMs = now - this.#idleSince
+    if (this.#isInBody && idleMs >= bodyMs) {
+      this.abort(this.#timeout(`the response's body paused for ${bodyMs} ms`, 'timeouts.bodyMs'))
+    } else if (!this.#isInBody && idleMs >= headersMs) {
+      this.abort(this.#timeout(`no response headers within ${headersMs} ms`, 'timeouts.headersMs'))
+    }
+  }
+
+  onConnect(abort: (reason?: Error) => void, context?: unknown): void {
+    this.#abort = abort
+    this.#isWritten = true
+    this.#hasMoved = true
+    if (this.#wasStarted) return
+    this.#wasStarted = true
+    this.#handler.onConnect((reason) => this.abort(reason ?? new Error('aborted')), context)
+  }
+
+  onBodySent(chunk: Uint8Array | string): void {
+    this.#moved += chunk.length
+    this.#hasMoved = true
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  onRequestSent(): void {
+    this.#isSent = true
+    this.#hasMoved = true
+    this.#handler.onRequestSent?.()
+  }
+
+  onResponseStarted(): void {
+    this.#hasResponded = true
+    this.#handler.onResponseStarted?.()
+  }
+
+  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+    if (status < 200) return this.#onInterim(status, headers, resume, statusText)
+    this.#hasMoved = true
+    this.#isInBody = true
+    const length = this.#read(headers)
+    const isBodiless = this.#options.method === 'HEAD' || status === 304
+    if (length > this.#given.limits.bodyBytes && !isBodiless) {
+      this.abort(this.#tooLarge(`announces ${length} bytes`))
+      return true
+    }
+    const goOn = (): void => {
+      this.#isPaused = false
+      this.#hasMoved = true
+      resume()
+    }
+    return this.#mayFlow(this.#handler.onHeaders(status, headers, goOn, statusText))
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#hasMoved = true
+    this.#moved += chunk.length
+    this.#received += chunk.length
+    if (this.#received > this.#given.limits.bodyBytes) {
+      this.abort(this.#tooLarge('goes on'))
+      return true
+    }
+    return this.#mayFlow(this.#handler.onData(chunk))
+  }
+
+  onComplete(trailers: Buffer[]): void {
+    const lane = this.#lane
+    this.#end()
+    if (lane !== undefined) {
+      if (this.#isLast || this.#options.method === 'HEAD') lane.end() // undici closes after a HEAD
+      this.#lanes.release(lane)
+    }
+    this.#handler.onComplete(trailers)
+  }
+
+  /** From here on the connection is the caller's; it stays with its origin, whose policy may still end it. */
+  onUpgrade(status: number, headers: Buffer[], socket: Duplex): void {
+    this.#end()
+    this.#handler.onUpgrade?.(status, headers, socket)
+  }
+
+  onError(error: Error): void {
+    if (this.#isOver) return
+    const lane = this.#lane
+    const wasWritten = this.#isWritten
+    this.#lane = undefined
+    this.#isWritten = false
+    if (lane === undefined || (!wasWritten && !lane.isDead)) {
+      if (lane !== undefined) this.#lanes.release(lane) // the request itself was wrong
+      this.fail(error)
+      return
+    }
+    lane.discard()
+    const failure = responseFailure(error, this.#facts(wasWritten))
+    if (!wasWritten) this.restart(failure)
+    else if (this.#mayRepeat(error, lane)) {
+      this.#lost = (cause) => responseFailure(error, { ...this.#facts(true), cause })
+      this.#lanes.enqueue(this, true)
+    } else this.fail(failure)
+  }
+
+  /**
+   * A peer may close a kept-alive connection in the moment that a request is written to it. RFC 9112 §9.3.1 and RFC 9110
+   * §9.2.2: then an idempotent one may be sent again, once, on a connection of its own.
+   */
+  #mayRepeat(error: Error, lane: Lane): boolean {
+    const isRace = lane.isReused && !this.#hasResponded && isClosed(error)
+    if (!isRace || this.#lost !== undefined || this.#lanes.isClosing) return false
+    return isIdempotent(this.#options) && isReplayable(this.#options.body)
+  }
+
+  /** No activity: interim responses without end must not hold a request past its time. */
+  #onInterim(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+    this.#interimBytes += INTERIM_COST
+    for (const { length } of headers) this.#interimBytes += length
+    if (this.#interimBytes <= this.#given.limits.headerBytes) {
+      return this.#handler.onHeaders(status, headers, resume, statusText)
+    }
+    this.abort(headersTooLarge(this.#facts(true)))
+    return true
+  }
+
+  /** @returns the length that the peer announces, 0 for none. */
+  #read(headers: Buffer[]): number {
+    let length = 0
+    for (let at = 0; at + 1 < headers.length; at += 2) {
+      const size = headers[at]?.length
+      if (size === 14 && nameAt(headers, at) === 'content-length') length = Number(headers[at + 1]?.toString('latin1'))
+      else if (size === 12 && nameAt(headers, at) === 'content-type') this.#isEndless = isEventStream(headers[at + 1])
+      else if (size === 10 && nameAt(headers, at) === 'connection') this.#isLast = isClose(headers[at + 1])
+    }
+    return length
+  }
+
+  #mayFlow(answer: boolean): boolean {
+    this.#isPaused = answer === false
+    return answer
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#lane = undefined
+    this.#isWritten = false
+    this.#sweep.delete(this)
+  }
+
+  #facts(wasWritten: boolean): Facts {
+    const sent = this.#hasResponded ? 'yes' : wasWritten || this.#lost !== undefined ? 'maybe' : 'no'
+    return { host: this.origin.text, sent, limits: this.#given.limits }
+  }
+
+  #tooSlow(): TransportError {
+    const { timeouts, limits } = this.#given
+    const what = `not over after ${timeouts.totalMs} ms, with ${this.#moved} bytes of bodies moved`
+    const rule = `${limits.minBytesPerSecond} bytes give it a second more`
+    return this.#timeout(`${what}; ${rule}`, 'timeouts.totalMs, limits.minBytesPerSecond')
+  }
+
+  #timeout(about: string, option: string): TransportError {
+    const { host, sent } = this.#facts(this.#isWritten)
+    const requestSent = this.#isSent ? 'yes' : sent
+    return new TransportError('ERR_TRANSPORT_TIMEOUT', `${host}: ${about} (${option})`, { host, requestSent })
+  }
+
+  #tooLarge(what: string): TransportError {
+    const { host } = this.#facts(true)
+    const message = `${host}: expected a body of at most ${this.#given.limits.bodyBytes} bytes (limits.bodyBytes), the server ${what}`
+    return new TransportError('ERR_TRANSPORT_BODY_TOO_LARGE', message, { host, requestSent: 'yes' })
+  }
+}
+
+function isIdempotent({ method, headers }: Dispatcher.DispatchOptions): boolean {
+  if (IDEMPOTENT.has(method)) return true
+  let isKeyed = false
+  eachHeader(headers, (name) => {
+    if (name.length === 15 && name.toLowerCase() === 'idempotency-key') isKeyed = true
+  })
+  return isKeyed
+}
+
+const nameAt = (headers: Buffer[], at: number): string | undefined => headers[at]?.toString('latin1').toLowerCase()
+const isEventStream = (value: Buffer | undefined): boolean =>
+  /^text\/event-stream\b/i.test(value?.toString('latin1') ?? '')
+const isClose = (value: Buffer | undefined): boolean => /\bclose\b/i.test(value?.toString('latin1') ?? '')
+
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']) // RFC 9110 §9.2.2
+const MAX_RESTARTS = 2
+const INTERIM_COST = 32 // of a status line, so that a flood of empty ones comes to an end

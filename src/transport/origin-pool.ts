@@ -1,0 +1,254 @@
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { PinfetchError, TransportError } from '../errors/errors.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import { nextTurn } from '../ports/turn.ts'
+import type { HostPolicy } from '../trust/policy.ts'
+import type { Connection, Connector } from './connector.ts'
+import type { Exchange, Lanes } from './exchange.ts'
+import { clientClosed } from './failure.ts'
+import { Lane } from './lane.ts'
+import type { Limits } from './limits.ts'
+
+export interface OriginPoolOptions {
+  readonly connect: Connector['connect']
+  readonly runtime: Runtime
+  readonly limits: Limits
+  /** As many connections at once. */
+  readonly connections: number
+  /** Tells of a new connection. */
+  readonly onConnected: (pool: OriginPool, connection: Connection) => void
+  /** Retires what the policy in force now refuses. @throws PinfetchError where there is none any longer. */
+  readonly judge: (pool: OriginPool) => void
+  /** No connection, none under way, nobody waiting. */
+  readonly onEmpty: (pool: OriginPool) => void
+}
+
+/**
+ * The connections of one origin, and the line of exchanges that wait for one. An exchange gets a connection only when that
+ * is made and judged: until then it is nobody's, so that a connection which fails, ages or loses its policy takes none
+ * along.
+ */
+export class OriginPool implements Lanes {
+  readonly origin: CanonicalOrigin
+  policy: HostPolicy
+  /** The earliest `validUntil` among the peers: from then on they are judged again before the next request. */
+  validUntil = Number.POSITIVE_INFINITY
+  readonly lanes = new Set<Lane>()
+  readonly #options: OriginPoolOptions
+  /** The one used last at the end: it is taken first, and the others get old enough to close. */
+  readonly #idle: Lane[] = []
+  readonly #waiting = new Set<Exchange>()
+  readonly #waitingForFresh = new Set<Exchange>()
+  readonly #attempts = new Set<Attempt>()
+  #isDraining = false
+  #closed: PinfetchError | undefined
+  #whenEmpty: (() => void)[] = []
+
+  constructor(origin: CanonicalOrigin, policy: HostPolicy, options: OriginPoolOptions) {
+    this.origin = origin
+    this.policy = policy
+    this.#options = options
+  }
+
+  get isClosing(): boolean {
+    return this.#closed !== undefined
+  }
+
+  get isEmpty(): boolean {
+    return this.lanes.size + this.#attempts.size + this.#waiting.size + this.#waitingForFresh.size === 0
+  }
+
+  enqueue(exchange: Exchange, fresh: boolean): void {
+    if (this.#closed !== undefined) {
+      exchange.fail(this.#closed)
+      return
+    }
+    const lane = fresh ? undefined : this.#takeIdle()
+    if (lane !== undefined) {
+      lane.run(exchange)
+      return
+    }
+    if (fresh && this.#isFull) this.#idle.shift()?.end()
+    const line = fresh ? this.#waitingForFresh : this.#waiting
+    line.add(exchange)
+    this.#connectMore()
+  }
+
+  withdraw(exchange: Exchange): void {
+    this.#waiting.delete(exchange)
+    this.#waitingForFresh.delete(exchange)
+    this.#settle()
+  }
+
+  release(lane: Lane): void {
+    lane.free()
+    this.#offer(lane)
+  }
+
+  /** Fails who waits. What connections there are stays. */
+  refuse(error: PinfetchError): void {
+    for (let next = this.#next(true); next !== undefined; next = this.#next(true)) next.fail(error)
+  }
+
+  /**
+   * Nothing new. What was begun is finished, unless it has no end; who waits for a connection gets a moment for it. Settles
+   * when the last connection is closed.
+   */
+  async close(): Promise<void> {
+    this.#isDraining = true
+    for (const lane of this.#idle.splice(0)) lane.end()
+    for (const lane of this.lanes) {
+      if (lane.exchange?.isEndless === true) lane.stop(clientClosed(this.origin.text, 'yes'))
+    }
+    const { schedule } = this.#options.runtime
+    const noLonger = schedule(WAIT_MS, () => this.#shut(clientClosed(this.origin.text, 'no')))
+    const atLast = schedule(FINISH_MS, () => void this.destroy(undefined))
+    if (this.#waiting.size + this.#waitingForFresh.size === 0) this.#shut(clientClosed(this.origin.text, 'no'))
+    await this.#emptied()
+    noLonger()
+    atLast()
+  }
+
+  /** Everything in flight fails at once. */
+  destroy(cause: Error | undefined): Promise<void> {
+    this.#shut(clientClosed(this.origin.text, 'no', cause))
+    for (const lane of this.lanes) lane.stop(clientClosed(this.origin.text, 'maybe', cause))
+    return this.#emptied()
+  }
+
+  #shut(reason: PinfetchError): void {
+    this.#closed = reason
+    this.refuse(reason)
+    for (const attempt of [...this.#attempts]) attempt.end(reason)
+  }
+
+  #emptied(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenEmpty.push(resolve)
+      this.#settle()
+    })
+  }
+
+  get #isFull(): boolean {
+    return this.lanes.size + this.#attempts.size >= this.#options.connections
+  }
+
+  #connectMore(): void {
+    while (this.#attempts.size < this.#waiting.size + this.#waitingForFresh.size && !this.#isFull) this.#connect()
+  }
+
+  #connect(): void {
+    const attempt: Attempt = { end: () => undefined }
+    this.#attempts.add(attempt)
+    attempt.end = this.#options.connect(this.origin, (result) => {
+      if (result instanceof PinfetchError) {
+        this.#ended(attempt, result)
+        return
+      }
+      const lane = new Lane(result, this.origin.text, this.#options.runtime, this.#options.limits)
+      this.lanes.add(lane)
+      result.socket.once('close', () => this.#drop(lane))
+      this.#options.onConnected(this, result)
+      // What the peer sent along with its handshake, or a moment later, is here after this turn: RFC 9112 §9.2 makes it no
+      // answer to a request that it has not seen.
+      void nextTurn().then(() => this.#ended(attempt, lane))
+    })
+  }
+
+  #ended(attempt: Attempt, result: Lane | PinfetchError): void {
+    this.#attempts.delete(attempt)
+    if (result instanceof PinfetchError) this.#next(true)?.fail(result)
+    else if (result.wasUnsolicited) this.#next(true)?.fail(unsolicited(this.origin))
+    else if (result.isDead && !result.isRetired) this.#next(true)?.restart(closedEarly(this.origin))
+    else this.#offer(result)
+    this.#connectMore()
+    this.#settle()
+  }
+
+  /** To the next who waits, or to those to come. */
+  #offer(lane: Lane): void {
+    if (lane.isRetired || this.#closed !== undefined || this.#isTooOld(lane)) lane.end()
+    if (lane.isDead) {
+      this.#connectMore()
+      return
+    }
+    const exchange = this.#next(!lane.isReused)
+    if (exchange === undefined || !this.#isCovered(exchange)) {
+      if (this.#isDraining) lane.end()
+      else this.#rest(lane)
+    } else if (lane.isDead) this.enqueue(exchange, false)
+    else lane.run(exchange)
+  }
+
+  #rest(lane: Lane): void {
+    this.#idle.push(lane)
+    lane.waitForUse()
+  }
+
+  /** The policy may have changed while it waited, by the clock alone. */
+  #isCovered(exchange: Exchange): boolean {
+    try {
+      this.#options.judge(this)
+      return true
+    } catch (error) {
+      if (!(error instanceof PinfetchError)) throw error
+      exchange.fail(error)
+      this.refuse(error)
+      return false
+    }
+  }
+
+  #next(fresh: boolean): Exchange | undefined {
+    const line = fresh && this.#waitingForFresh.size > 0 ? this.#waitingForFresh : this.#waiting
+    for (const exchange of line) {
+      line.delete(exchange)
+      return exchange
+    }
+    return undefined
+  }
+
+  #takeIdle(): Lane | undefined {
+    for (let lane = this.#idle.pop(); lane !== undefined; lane = this.#idle.pop()) {
+      if (lane.isDead) continue
+      if (!this.#isTooOld(lane)) return lane
+      lane.end()
+    }
+    return undefined
+  }
+
+  #isTooOld(lane: Lane): boolean {
+    return lane.isOlderThan(this.#options.limits.connectionAgeMs, this.policy.maxConnectionAgeMs ?? FOREVER)
+  }
+
+  #drop(lane: Lane): void {
+    this.lanes.delete(lane)
+    const at = this.#idle.indexOf(lane)
+    if (at >= 0) this.#idle.splice(at, 1)
+    this.#connectMore()
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (!this.isEmpty) return
+    for (const resolve of this.#whenEmpty.splice(0)) resolve()
+    this.#options.onEmpty(this)
+  }
+}
+
+interface Attempt {
+  end: (reason: PinfetchError) => void
+}
+
+function unsolicited({ text }: CanonicalOrigin): TransportError {
+  const message = `${text}: the peer sent data before any request, which would have passed for the answer to one`
+  return new TransportError('ERR_TRANSPORT_UNSOLICITED', message, { host: text })
+}
+
+function closedEarly({ text }: CanonicalOrigin): TransportError {
+  const message = `${text}: the peer closed the connection right after the handshake`
+  return new TransportError('ERR_TRANSPORT_CLOSED', message, { host: text })
+}
+
+const WAIT_MS = 500 // a handshake that is under way gets ready in this time, or the service's end does not wait for it
+const FINISH_MS = 30_000 // as long as an orchestrator waits before it kills
+const FOREVER = Number.POSITIVE_INFINITY
