@@ -1,21 +1,18 @@
 /** What the programs of these tests share; they run in processes and threads of their own. */
-import { type Client, type ClientOptions, createClient } from '../../src/index.ts'
+import { type Client, createClient, type Runtime } from '../../src/index.ts'
 
 const stage = JSON.parse(process.env['STAGE'] ?? '{}') as Record<'url' | 'manifest' | 'anchors', string>
 
 /** Of the API of the stage. */
 export const { url } = stage
 
-/** A client of the stage's manifest, which resolves every name to loopback. */
-export function clientOf({ manifest, ...options }: Partial<ClientOptions> = {}): Client {
+/** A client of the stage's manifest, or of the one at another `source`; every name resolves to loopback. */
+export function clientOf(given: { source?: string; cacheDir?: string; runtime?: Runtime } = {}): Client {
+  const { source = stage.manifest, cacheDir, ...options } = given
   const root = Buffer.from(process.env['ROOT'] ?? '', 'base64')
-  const own = { url: stage.manifest, root, ...manifest }
-  return createClient({
-    manifest: own.cacheDir === undefined ? { ...own, memoryOnly: true } : own,
-    anchors: stage.anchors,
-    resolver: async () => ['127.0.0.1'],
-    ...options,
-  } as ClientOptions)
+  const cache = cacheDir === undefined ? { memoryOnly: true } : { cacheDir }
+  const manifest = { url: source, root, ...cache }
+  return createClient({ manifest, anchors: stage.anchors, resolver: async () => ['127.0.0.1'], ...options })
 }
 
 /** A GET of the API, its body read: the status, or the code of the refusal. */

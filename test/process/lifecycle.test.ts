@@ -38,7 +38,7 @@ test.each(['memory', 'a cache and a watched directory'])(
       import { clientOf, get, url } from './test/process/child.ts'
       const files = new Map(JSON.parse(process.env.FILES).map(([path, text]) => [path, Buffer.from(text, 'base64')]))
       await writeRepository(${JSON.stringify(join(folder, 'public'))}, files)
-      const options = ${kind === 'memory' ? '{}' : JSON.stringify({ manifest: { url: join(folder, 'public'), cacheDir: join(folder, 'cache') } })}
+      const options = ${kind === 'memory' ? '{}' : JSON.stringify({ source: join(folder, 'public'), cacheDir: join(folder, 'cache') })}
       const client = clientOf(options)
       console.log(await get(client), await get(client))
       globalThis.kept = client`

@@ -14,7 +14,7 @@ export interface Stage extends TestPins {
 }
 
 /** An API whose connections are kept for ten minutes if it is for the server, and a manifest with its key and a backup. */
-export async function startStage(identity: ServerIdentity = pinned, ttl: { ttlMs?: number } = {}): Promise<Stage> {
+export async function startStage(identity: ServerIdentity = pinned): Promise<Stage> {
   const api = await until(
     startTlsServer({
       identity,
@@ -22,7 +22,6 @@ export async function startStage(identity: ServerIdentity = pinned, ttl: { ttlMs
     }),
   )
   const pins = await startTestPins({ ca, name: 'pins.example.com', hosts: hosts(pinned.pin, backup.pin) })
-  if (ttl.ttlMs !== undefined) await pins.repository.publish({ ttlMs: ttl.ttlMs })
   const env = {
     STAGE: JSON.stringify({ url: `https://${API}:${api.port}/`, manifest: pins.manifest.url, anchors: ca.anchorPem }),
     ROOT: Buffer.from(pins.manifest.root).toString('base64'),
