@@ -21,7 +21,8 @@ import { closeServer, LOOPBACK, listen } from './loopback.ts'
  */
 export async function startTlsServer(options: TlsServerOptions): Promise<TestTlsServer> {
   let identities = identitiesOf(options.identity)
-  const { handler = answerOk, onSocket, ocspResponse, ticketKeys = randomBytes(48) } = options
+  const { handler = answerOk, onSocket, ocspResponse } = options
+  let ticketKeys = options.ticketKeys ?? randomBytes(TICKET_KEYS_OCTETS)
   const { connections, requests, clientCertificates, handshakeErrors } = emptyRecord()
   const sockets = new Set<Socket>()
   const ofSocket = new Map<Socket, TestConnection>()
@@ -121,6 +122,7 @@ export async function startTlsServer(options: TlsServerOptions): Promise<TestTls
     },
     setIdentity: (identity) => {
       identities = identitiesOf(identity)
+      ticketKeys = options.ticketKeys ?? randomBytes(TICKET_KEYS_OCTETS)
       server.setSecureContext(context(accepted))
     },
     destroyConnections: () => {
@@ -151,7 +153,10 @@ export interface TlsServerOptions {
   readonly requestCert?: boolean
   /** DER OCSPResponse stapled for clients that ask; nothing checks that it fits. */
   readonly ocspResponse?: Uint8Array
-  /** 48 bytes; servers that share them resume each other's sessions. Default: random, kept over `setIdentity`. */
+  /**
+   * 48 bytes, kept over `setIdentity`; servers that share them resume each other's sessions, whatever they present. Default:
+   * random ones, and others with every `setIdentity`, as a server that was restarted with another certificate has.
+   */
   readonly ticketKeys?: Buffer
   /** Called with the whole request. Default: 200 and `ok`. */
   readonly handler?: TestHandler
@@ -269,6 +274,8 @@ const answerOk: TestHandler = (_request, response) => {
 }
 
 const NO_IDENTITY = { certificates: [], key: '' } as const
+
+const TICKET_KEYS_OCTETS = 48
 
 /**
  * Level 0 lets a server hold RSA-1024 keys and SHA-1 certificates. The TLS 1.3 suites are named because Node lowers the

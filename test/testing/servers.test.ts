@@ -71,7 +71,7 @@ describe('startTlsServer', () => {
   })
 
   test('resumes a session over a change of certificate, as real fleets with shared ticket keys do', async () => {
-    const server = use(await startTlsServer({ identity, maxVersion: 'TLSv1.2' }))
+    const server = use(await startTlsServer({ identity, maxVersion: 'TLSv1.2', ticketKeys: Buffer.alloc(48, 1) }))
     const session = await new Promise<Buffer>((resolve) => {
       const socket = connect({ port: server.port, servername: 'localhost', ca: ca.anchorPem })
       socket.once('session', resolve)
