@@ -17,6 +17,10 @@ export class BoundedMap<Key, Value> {
     return value
   }
 
+  delete(key: Key): void {
+    this.#entries.delete(key)
+  }
+
   /** The least recently used first. */
   values(): IterableIterator<Value> {
     return this.#entries.values()

@@ -39,6 +39,8 @@ export type ClientEvent =
       /** Who said good. */
       readonly source?: string
       readonly causes: readonly (Finding & { readonly source: string })[]
+      /** The connection resumed a TLS session: these are the certificates that were shown when the session began. */
+      readonly resumed?: true
     }
   /** A CRL or OCSP response was fetched and verified. */
   | {
@@ -54,8 +56,30 @@ export type ClientEvent =
   | { readonly type: 'revocation.failed'; readonly url: string; readonly code: ErrorCode; readonly message: string }
   /** Live connections of an origin were closed because the policy in force now refuses the key they were made with. */
   | { readonly type: 'tls.retired'; readonly host: string; readonly connections: number; readonly code: ErrorCode }
+  /** Two resolvers that were compared name different addresses; told once for each change. */
+  | {
+      readonly type: 'dns.mismatch'
+      readonly host: string
+      readonly first: readonly string[]
+      readonly second: readonly string[]
+    }
+  /** Another client certificate is in force: connections made from here on show it. */
+  | ({ readonly type: 'certificate.loaded' } & CertificateFacts)
+  /** A client certificate could not be had, or was refused; the one in force stays. */
+  | { readonly type: 'certificate.rejected'; readonly code: ErrorCode; readonly message: string }
+  /** Two thirds of the client certificate’s life are over; nine tenths; all. */
+  | ({ readonly type: 'certificate.renewalDue' | 'certificate.expiring' | 'certificate.expired' } & CertificateFacts)
+  /** The files of the client certificate will not change as their operator expects. */
+  | { readonly type: 'certificate.source'; readonly source: string; readonly message: string }
   /** Something outside the options tries to weaken TLS, or an option loosens it. `effect` says what became of it. */
   | { readonly type: 'posture'; readonly subject: string; readonly effect: string }
+
+interface CertificateFacts {
+  readonly subject: string
+  /** Hexadecimal, lower case. */
+  readonly serial: string
+  readonly notAfter: UnixMs
+}
 
 export type ManifestLifecycleEvent =
   /** The first verified manifest of this process is in force. */

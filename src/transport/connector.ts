@@ -16,6 +16,7 @@ import { type ClientCertificate, createContexts } from './contexts.ts'
 import { connectFailure } from './failure.ts'
 import type { Timeouts } from './limits.ts'
 import { readPresented } from './peer.ts'
+import { createSessions, isOfferable, type Session } from './sessions.ts'
 
 /** Addresses of a DNS name, in the order to try them: canonical IPv4 or IPv6 text. A rejection means it did not resolve. */
 export type Resolver = (host: string) => Promise<readonly string[]>
@@ -62,6 +63,10 @@ export interface Connector {
     connection: Connection,
     policy: HostPolicy,
   ) => VerifiedPeer | PinfetchError
+  /** Call when policies or evidence changed: drops the TLS sessions whose verdict may be another one now. */
+  readonly reviewSessions: () => void
+  /** Frees all TLS sessions; none is kept from here on. */
+  readonly closeSessions: () => void
 }
 
 /**
@@ -70,6 +75,9 @@ export interface Connector {
  * sees neither a byte of the request nor the client certificate, under TLS 1.2 and 1.3 alike. The event only refuses;
  * acceptance waits for the finished handshake, which proves possession of the key. Node's own verification stays on, and
  * a connection needs both.
+ *
+ * A resumed session shows no certificate. One is offered only while the verdict that released its connection holds, and
+ * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
   const { certificate, policyOf, runtime, emit, timeouts, resolver, evidence } = options
@@ -107,18 +115,32 @@ export function createConnector(options: ConnectorOptions): Connector {
     return verdict.peer
   }
 
+  const evidenceVersion = (): number => evidence?.source.version ?? 0
+  const sessions = createSessions({
+    clock: runtime.clock,
+    evidenceVersion,
+    isTrusted: (origin, peer, policy) => evaluate(origin, peer, policy).kind === 'trusted',
+  })
+
   const connect: Connector['connect'] = (origin, done) => {
     let socket: tls.TLSSocket | undefined
     let peer: VerifiedPeer | undefined
     let judged: X509Certificate | undefined
     let judgedBy: number | undefined // version of the evidence: what arrives during the handshake counts too
+    let hasShown = false
+    let offered: Session | undefined
+    let keepSession: ((bytes: Buffer) => void) | undefined // once the connection is released
+    let early: Buffer | undefined
     let settled = false
 
     const settle = (result: Connection | PinfetchError): void => {
       if (settled) return
       settled = true
       cancelTimeout()
-      if (result instanceof PinfetchError) socket?.destroy()
+      if (result instanceof PinfetchError) {
+        socket?.destroy()
+        if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
+      }
       done(result)
     }
     const fail = (error: unknown): void => settle(connectFailure(error, origin.text))
@@ -140,8 +162,8 @@ export function createConnector(options: ConnectorOptions): Connector {
 
     const onCertificates = (tlsSocket: tls.TLSSocket, staple: Buffer | null): void => {
       const { certificates: presented, endEntity } = readPresented(tlsSocket)
-      if (endEntity === undefined) return // a resumed session shows none; onSecure refuses it
-      judgedBy = evidence?.source.version
+      if (endEntity === undefined) return // a resumed session shows none; onSecure judges what stands behind it
+      judgedBy = evidenceVersion()
       peer = judge(
         origin,
         staple === null ? { presented } : { presented, staple: new Uint8Array(staple) },
@@ -151,8 +173,13 @@ export function createConnector(options: ConnectorOptions): Connector {
       judged = endEntity
     }
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
+      hasShown = true // a resumption under TLS 1.2 raises no event: the next handshake’s would be taken for the first
       const { authorized } = tlsSocket
-      const admitted = admit(origin, { authorized, resumed: tlsSocket.isSessionReused(), peer })
+      const resumed = tlsSocket.isSessionReused()
+      if (!resumed && offered !== undefined) sessions.drop(offered)
+      const shown = admit(origin, { authorized, resumed, peer: resumed ? offered?.peer : peer })
+      if (resumed) judgedBy = evidenceVersion()
+      const admitted = resumed ? judge(origin, shown, policyOf(origin)) : shown
       const { revocation } = admitted.policy
       const waits = revocation.fetch === 'blocking' && admitted.revocation.status === 'undetermined'
       if (evidence === undefined || !waits) {
@@ -163,31 +190,47 @@ export function createConnector(options: ConnectorOptions): Connector {
     }
     const release = (tlsSocket: tls.TLSSocket, admitted: VerifiedPeer): void => {
       const policy = policyOf(origin)
+      const known = sessions.now()
       const isFinal =
         policy.revocation.fetch !== 'blocking' &&
-        judgedBy === evidence?.source.version &&
-        isCurrent(admitted, policy, runtime.clock.now())
+        judgedBy === known.evidenceVersion &&
+        isCurrent(admitted, policy, known.at.wall)
       const current = isFinal ? admitted : judge(origin, admitted, policy)
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
-      emit({ type: 'revocation.checked', host: origin.text, ...checkedOf(current) })
+      const resumed = tlsSocket.isSessionReused()
+      emit({
+        type: 'revocation.checked',
+        host: origin.text,
+        ...checkedOf(current),
+        ...(resumed ? { resumed } : {}),
+      })
       evidence?.want(current.path, policy.revocation)
       settle({ socket: tlsSocket, peer: current })
+      const shownAt = resumed && offered !== undefined ? offered.shownAt : known.at
+      const protocol = tlsSocket.getProtocol() ?? ''
+      const behind = { origin, peer: current, evidenceVersion: known.evidenceVersion, protocol, shownAt }
+      if (!isOfferable(behind, policy, known)) return
+      keepSession = (bytes) => sessions.keep({ ...behind, bytes })
+      if (early !== undefined) keepSession(early)
     }
 
     attempt(() => {
+      const policy = policyOf(origin)
+      offered = sessions.offer(origin, policy)
       const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> & SocketOptions = {
         host: origin.host,
         port: origin.port,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
-        secureContext: contextFor(policyOf(origin)),
+        secureContext: contextFor(policy),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
         requestOCSP: true, // makes the event of the verdict fire, staple or not
         ALPNProtocols: ['http/1.1'],
         checkServerIdentity: () => secondOpinion(origin, peer, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
         ...(lookup === undefined ? {} : { lookup }),
+        ...(offered === undefined ? {} : { session: offered.bytes }),
       }
       const tlsSocket = tls.connect(settings)
       socket = tlsSocket
@@ -199,9 +242,17 @@ export function createConnector(options: ConnectorOptions): Connector {
         cancelTimeout()
         if (!settled) cancelTimeout = within('tlsMs', 'no finished handshake')
       })
-      tlsSocket.once('OCSPResponse', (staple) => {
-        attempt(() => onCertificates(tlsSocket, staple))
-        tlsSocket.on('OCSPResponse', () => tlsSocket.destroy(secondHandshake(origin))) // whoever uses the socket by then
+      // Not sooner: where the first of several addresses fails, Node asks for sessions on the handle that failed.
+      tlsSocket.once('connect', () =>
+        tlsSocket.on('session', (bytes) => {
+          if (keepSession === undefined) early = bytes
+          else keepSession(bytes)
+        }),
+      )
+      tlsSocket.on('OCSPResponse', (staple) => {
+        if (!hasShown) attempt(() => onCertificates(tlsSocket, staple))
+        else tlsSocket.destroy(secondHandshake(origin)) // whoever uses the socket by then
+        hasShown = true
       })
       tlsSocket.once('secureConnect', () => attempt(() => onSecure(tlsSocket)))
       tlsSocket.on('error', (error) => fail(nodeRefusal(tlsSocket, origin, error) ?? error))
@@ -217,7 +268,9 @@ export function createConnector(options: ConnectorOptions): Connector {
     return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict, 'maybe')
   }
 
-  return { evaluate, connect, reevaluate }
+  const reviewSessions = (): void => sessions.review(policyOf)
+
+  return { evaluate, connect, reevaluate, reviewSessions, closeSessions: sessions.close }
 }
 
 /** What a server sent that a verdict is about. */
@@ -231,15 +284,15 @@ function isCurrent(peer: VerifiedPeer, policy: HostPolicy, now: number): boolean
   return peer.policy.generation === policy.generation && now < peer.validUntil
 }
 
-/** The last gate: Node's verdict, ours, and a handshake that was not a resumption. */
+/** The last gate: Node's verdict and ours, on the certificates that were shown, or on those behind the session offered. */
 export function admit(
   origin: CanonicalOrigin,
   handshake: { readonly authorized: boolean; readonly resumed: boolean; readonly peer: VerifiedPeer | undefined },
 ): VerifiedPeer {
   const { authorized, resumed, peer } = handshake
   const details = { host: origin.text }
-  if (resumed) {
-    const message = `${origin.text}: the session was resumed, so no certificate was shown and no verdict stands behind it`
+  if (resumed && peer === undefined) {
+    const message = `${origin.text}: a session was resumed that was not offered, so no verdict stands behind it`
     throw new TlsError('ERR_TLS_RESUMED', message, details)
   }
   if (peer === undefined || !authorized) {

@@ -75,6 +75,7 @@ export class PinnedDispatcher extends Dispatcher {
 
   /** Call when the policies changed: every live connection is judged again, in this tick. */
   policyChanged(): void {
+    this.#connector.reviewSessions()
     for (const pool of [...this.#pools.values()]) {
       try {
         this.#keepCurrent(pool)
@@ -88,6 +89,7 @@ export class PinnedDispatcher extends Dispatcher {
 
   /** Call when fetched evidence changed: live connections whose certificate turns out to be revoked end in this tick. */
   evidenceChanged(): void {
+    this.#connector.reviewSessions()
     for (const pool of [...this.#pools.values()]) this.#judgeAgain(pool, pool.policy)
   }
 
@@ -115,6 +117,7 @@ export class PinnedDispatcher extends Dispatcher {
 
   async #end(end: (pool: OriginPool) => Promise<void>): Promise<void> {
     this.#closed = true
+    this.#connector.closeSessions()
     await Promise.all([...this.#pools.values()].map(end))
     this.#sweep.stop()
   }

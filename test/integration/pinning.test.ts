@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { constants, createHash, X509Certificate } from 'node:crypto'
 import https from 'node:https'
 import tls from 'node:tls'
 import {
@@ -166,18 +166,26 @@ describe('B2: issuers linked by name and key identifier', () => {
 })
 
 describe('B3: a resumed session shows no certificate and skips the name check', () => {
-  test('no session is offered, so a server that moved to another key is seen: ERR_TRUST_PIN_MISMATCH', async () => {
+  test('a session is resumed with who holds its keys; another server is seen and refused: ERR_TRUST_PIN_MISMATCH', async () => {
     const here = await scene(server, { handler: closing })
     const client = testClient({ pins: { [HOST]: [server.pin] }, anchors })
+    const resumed: (true | undefined)[] = []
+    client.on('revocation.checked', (event) => resumed.push(event.resumed))
     for (let round = 0; round < 3; round += 1) expect((await client.fetch(here.url)).status).toBe(200)
-    expect(here.peer.connections.length).toBe(3)
-    expect(here.peer.sessionsReused).toBe(0)
-    here.peer.setIdentity(attacker) // and keeps its ticket keys
+    expect([here.peer.connections.length, here.peer.sessionsReused]).toEqual([3, 2])
+    expect(resumed).toEqual([undefined, true, true])
+    const elsewhere = await until(startTlsServer({ identity: attacker }))
+    here.relay.setTarget(elsewhere)
     await refusalOf(client.fetch(here.url, request), 'ERR_TRUST_PIN_MISMATCH')
+    await here.relay.idle()
+    expect(here.relay.connections[3]?.clientToServer.records).toEqual([
+      expect.objectContaining({ type: 22, firstByte: 1 }),
+    ])
+    expect(elsewhere.applicationBytes).toBe(0)
   })
 
   test('the control: a naive agent resumes and never sees the new key', async () => {
-    const { peer } = await scene(server, { handler: closing, maxVersion: 'TLSv1.2' })
+    const { peer } = await scene(server, { handler: closing, maxVersion: 'TLSv1.2', ticketKeys: Buffer.alloc(48, 1) })
     let checks = 0
     const agent = new https.Agent({ ca: anchors, checkServerIdentity: () => void checks++ })
     const get = (): Promise<number | undefined> =>
@@ -263,7 +271,7 @@ describe('B16: the connection that is judged is the connection that is used', ()
 test('a server that alternates two pinned keys, RSA and ECDSA, always passes, and a third key is refused', async () => {
   const rsa = genuine.issue({ names: [HOST], keyType: 'RSA-2048' })
   const third = genuine.issue({ names: [HOST] })
-  const here = await scene([rsa, server], { handler: closing })
+  const here = await scene([rsa, server], { handler: closing, secureOptions: constants.SSL_OP_NO_TICKET })
   const client = testClient({ pins: { [HOST]: [rsa.pin, server.pin] }, anchors })
   for (let round = 0; round < 6; round += 1) expect((await client.fetch(here.url)).status).toBe(200)
   expect(here.peer.connections.length).toBe(6)

@@ -206,13 +206,13 @@ describe('CertificatePinnerChainValidationTest', () => {
     expect((await testClient({ pins: { [HOST]: [ca.root.pin] }, anchors }).fetch(url(HOST))).status).toBe(200)
   })
 
-  test('pinIntermediatePresentInChain: passes, and passes again on a second connection', async () => {
+  test('pinIntermediatePresentInChain: passes, and passes again on a second connection, which resumes', async () => {
     const { url, peer } = await start(certificates(server, ca.issuer), {
       handler: (_, response) => response.writeHead(200, { connection: 'close' }).end('ok'),
     })
     const client = testClient({ pins: { [HOST]: [ca.issuer.pin] }, anchors })
     for (let round = 0; round < 2; round += 1) expect((await client.fetch(url(HOST))).status).toBe(200)
-    expect([peer.connections.length, peer.sessionsReused]).toEqual([2, 0])
+    expect([peer.connections.length, peer.sessionsReused]).toEqual([2, 1])
   })
 
   const spoofed = impostorOf(ca.issuer, { issuer: rogue.root })
