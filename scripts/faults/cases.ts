@@ -1,0 +1,7 @@
+import type { FaultCase } from './fault-case.ts'
+import { handshakeCases } from './handshake-cases.ts'
+import { httpCases } from './http-cases.ts'
+import { trustCases } from './trust-cases.ts'
+
+/** In the order of their numbers; one number may have several cases. */
+export const faultCases: readonly FaultCase[] = [...handshakeCases, ...httpCases, ...trustCases]
