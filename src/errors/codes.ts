@@ -579,6 +579,11 @@ export const CODES = {
     about: 'The name resolves to addresses that may not be connected to, or the URL has one as its host.',
     fix: 'If the address is right, name it in `addresses`. If not, ask who answers for the name.',
   },
+  ERR_POLICY_DNS_MISMATCH: {
+    retryable: false,
+    about: 'Two resolvers name no address of the host in common, and the options refuse that.',
+    fix: 'Ask both by hand. If the host has many addresses, compare with `report`; else someone forges answers.',
+  },
   ERR_POLICY_ORIGIN_DENIED: {
     retryable: false,
     about: 'No rule of `egress` names the origin.',
