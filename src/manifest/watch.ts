@@ -74,7 +74,8 @@ function placeOf(line: string): [place: string, root: string] {
 
 const octalChar = (digits: string): string => String.fromCharCode(Number.parseInt(digits, 8))
 
-async function stampOf(path: string): Promise<string> {
+/** Another text for another file, or for other contents as far as the file system tells. */
+export async function stampOf(path: string): Promise<string> {
   try {
     const { dev, ino, size, mtimeNs } = await stat(path, { bigint: true })
     return `${dev} ${ino} ${size} ${mtimeNs}`
