@@ -18,6 +18,7 @@ export {
   TrustError,
 } from './errors/errors.ts'
 export type { ClientEvent, EventOf } from './events/events.ts'
+export { createEventSink, type EventSink } from './events/sink.ts'
 export type { CustomAnswer, CustomSource } from './manifest/custom-source.ts'
 export type { FetchLimits, Runtime, UnixMs } from './ports/runtime.ts'
 export type { Resolver } from './transport/connector.ts'
