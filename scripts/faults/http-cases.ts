@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
-import type { Octets, ScriptedFault } from '../../src/testing/index.ts'
-import type { FaultCase, Required } from './fault-case.ts'
+import type { FaultScript, Octets, ScriptedFault } from '../../src/testing/index.ts'
+import { type FaultCase, type Required, until } from './fault-case.ts'
+import { startRevocationHost } from './revocation-host.ts'
 import { PATIENCE_MS, POST, type ScriptedCase, scripted } from './scripted.ts'
 
 const bytes = (octets: Octets | Iterable<Octets>, request = 0): ScriptedFault => ({
@@ -22,15 +23,20 @@ const TIMEOUT = refused('ERR_TRANSPORT_TIMEOUT')
 const PROTOCOL = refused('ERR_TRANSPORT_PROTOCOL')
 const CLOSED = refused('ERR_TRANSPORT_CLOSED')
 
-/** Text that expands more than a thousandfold. */
-function bomb(): Buffer {
-  const body = gzipSync(Buffer.alloc(200 * 1024 * 1024))
-  return Buffer.concat([Buffer.from(`${GZIP}content-length: ${body.length}\r\n\r\n`), body])
+/** 200 MiB in 200 KiB: made when a server comes to send it, once. */
+const BOMB: Iterable<Octets> = {
+  *[Symbol.iterator]() {
+    const body = gzipSync(Buffer.alloc(200 * 1024 * 1024))
+    yield `${GZIP}content-length: ${body.length}\r\n\r\n`
+    yield body
+  },
 }
-
-function* endlessly(octets: string): Iterable<string> {
-  for (;;) yield octets
+const INTERIM: Iterable<Octets> = {
+  *[Symbol.iterator]() {
+    for (;;) yield 'HTTP/1.1 103 Early Hints\r\n\r\n'
+  },
 }
+const HALF = gzipSync(Buffer.from('x'.repeat(100_000))).subarray(0, 60)
 
 const SCRIPTED: readonly ScriptedCase[] = [
   {
@@ -72,7 +78,7 @@ const SCRIPTED: readonly ScriptedCase[] = [
     id: 'F12',
     fault: 'half a status line, then FIN',
     script: [{ at: 'response', fault: 'close', after: 7 }],
-    required: PROTOCOL,
+    required: CLOSED,
   },
   {
     id: 'F13',
@@ -91,7 +97,7 @@ const SCRIPTED: readonly ScriptedCase[] = [
     id: 'F15',
     fault: 'a body shorter than its length',
     script: [[bytes(`${OK}content-length: 10\r\n\r\nabc`), ending('close')]],
-    required: PROTOCOL,
+    required: { ...CLOSED, requestSent: 'yes' },
   },
   {
     id: 'F16',
@@ -104,13 +110,13 @@ const SCRIPTED: readonly ScriptedCase[] = [
     id: 'F18',
     fault: 'chunks without the last one',
     script: [[bytes(`${CHUNKED}3\r\nabc\r\n`), ending('close')]],
-    required: PROTOCOL,
+    required: CLOSED,
   },
   {
     id: 'F18',
     fault: 'chunks cut off by somebody on the path',
     script: [[bytes(`${CHUNKED}3\r\nabc\r\n`), ending('cut')]],
-    required: PROTOCOL,
+    required: CLOSED,
   },
   {
     id: 'F19',
@@ -133,18 +139,13 @@ const SCRIPTED: readonly ScriptedCase[] = [
   {
     id: 'F22',
     fault: 'interim responses without end',
-    script: [bytes({ [Symbol.iterator]: () => endlessly('HTTP/1.1 103 Early Hints\r\n\r\n')[Symbol.iterator]() })],
+    script: [bytes(INTERIM)],
     required: refused('ERR_TRANSPORT_HEADERS_TOO_LARGE'),
   },
   {
     id: 'F22',
     fault: 'interim responses without end, slowly',
-    script: [
-      [
-        bytes({ [Symbol.iterator]: () => endlessly('HTTP/1.1 103 Early Hints\r\n\r\n')[Symbol.iterator]() }),
-        { at: 'response', fault: 'throttle', bytesPerSecond: 500 },
-      ],
-    ],
+    script: [[bytes(INTERIM), { at: 'response', fault: 'throttle', bytesPerSecond: 500 }]],
     client: patient,
     required: TIMEOUT,
   },
@@ -157,30 +158,14 @@ const SCRIPTED: readonly ScriptedCase[] = [
   {
     id: 'F23',
     fault: 'half of a gzip body under its own length',
-    script: (() => {
-      const half = gzipSync(Buffer.from('x'.repeat(100_000))).subarray(0, 60)
-      return [[bytes(Buffer.concat([Buffer.from(`${GZIP}content-length: 60\r\n\r\n`), half]))]]
-    })(),
+    script: [bytes([`${GZIP}content-length: 60\r\n\r\n`, HALF])],
     required: PROTOCOL,
   },
   {
     id: 'F24',
     fault: '200 MiB in 200 KiB of gzip',
-    script: (connection) => (connection === 0 ? bytes(bomb()) : undefined),
+    script: [bytes(BOMB)],
     required: refused('ERR_TRANSPORT_BODY_TOO_LARGE'),
-  },
-  {
-    id: 'F25',
-    fault: 'a response before the request',
-    script: [{ at: 'request', fault: 'bytes', bytes: EVIL }],
-    init: [POST],
-    required: { calls: ['ERR_TRANSPORT_UNSOLICITED'] },
-  },
-  {
-    id: 'F25',
-    fault: 'a response on a connection that waits for its next request',
-    script: [{ at: 'request', fault: 'bytes', bytes: EVIL, request: 1 }],
-    required: { calls: ['200 ok', '200 ok'], attempts: 2, requests: 2 },
   },
   {
     id: 'F26',
@@ -244,4 +229,34 @@ const SCRIPTED: readonly ScriptedCase[] = [
 ]
 
 /** What a server does to a request, or in place of an answer. */
-export const httpCases: readonly FaultCase[] = SCRIPTED.map(scripted)
+export const httpCases: readonly FaultCase[] = [
+  ...SCRIPTED.map(scripted),
+  {
+    id: 'F25',
+    fault: 'a response before the request, while the client looks at its certificate',
+    required: {
+      calls: ['ERR_TRANSPORT_UNSOLICITED'],
+      applicationBytes: 0,
+      requestSent: 'no',
+      events: ['revocation.failed ERR_TRUST_FETCH_TIMEOUT'],
+    },
+    run: async (world) => {
+      const host = await startRevocationHost(world, 'ocsp', () => () => undefined) // keeps the client waiting
+      const script: FaultScript = [{ at: 'request', fault: 'bytes', bytes: EVIL }]
+      const peer = await world.serve({ script, identity: host.certificate })
+      await world.call(world.client(host.options('soft-fail')), peer, POST)
+    },
+  },
+  {
+    id: 'F25',
+    fault: 'a response on a connection that waits for its next request',
+    required: { calls: ['200 ok', '200 ok'], attempts: 2, requests: 2 },
+    run: async (world) => {
+      const peer = await world.serve({ script: [{ at: 'request', fault: 'bytes', bytes: EVIL, request: 1 }] })
+      const client = world.client()
+      await world.call(client, peer)
+      await until(() => peer.open === 0)
+      await world.call(client, peer)
+    },
+  },
+]
