@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { ConfigurationError } from '../errors/errors.ts'
-import { stampOf } from '../manifest/watch.ts'
-import type { Cancel, Runtime, WatchFolder } from '../ports/runtime.ts'
 import type { KeyedCertificate } from '../transport/client-certificate.ts'
 import type { ResolvedCertificate } from './certificate-options.ts'
 
@@ -32,48 +29,6 @@ export function exposureOf(keyFile: string | undefined): string | undefined {
     : `mode ${(mode & 0o777).toString(8)} lets others read the private key; 600 does not`
 }
 
-/**
- * Calls `look` when one of the files is another one than before: at once where the file system tells, otherwise within half a
- * second. As long as `look` answers `false` it is called again; the first call is now, for what changed since the files were read.
- * What counts is the file that a name leads to, so a swapped link (Kubernetes replaces `..data`) is a change.
- */
-export function watchFiles(
-  paths: readonly string[],
-  look: () => boolean,
-  { runtime, watchFolder }: { readonly runtime: Runtime; readonly watchFolder: WatchFolder },
-): Cancel {
-  let seen: string | undefined
-  let settled = false
-  let ended = false
-  let checking = false
-  let again = false
-  let cancelCheck: Cancel = () => {}
-
-  const check = async (): Promise<void> => {
-    again = true
-    if (checking) return
-    checking = true
-    cancelCheck()
-    while (again && !ended) {
-      again = false
-      const stamp = (await Promise.all(paths.map(stampOf))).join('\n') // before they are read: a later change differs
-      if (ended || (settled && stamp === seen)) continue
-      seen = stamp
-      settled = look()
-    }
-    checking = false
-    if (!ended) cancelCheck = runtime.schedule(LOOK_EVERY_MS, () => void check())
-  }
-
-  const unwatch = [...new Set(paths.map(dirname))].map((folder) => watchFolder(folder, () => void check()))
-  void check()
-  return () => {
-    ended = true
-    cancelCheck()
-    for (const end of unwatch) end()
-  }
-}
-
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8')
@@ -82,5 +37,3 @@ function read(path: string): string {
     throw new ConfigurationError('ERR_CONFIG_FILE', `certificate: ${path} cannot be read (${reason})`, { cause })
   }
 }
-
-const LOOK_EVERY_MS = 500 // network file systems tell nothing; a certificate is replaced everywhere within a second

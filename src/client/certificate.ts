@@ -12,7 +12,8 @@ import {
   phaseAt,
 } from './certificate-life.ts'
 import type { PemIdentity, ResolvedCertificate } from './certificate-options.ts'
-import { beginFiles, beginLoader, type CertificateWorld } from './certificate-sources.ts'
+import { beginFiles, beginLoader } from './certificate-sources.ts'
+import type { Following } from './follow-files.ts'
 
 export interface CertificateHealth {
   readonly subject: string
@@ -47,7 +48,7 @@ export interface OwnCertificate {
  */
 export function createOwnCertificate(
   source: ResolvedCertificate,
-  world: CertificateWorld & { readonly changed: () => void },
+  world: Following & { readonly changed: () => void },
 ): OwnCertificate {
   const { runtime, emit, changed } = world
   const { clock } = runtime
