@@ -99,9 +99,13 @@ export class Exchange implements RawHandler, Swept {
     return this.#isEndless
   }
 
-  /** What undici gets to send over `lane`. */
-  optionsFor(lane: Lane): Dispatcher.DispatchOptions {
+  /** The connection that is to carry it. */
+  assign(lane: Lane): void {
     this.#lane = lane
+  }
+
+  /** What undici gets to send. */
+  get sent(): Dispatcher.DispatchOptions {
     return inPieces(this.#options)
   }
 
@@ -179,10 +183,9 @@ export class Exchange implements RawHandler, Swept {
     if (status < 200) return this.#onInterim(status, headers, resume, statusText)
     this.#hasMoved = true
     this.#isInBody = true
-    const length = this.#read(headers)
-    const isBodiless = this.#options.method === 'HEAD' || status === 304
-    if (length > this.#given.limits.bodyBytes && !isBodiless) {
-      this.abort(this.#tooLarge(`announces ${length} bytes`))
+    const refusal = this.#read(headers, this.#options.method === 'HEAD' || status === 304)
+    if (refusal !== undefined) {
+      this.abort(refusal)
       return true
     }
     const goOn = (): void => {
@@ -261,16 +264,29 @@ export class Exchange implements RawHandler, Swept {
     return true
   }
 
-  /** @returns the length that the peer announces, 0 for none. */
-  #read(headers: Buffer[]): number {
-    let length = 0
+  /** The fields that decide how the body is read, and whether it is. */
+  #read(headers: Buffer[], isBodiless: boolean): TransportError | undefined {
+    let refusal: TransportError | undefined
     for (let at = 0; at + 1 < headers.length; at += 2) {
-      const size = headers[at]?.length
-      if (size === 14 && nameAt(headers, at) === 'content-length') length = Number(headers[at + 1]?.toString('latin1'))
-      else if (size === 12 && nameAt(headers, at) === 'content-type') this.#isEndless = isEventStream(headers[at + 1])
-      else if (size === 10 && nameAt(headers, at) === 'connection') this.#isLast = isClose(headers[at + 1])
+      const size = headers[at]?.length ?? 0
+      if (size !== 14 && size !== 12 && size !== 10 && size !== 17) continue
+      const value = textAt(headers, at + 1)
+      switch (textAt(headers, at)) {
+        case 'content-length':
+          if (Number(value) <= this.#given.limits.bodyBytes || isBodiless) break
+          refusal = this.#tooLarge(`announces ${value}`)
+          break
+        case 'content-type':
+          this.#isEndless = EVENT_STREAM.test(value)
+          break
+        case 'connection':
+          this.#isLast = CLOSE.test(value)
+          break
+        case 'transfer-encoding':
+          if (value !== 'chunked') refusal = unknownCoding(this.#facts(true), value)
+      }
     }
-    return length
+    return refusal
   }
 
   #mayFlow(answer: boolean): boolean {
@@ -319,11 +335,16 @@ function isIdempotent({ method, headers }: Dispatcher.DispatchOptions): boolean 
   return isKeyed
 }
 
-const nameAt = (headers: Buffer[], at: number): string | undefined => headers[at]?.toString('latin1').toLowerCase()
-const isEventStream = (value: Buffer | undefined): boolean =>
-  /^text\/event-stream\b/i.test(value?.toString('latin1') ?? '')
-const isClose = (value: Buffer | undefined): boolean => /\bclose\b/i.test(value?.toString('latin1') ?? '')
+/** RFC 9110 §10.1.4: a server may use no transfer coding but chunked with a client that names none in TE. */
+function unknownCoding({ host }: Facts, seen: string): TransportError {
+  const message = `${host}: expected the transfer coding chunked or none, the server used ${JSON.stringify(seen)}`
+  return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { host, requestSent: 'yes' })
+}
 
+const textAt = (headers: Buffer[], at: number): string => (headers[at]?.toString('latin1') ?? '').toLowerCase()
+
+const EVENT_STREAM = /^text\/event-stream\b/
+const CLOSE = /\bclose\b/
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']) // RFC 9110 §9.2.2
 const MAX_RESTARTS = 2
 const INTERIM_COST = 32 // of a status line, so that a flood of empty ones comes to an end

@@ -39,7 +39,7 @@ export function responseFailure(error: Error, facts: Facts): Error {
     return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
   }
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
-    const message = `${host}: the response's body is not as long as its Content-Length says`
+    const message = `${host}: the response's Content-Length is given twice, or is not the length of its body`
     return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
   }
   if (!isClosed(error)) return error

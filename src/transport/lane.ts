@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Client as UndiciClient, Dispatcher as UndiciDispatcher } from 'undici'
 import { TransportError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
+import { inNextTurn } from '../ports/turn.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
 import type { Connection } from './connector.ts'
 import type { Exchange } from './exchange.ts'
@@ -28,6 +29,7 @@ export class Lane {
   readonly #lot: number
   #client: UndiciClient | undefined
   #isReused = false
+  #isDispatched = false
   #isOver = false
   #cancel: Cancel | undefined
 
@@ -64,16 +66,33 @@ export class Lane {
     return age >= Math.min(preferredMs * (0.9 + 0.2 * this.#lot), mostMs * (0.9 + 0.1 * this.#lot))
   }
 
+  /**
+   * What came over an idle connection is no answer to a request that is written later (RFC 9112 §9.2), and undici, which
+   * looks once more before it writes, may do so before the system was asked: hence a turn of ours in front of its own.
+   */
   run(exchange: Exchange): void {
     this.exchange = exchange
+    exchange.assign(this)
     this.#cancel?.()
+    if (this.#isReused) inNextTurn(() => this.#send(exchange))
+    else this.#send(exchange)
+  }
+
+  #send(exchange: Exchange): void {
+    if (this.exchange !== exchange) return
+    if (this.isDead) {
+      exchange.onError(this.#lost())
+      return
+    }
     this.#client ??= this.#open()
-    this.#client.dispatch(exchange.optionsFor(this), exchange as unknown as UndiciDispatcher.DispatchHandler)
+    this.#isDispatched = true
+    this.#client.dispatch(exchange.sent, exchange as unknown as UndiciDispatcher.DispatchHandler)
   }
 
   /** The exchange is over, the connection is not. */
   free(): void {
     this.exchange = undefined
+    this.#isDispatched = false
     this.#isReused = true
   }
 
@@ -108,7 +127,9 @@ export class Lane {
   /** Closes it now; what it carries fails, or waits for another when none of it was written. */
   stop(reason: Error = this.#lost()): void {
     this.#isOver = true
-    if (this.#client !== undefined && this.exchange?.isWritten === false) this.#client.destroy(reason, () => undefined)
+    const { exchange } = this
+    if (exchange?.isWritten === false && !this.#isDispatched) exchange.onError(reason)
+    else if (exchange?.isWritten === false) this.#client?.destroy(reason, () => undefined)
     this.socket.destroy(reason)
   }
 

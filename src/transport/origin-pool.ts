@@ -149,9 +149,10 @@ export class OriginPool implements Lanes {
       this.lanes.add(lane)
       result.socket.once('close', () => this.#drop(lane))
       this.#options.onConnected(this, result)
-      // What the peer sent along with its handshake, or a moment later, is here after this turn: RFC 9112 §9.2 makes it no
-      // answer to a request that it has not seen.
-      void nextTurn().then(() => this.#ended(attempt, lane))
+      // What the peer sent along with its handshake is here once the system was asked again: it would pass for an answer.
+      void nextTurn()
+        .then(nextTurn)
+        .then(() => this.#ended(attempt, lane))
     })
   }
 
