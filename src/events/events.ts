@@ -63,6 +63,10 @@ export type ClientEvent =
       readonly first: readonly string[]
       readonly second: readonly string[]
     }
+  /** Trust anchors were read again from files that changed; live connections are judged by them. */
+  | { readonly type: 'anchors.changed'; readonly files: readonly string[] }
+  /** A file of trust anchors could not be read, or was refused; the anchors in force stay. */
+  | { readonly type: 'anchors.rejected'; readonly code: ErrorCode; readonly message: string }
   /** Another client certificate is in force: connections made from here on show it. */
   | ({ readonly type: 'certificate.loaded' } & CertificateFacts)
   /** A client certificate could not be had, or was refused; the one in force stays. */
