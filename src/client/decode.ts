@@ -2,6 +2,7 @@ import { pipeline, type Readable, Transform, type TransformCallback } from 'node
 import * as zlib from 'node:zlib'
 import { TransportError } from '../errors/errors.ts'
 import type { Flow, Sink } from './body.ts'
+import type { FieldLine } from './response.ts'
 
 export type Coding = keyof typeof CODINGS
 
@@ -18,9 +19,10 @@ export interface DecodedLimits {
  * @throws Error when there are more than five, as the runtime's fetch does (CVE-2022-32206: each multiplies the work).
  * @see RFC 9110 §8.4
  */
-export function codingsOf(header: string | readonly string[] | undefined): readonly Coding[] {
-  if (header === undefined || header === '') return []
-  const codings = String(header).toLowerCase().split(',')
+export function codingsOf(headers: readonly FieldLine[]): readonly Coding[] {
+  const lines = headers.filter(([name]) => name === 'content-encoding').map(([, value]) => value)
+  if (lines.length === 0) return []
+  const codings = lines.join(',').toLowerCase().split(',')
   if (codings.length > MAX_CODINGS) {
     const message = `too many content-encodings in response: ${codings.length}, maximum allowed is ${MAX_CODINGS}`
     throw new Error(message)

@@ -66,25 +66,26 @@ interface GlobalRequest {
 /** Rewrites objects of the npm package's realm, which SDKs hand over, into the runtime's own classes. */
 function toGlobalRealm(input: Parameters<typeof fetch>[0], given: RequestInit | undefined): GlobalRequest {
   const init = withInherited(given)
-  if (init !== undefined && 'dispatcher' in init && init.dispatcher !== undefined) {
+  if ('dispatcher' in init && init.dispatcher !== undefined) {
     throw new ConfigurationError('ERR_CONFIG_INVALID', 'fetch: a dispatcher of the caller would bypass every check')
   }
-  if (typeof input === 'string' || input instanceof URL) return { input, init: withGlobalBody(init ?? {}) }
+  if (typeof input === 'string' || input instanceof URL) return { input, init: withGlobalBody(init) }
   if (input instanceof Request) {
     // A non-empty init resets these two (WHATWG Fetch, Request constructor, step 13), and ours is never empty.
     const { referrer, referrerPolicy } = input
-    return { input, init: { referrer, referrerPolicy, ...withGlobalBody(init ?? {}) } }
+    return { input, init: Object.keys(init).length === 0 ? { referrer, referrerPolicy } : withGlobalBody(init) }
   }
-  if (!('url' in input)) return { input: String(input), init: withGlobalBody(init ?? {}) }
+  if (!('url' in input)) return { input: String(input), init: withGlobalBody(init) }
   const { method, headers, signal, redirect, integrity, keepalive, body } = input as Request
   const copied: RequestInit = { method, headers: [...headers], signal, redirect, integrity, keepalive }
   const streamed = body === null ? {} : ({ body, duplex: 'half' } as RequestInit)
-  return { input: String((input as Request).url), init: { ...copied, ...streamed, ...withGlobalBody(init ?? {}) } }
+  return { input: String((input as Request).url), init: { ...copied, ...streamed, ...withGlobalBody(init) } }
 }
 
 /** WebIDL reads a dictionary's members wherever they are inherited from; a spread would drop those. */
-function withInherited(init: RequestInit | undefined): RequestInit | undefined {
-  if (init === undefined || init === null || Object.getPrototypeOf(init) === Object.prototype) return init
+function withInherited(init: RequestInit | undefined): RequestInit {
+  if (init === undefined || init === null) return {}
+  if (Object.getPrototypeOf(init) === Object.prototype) return init
   const own: Record<string, unknown> = {}
   for (const name in init) own[name] = Reflect.get(init, name)
   return own

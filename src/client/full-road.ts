@@ -26,9 +26,9 @@ export function createFullRoad(
     const { body } = response
     if (!wasAsked || body === null) return response // a mock's answer, as it is
     const isEncoded = response.headers.has('content-encoding')
-    const stream = guarded(body, url.host, (length) => (isEncoded ? meter.addDecoded(length) : undefined))
+    const stream = guarded(body, (length) => (isEncoded ? meter.addDecoded(length) : undefined))
     const { status, statusText, headers } = response
-    const received = receivedResponse(stream, { url: response.url, status, statusText, headers })
+    const received = receivedResponse(stream, { url: response.url, status, statusText, headers: [...headers] }, headers)
     cancelWhenAbandoned(received, stream)
     return received
   }
@@ -50,12 +50,11 @@ function counting(handler: Handler, meter: DecodedMeter): Handler {
 
 function guarded(
   body: ReadableStream<Uint8Array>,
-  host: string,
   judge: (length: number) => Error | undefined,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
   const named = (error: unknown): unknown =>
-    error instanceof TypeError && error.message === 'terminated' ? bodyFailure(error.cause, host) : error
+    error instanceof TypeError && error.message === 'terminated' ? bodyFailure(error.cause) : error
   return new ReadableStream({
     type: 'bytes',
     start: (controller) => {

@@ -1,14 +1,11 @@
+import type { ErrorCode } from '../errors/codes.ts'
 import { PinfetchError } from '../errors/errors.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
-import { requestFailure } from '../transport/failure.ts'
+import type { RawHandler } from '../transport/raw-handler.ts'
 import { BodyStream, type Flow, type Sink } from './body.ts'
 import { codingsOf, createDecoder, type DecodedLimits, DecodedMeter, decodeWhole } from './decode.ts'
 import type { LeanRequest } from './request.ts'
-import { cancelWhenAbandoned, type ResponseHead, receivedResponse } from './response.ts'
-
-type Handler = Parameters<PinnedDispatcher['dispatch']>[1]
-type Controller = Parameters<NonNullable<Handler['onRequestStart']>>[0]
-type Incoming = Parameters<NonNullable<Handler['onResponseStart']>>[2]
+import { cancelWhenAbandoned, type FieldLine, type ResponseHead, receivedResponse } from './response.ts'
 
 export interface Target {
   readonly url: URL
@@ -23,12 +20,13 @@ export function sendLean(dispatcher: PinnedDispatcher, request: LeanRequest, tar
   const { url } = target
   if (signal?.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
-    const handler = new Call(request, target, { resolve, reject })
+    const call = new Call(request, target, { resolve, reject })
     try {
       const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body }
-      dispatcher.dispatch(options as Parameters<PinnedDispatcher['dispatch']>[0], handler)
+      const [wanted, handler] = [options, call] as unknown as Parameters<PinnedDispatcher['dispatch']>
+      dispatcher.dispatch(wanted, handler)
     } catch (error) {
-      handler.onResponseError(undefined, error)
+      call.onError(error)
     }
   })
 }
@@ -40,19 +38,21 @@ interface Settle {
 
 /**
  * The response is handed over one microtask after its headers: what the parser found in the same bytes is there by then, and a
- * body that is complete costs neither a thread nor a wait.
+ * small body that is complete is decoded without a thread.
  */
-class Call implements Flow {
+class Call implements RawHandler, Flow {
   readonly #request: LeanRequest
   readonly #target: Target
   readonly #settle: Settle
-  #controller: Controller | undefined
+  #abort: ((reason?: Error) => void) | undefined
+  #onResume: (() => void) | undefined
   #head: ResponseHead | undefined
   /** What came before the response was handed over. */
   #early: Uint8Array[] = []
+  #sink: Sink | undefined
+  #isPaused = false
   #isComplete = false
   #failure: { readonly error: unknown } | undefined
-  #sink: Sink | undefined
 
   constructor(request: LeanRequest, target: Target, settle: Settle) {
     this.#request = request
@@ -61,41 +61,53 @@ class Call implements Flow {
     request.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  onRequestStart(controller: Controller): void {
-    this.#controller = controller
-    if (this.#failure !== undefined) controller.abort(this.#failure.error as Error)
+  onConnect(abort: (reason?: Error) => void): void {
+    this.#abort = abort
+    if (this.#failure !== undefined) abort(this.#failure.error as Error) // while it waited for a connection
   }
 
-  onResponseStart(_: Controller, status: number, headers: Incoming, statusText = ''): void {
-    if (status < 200) return // interim responses: the final one follows
-    this.#head = { url: this.#target.url.href, status, statusText, headers: headers as ResponseHead['headers'] }
-    queueMicrotask(() => this.#handOver(this.#head as ResponseHead))
+  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+    if (status < 200) return true // interim: the response itself follows
+    const head: ResponseHead = { url: this.#target.url.href, status, statusText, headers: linesOf(raw) }
+    this.#head = head
+    this.#onResume = resume
+    queueMicrotask(() => this.#handOver(head))
+    return true
   }
 
-  onResponseData(_: Controller, chunk: Uint8Array): void {
+  onData(chunk: Buffer): boolean {
     if (this.#sink === undefined) this.#early.push(chunk)
     else this.#sink.push(chunk)
+    return !this.#isPaused
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     this.#isComplete = true
     this.#sink?.end()
   }
 
-  onResponseError(_: Controller | undefined, error: unknown): void {
+  onError(error: unknown): void {
     if (this.#head === undefined) this.#reject(new TypeError('fetch failed', { cause: error }))
-    else this.#fail(bodyFailure(error, this.#target.host))
+    else this.#fail(bodyFailure(error))
   }
 
-  pause = (): void => this.#controller?.pause()
-  resume = (): void => this.#controller?.resume()
-  cancel = (reason: unknown): void => {
-    if (!this.#isComplete) this.#controller?.abort(reason as Error)
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#onResume?.()
+  }
+
+  cancel(reason: unknown): void {
+    if (!this.#isComplete) this.#abort?.(reason as Error)
   }
 
   #handOver(head: ResponseHead): void {
-    if (this.#request.signal?.aborted) return // rejected
-    if (this.#request.method === 'HEAD' || WITHOUT_BODY.has(head.status)) {
+    const { signal, method } = this.#request
+    if (signal?.aborted) return // rejected
+    if (method === 'HEAD' || WITHOUT_BODY.has(head.status)) {
       this.#sink = NOWHERE
       this.#release()
       this.#settle.resolve(receivedResponse(null, head))
@@ -104,7 +116,7 @@ class Call implements Flow {
     try {
       const { stream } = this.#receive(head)
       const response = receivedResponse(stream, head)
-      if (!this.#isComplete || this.#request.signal !== null) cancelWhenAbandoned(response, stream)
+      if (!this.#isComplete || signal !== null) cancelWhenAbandoned(response, stream)
       this.#settle.resolve(response)
     } catch (error) {
       this.cancel(error)
@@ -113,25 +125,27 @@ class Call implements Flow {
   }
 
   #receive({ headers }: ResponseHead): BodyStream {
-    const codings = codingsOf((headers as Incoming)['content-encoding'])
+    const codings = codingsOf(headers)
     const encoded = this.#early
     this.#early = []
     const { limits, host } = this.#target
     const whole = this.#isComplete ? decodeWhole(codings, { encoded, maxBytes: limits.bodyBytes }) : undefined
     const isDecoded = codings.length === 0 || whole !== undefined
-    const meter = new DecodedMeter(limits, host)
-    const decoder = isDecoded ? undefined : createDecoder(codings, { source: this, meter })
+    const decoder = isDecoded
+      ? undefined
+      : createDecoder(codings, { source: this, meter: new DecodedMeter(limits, host) })
     const body = new BodyStream(decoder?.flow ?? this, () => this.#release())
-    this.#sink = decoder === undefined ? body : decoder.into(body)
-    for (const chunk of whole === undefined ? encoded : [whole]) this.#sink.push(chunk)
-    if (this.#isComplete) this.#sink.end()
-    if (this.#failure !== undefined) this.#sink.fail(this.#failure.error)
+    const sink = decoder === undefined ? body : decoder.into(body)
+    this.#sink = sink
+    for (const chunk of whole === undefined ? encoded : [whole]) sink.push(chunk)
+    if (this.#isComplete) sink.end()
+    if (this.#failure !== undefined) sink.fail(this.#failure.error)
     return body
   }
 
-  #onAbort = (): void => {
+  readonly #onAbort = (): void => {
     const reason: unknown = this.#request.signal?.reason
-    this.#fail(reason)
+    this.#fail(reason || new DOMException('The operation was aborted.', 'AbortError'))
     this.#reject(reason)
     this.cancel(reason)
   }
@@ -153,12 +167,22 @@ class Call implements Flow {
 }
 
 /**
- * What reading a body rejects with. Ours as it is, so that `error.code` says at once which limit or deadline it was; for what
- * the network did, the runtime's own `terminated`, with ours as its cause.
+ * What reading a body rejects with: the runtime's own `terminated`, with ours as its cause, where the network failed; ours as
+ * it is where a limit, a deadline or a policy ended it, so that `error.code` says at once which.
  */
-export function bodyFailure(error: unknown, host: string): unknown {
-  return error instanceof PinfetchError ? error : new TypeError('terminated', { cause: requestFailure(error, host) })
+export function bodyFailure(error: unknown): unknown {
+  const isOurs = error instanceof PinfetchError && !OF_THE_NETWORK.has(error.code)
+  return isOurs ? error : new TypeError('terminated', { cause: error })
 }
 
+function linesOf(raw: readonly Buffer[]): FieldLine[] {
+  const lines: FieldLine[] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    lines.push([String(raw[at]?.toString('latin1')).toLowerCase(), String(raw[at + 1]?.toString('latin1'))])
+  }
+  return lines
+}
+
+const OF_THE_NETWORK: ReadonlySet<ErrorCode> = new Set(['ERR_TRANSPORT_CLOSED', 'ERR_TRANSPORT_PROTOCOL'])
 const NOWHERE: Sink = { push: () => undefined, end: () => undefined, fail: () => undefined }
 const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]) // WHATWG Fetch §2.2.3, null body status

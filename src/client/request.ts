@@ -21,8 +21,8 @@ export function leanRequest(
   if (!isPlain(init)) return undefined
   const request = input instanceof Request ? plainRequest(input) : NO_REQUEST
   if (request === undefined) return undefined
-  const method = METHODS[init.method ?? request.method]
-  const fields = fieldsOf(init.headers ?? request.headers)
+  const method = METHODS[init.method === undefined ? request.method : init.method]
+  const fields = fieldsOf(init.headers === undefined ? request.headers : init.headers)
   const signal = init.signal === undefined ? request.signal : init.signal
   const body = init.body === undefined || init.body === null ? NO_BODY : bodyOf(init.body)
   if (method === undefined || fields === undefined || body === undefined) return undefined
@@ -168,6 +168,7 @@ const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT']) // without one t
 
 /** Fields that make fetch change its mind about others, or that it removes, joins or refuses. */
 const LEFT_TO_RUNTIME: ReadonlySet<string> = new Set([
+  '__proto__',
   'connection',
   'expect',
   'host',

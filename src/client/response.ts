@@ -1,20 +1,26 @@
+/** A name in lower case and a value; a field that comes several times is several lines. */
+export type FieldLine = readonly [name: string, value: string]
+
 export interface ResponseHead {
   /** As requested, with or without fragment. */
   readonly url: string
   readonly status: number
   readonly statusText: string
-  /** Names in lower case; a field that came several times is a list. Or the Headers of another response. */
-  readonly headers: FieldLines | Headers
+  readonly headers: readonly FieldLine[]
 }
-
-type FieldLines = Readonly<Record<string, string | readonly string[]>>
 
 /**
  * A Response as fetch makes them and the constructor cannot: with a URL, of type `basic`, any status, headers that nobody may
  * change. The runtime's own class does the rest: reading, cloning, `bodyUsed`, `formData()`.
+ *
+ * @param headers Those of `head` as an object, where there is one already.
  */
-export function receivedResponse(body: ReadableStream<Uint8Array> | null, head: ResponseHead): Response {
-  return new ReceivedResponse(body, head) as unknown as Response
+export function receivedResponse(
+  body: ReadableStream<Uint8Array> | null,
+  head: ResponseHead,
+  headers?: Headers,
+): Response {
+  return new ReceivedResponse(body, head, headers) as unknown as Response
 }
 
 /** A response that nobody holds any longer, and whose body nobody began to read, gives its connection back. */
@@ -30,19 +36,19 @@ const abandoned = new FinalizationRegistry<WeakRef<ReadableStream>>((held) => {
 /** The runtime's classes as they are: accessors and methods of a prototype, which their typings describe as properties. */
 const RuntimeResponse = Response as unknown as new (
   body: ReadableStream<Uint8Array> | null,
-  init: { readonly headers?: Readonly<Record<string, string>> },
+  init: { readonly status: number; readonly headers: readonly FieldLine[] },
 ) => { clone(): Response }
-const RuntimeHeaders = Headers as unknown as new (pairs: readonly (readonly [string, string])[]) => object
+const RuntimeHeaders = Headers as unknown as new (lines: readonly FieldLine[]) => object
 
 class ReceivedResponse extends RuntimeResponse {
   readonly #head: ResponseHead
   #headers: Headers | undefined
 
-  constructor(body: ReadableStream<Uint8Array> | null, head: ResponseHead) {
-    const type = head.headers instanceof Headers ? head.headers.get('content-type') : head.headers['content-type']
+  constructor(body: ReadableStream<Uint8Array> | null, head: ResponseHead, headers: Headers | undefined) {
     // Of the headers, `blob()` and `formData()` of the runtime's class look at this one; the others wait until they are asked for.
-    super(body, type === undefined || type === null ? NO_HEADERS : { headers: { 'content-type': String(type) } })
+    super(body, { status: Math.min(head.status, HIGHEST_STATUS), headers: head.headers.filter(isContentType) })
     this.#head = head
+    this.#headers = headers
   }
 
   get type(): string {
@@ -52,32 +58,18 @@ class ReceivedResponse extends RuntimeResponse {
     return this.#head.url.split('#', 1)[0] ?? ''
   }
   get status(): number {
-    return #head in this ? this.#head.status : 200 // the runtime's constructor asks already
+    return #head in this ? this.#head.status : Reflect.get(RuntimeResponse.prototype, 'status', this) // its constructor asks
   }
   get statusText(): string {
     return this.#head.statusText
   }
-  get ok(): boolean {
-    return this.#head.status >= 200 && this.#head.status <= 299
-  }
   get headers(): Headers {
-    const { headers } = this.#head
-    this.#headers ??= headers instanceof Headers ? headers : receivedHeaders(headers)
+    this.#headers ??= new ReceivedHeaders(this.#head.headers) as unknown as Headers
     return this.#headers
   }
   override clone(): Response {
     return receivedResponse(super.clone().body, this.#head)
   }
-}
-
-function receivedHeaders(lines: FieldLines): Headers {
-  const pairs: [string, string][] = []
-  for (const name in lines) {
-    const value = lines[name]
-    if (typeof value === 'string') pairs.push([name, value])
-    else for (const one of value ?? []) pairs.push([name, one])
-  }
-  return new ReceivedHeaders(pairs) as unknown as Headers
 }
 
 /** As if their guard were "immutable" (WHATWG Fetch §5.1): wrong arguments are refused as such, then any. */
@@ -96,6 +88,10 @@ class ReceivedHeaders extends RuntimeHeaders {
   }
 }
 
+function isContentType([name]: FieldLine): boolean {
+  return name === 'content-type'
+}
+
 /** What a caller sees of a class is what the runtime's own shows: its name, and members that `for … in` finds. */
 function disguise(own: { readonly prototype: object }, as: object): void {
   for (const name of Object.getOwnPropertyNames(own.prototype)) {
@@ -104,6 +100,7 @@ function disguise(own: { readonly prototype: object }, as: object): void {
   Object.defineProperty(own.prototype, 'constructor', { value: as })
 }
 
-const NO_HEADERS = {}
+const HIGHEST_STATUS = 599 // that the constructor takes; a server may send more, none of it `ok`
+
 disguise(ReceivedResponse, Response)
 disguise(ReceivedHeaders, Headers)
