@@ -21,5 +21,13 @@ export type { ClientEvent, EventOf } from './events/events.ts'
 export { createEventSink, type EventSink } from './events/sink.ts'
 export type { CustomAnswer, CustomSource } from './manifest/custom-source.ts'
 export type { FetchLimits, Runtime, UnixMs } from './ports/runtime.ts'
-export type { Resolver } from './transport/connector.ts'
 export type { ClientCertificate } from './transport/contexts.ts'
+export { type DohOptions, dohResolver } from './transport/doh.ts'
+export {
+  type CompareOptions,
+  compareResolvers,
+  type Resolver,
+  type ResolverContext,
+  staticResolver,
+  systemResolver,
+} from './transport/resolvers.ts'

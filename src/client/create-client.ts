@@ -9,9 +9,11 @@ import { memoryStore } from '../stores/memory.ts'
 import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { createAnchorLookup } from './anchors.ts'
+import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
 import { createFetch } from './fetch.ts'
 import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
+import { unixSocketLookup } from './network.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
@@ -61,7 +63,10 @@ export function createClient(options: ClientOptions): Client {
     emit,
     timeouts,
     limits,
+    addresses: resolved.addresses,
+    unixSocketOf: unixSocketLookup(resolved.unixSockets),
     ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
+    ...(resolved.localAddress === undefined ? {} : { localAddress: resolved.localAddress }),
   }
   const anchorsFor = createAnchorLookup(resolved.anchors)
   let managers = createManagers([])
@@ -96,6 +101,7 @@ export function createClient(options: ClientOptions): Client {
     },
     ...(resolved.certificate === undefined ? {} : { certificate: resolved.certificate }),
     policyOf: policies.of,
+    egress: createEgress(resolved.egress),
   })
   managers = createManagers(resolved.manifests.map(startManifest))
 

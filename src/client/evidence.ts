@@ -15,7 +15,7 @@ export function createEvidence(
   { store, emit, onChange }: { readonly store: Store; readonly emit: Emit; readonly onChange: () => void },
 ): ClientEvidence {
   const { maxBytes, timeoutMs, budgetMs } = network
-  const fetcher = createEvidenceFetcher({ runtime, network, ...(resolver === undefined ? {} : { resolver }) })
+  const fetcher = createEvidenceFetcher({ runtime, network, emit, ...(resolver === undefined ? {} : { resolver }) })
   const { source, want, gather, close } = createEvidenceStore({
     fetch: fetcher.fetch,
     store,

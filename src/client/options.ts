@@ -16,11 +16,14 @@ import { adaptSource, type CustomSource } from '../manifest/custom-source.ts'
 import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
-import type { Resolver } from '../transport/connector.ts'
+import type { AddressPolicy } from '../transport/address-policy.ts'
 import type { ClientCertificate } from '../transport/contexts.ts'
 import type { Limits, Timeouts } from '../transport/limits.ts'
+import type { Resolver } from '../transport/resolvers.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
+import { type EgressRule, EgressSchema } from './egress.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
+import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
 import {
   type ResolvedRevocation,
   type RevocationNetworkOptions,
@@ -107,8 +110,16 @@ export interface ClientOptions {
   readonly hostRevocation?: Readonly<Record<string, RevocationOption>>
   /** Where and how CRLs and OCSP responses may be fetched. */
   readonly revocationNetwork?: RevocationNetworkOptions
-  /** Resolves DNS names. Default: the system's resolver. */
+  /** Resolves DNS names. Default: the system's resolver. See `staticResolver`, `compareResolvers` and `dohResolver`. */
   readonly resolver?: Resolver
+  /** Which addresses may be connected to, whatever a name resolves to. */
+  readonly addresses?: AddressOptions
+  /** The address of this machine that connections come from. Default: the system chooses. */
+  readonly localAddress?: string
+  /** Unix sockets in place of hosts: the path by host name. TLS is spoken over them, and the host is who it has to be. */
+  readonly unixSockets?: Readonly<Record<string, string>>
+  /** What may leave: one rule or several, of which one has to allow all of a request. Default: whatever has a policy. */
+  readonly egress?: EgressRule | readonly EgressRule[]
   /** How long each stage of a call may take, in milliseconds. */
   readonly timeouts?: TimeoutOptions
   /** How much a server may make this process hold, unpack or wait for. */
@@ -151,6 +162,10 @@ export interface ResolvedOptions {
   readonly revocation: ResolvedRevocation
   readonly certificate: ClientCertificate | undefined
   readonly resolver: Resolver | undefined
+  readonly addresses: AddressPolicy
+  readonly localAddress: string | undefined
+  readonly unixSockets: Readonly<Record<string, string>>
+  readonly egress: readonly EgressRule[]
   readonly timeouts: Timeouts
   readonly limits: Limits
   readonly runtime: Runtime
@@ -190,6 +205,10 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     manifestMay: rest.manifestMay,
     certificate: rest.certificate,
     resolver: rest.resolver,
+    addresses: rest.addresses,
+    localAddress: rest.localAddress,
+    unixSockets: rest.unixSockets,
+    egress: rest.egress,
     tls12Hosts: rest.tls12Hosts,
     mode: rest.mode,
     timeouts: rest.timeouts,
@@ -424,6 +443,10 @@ const Options = z.strictObject({
     )
     .optional(),
   resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
+  addresses: AddressesSchema,
+  localAddress: LocalAddressSchema,
+  unixSockets: UnixSocketsSchema,
+  egress: EgressSchema.default([]),
   timeouts: TimeoutsSchema,
   limits: LimitsSchema,
   runtime: z

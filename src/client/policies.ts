@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ManifestLoosening } from '../dangerous/loosening.ts'
 import { BoundedMap } from '../encoding/bounded-map.ts'
+import { parseBlock } from '../encoding/cidr.ts'
 import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
 import { hostIndex, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
@@ -116,6 +117,9 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       pinGroups: pinGroups(entry),
       ...(floor === undefined ? {} : { minTlsVersion: floor }),
       ...(entry.expectedUri === undefined ? {} : { expectedUri: entry.expectedUri }),
+      ...(entry.allowedAddresses === undefined
+        ? {}
+        : { allowedAddresses: entry.allowedAddresses.flatMap((text) => parseBlock(text) ?? []) }),
       ...(entry.maxConnectionAge === undefined ? {} : { maxConnectionAgeMs: entry.maxConnectionAge * 1_000 }),
       ...anchorsOf(origin, entry, manifest),
       revocation: withManifestRevocation(revocationFor(origin.host), entry, () =>
@@ -258,7 +262,6 @@ function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | u
   if (entry.clientCertificate === 'required' && options.certificate === undefined)
     return 'clientCertificate: "required"'
   if (entry.requireSct === true) return 'requireSct'
-  if (entry.allowedAddresses !== undefined) return 'allowedAddresses'
   return undefined
 }
 

@@ -1,10 +1,8 @@
 import type { X509Certificate } from 'node:crypto'
-import type { LookupAddress } from 'node:dns'
-import { isIP, type LookupFunction } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
-import type { Emit, EventOf } from '../events/events.ts'
+import type { EventOf } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
 import type { ReferenceIdentity } from '../trust/identity.ts'
@@ -16,19 +14,15 @@ import { type ClientCertificate, createContexts } from './contexts.ts'
 import { connectFailure } from './failure.ts'
 import type { Timeouts } from './limits.ts'
 import { readPresented } from './peer.ts'
+import { createRoutes, type RouteOptions } from './route.ts'
 import { createSessions, isOfferable, type Session } from './sessions.ts'
 
-/** Addresses of a DNS name, in the order to try them: canonical IPv4 or IPv6 text. A rejection means it did not resolve. */
-export type Resolver = (host: string) => Promise<readonly string[]>
-
-export interface ConnectorOptions {
+export interface ConnectorOptions extends RouteOptions {
   /** The policy in force for an origin at this moment. Throws a PinfetchError where there is none. */
   readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
   readonly runtime: Runtime
-  readonly emit: Emit
   readonly timeouts: Pick<Timeouts, 'connectMs' | 'tlsMs'>
   readonly certificate?: ClientCertificate
-  readonly resolver?: Resolver
   /** Lists and responses that are fetched beside the connections. Default: none, and staples alone count. */
   readonly evidence?: Evidence
 }
@@ -57,7 +51,7 @@ export interface Connector {
     origin: CanonicalOrigin,
     done: (result: Connection | PinfetchError) => void,
   ) => (reason: PinfetchError) => void
-  /** Judges a live connection again: its version of TLS, and its peer from what it presented. */
+  /** Judges a live connection again: its version of TLS, its address, and its peer from what it presented. */
   readonly reevaluate: (
     origin: CanonicalOrigin,
     connection: Connection,
@@ -80,9 +74,9 @@ export interface Connector {
  * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, timeouts, resolver, evidence } = options
+  const { certificate, policyOf, runtime, emit, timeouts, evidence } = options
   const contextFor = createContexts(certificate)
-  const lookup = resolver === undefined ? undefined : lookupOf(resolver)
+  const routes = createRoutes(options)
 
   const evaluator = createEvaluator()
   const evaluate: Connector['evaluate'] = (origin, { presented, staple }, policy, mayWait = false) => {
@@ -218,10 +212,10 @@ export function createConnector(options: ConnectorOptions): Connector {
 
     attempt(() => {
       const policy = policyOf(origin)
+      const route = routes.to(origin, policy)
       offered = sessions.offer(origin, policy)
       const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> & SocketOptions = {
-        host: origin.host,
-        port: origin.port,
+        ...route.settings,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
         secureContext: contextFor(policy),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
@@ -229,7 +223,6 @@ export function createConnector(options: ConnectorOptions): Connector {
         ALPNProtocols: ['http/1.1'],
         checkServerIdentity: () => secondOpinion(origin, peer, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
-        ...(lookup === undefined ? {} : { lookup }),
         ...(offered === undefined ? {} : { session: offered.bytes }),
       }
       const tlsSocket = tls.connect(settings)
@@ -238,6 +231,8 @@ export function createConnector(options: ConnectorOptions): Connector {
       tlsSocket.removeAllListeners('keylog') // --tls-keylog adds one that writes the session's secrets to a file
       tlsSocket.setNoDelay(true)
       tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+      // Before Node's own listener, which sends the ClientHello.
+      tlsSocket.prependOnceListener('connect', () => attempt(() => route.arrivedAt(tlsSocket.remoteAddress)))
       tlsSocket.once('connect', () => {
         cancelTimeout()
         if (!settled) cancelTimeout = within('tlsMs', 'no finished handshake')
@@ -264,6 +259,8 @@ export function createConnector(options: ConnectorOptions): Connector {
   const reevaluate: Connector['reevaluate'] = (origin, { socket, peer }, policy) => {
     const tooOld = refuseVersion(origin, socket, policy)
     if (tooOld !== undefined) return tooOld
+    const elsewhere = routes.refusalOf(origin, socket.remoteAddress, policy)
+    if (elsewhere !== undefined) return elsewhere
     const verdict = evaluate(origin, peer, policy)
     return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict, 'maybe')
   }
@@ -375,32 +372,6 @@ function closedEarly({ text }: CanonicalOrigin): TransportError {
 function secondHandshake({ text }: CanonicalOrigin): TlsError {
   const message = `${text}: a second handshake on one connection would put another certificate behind the verdict`
   return new TlsError('ERR_TLS_SECOND_HANDSHAKE', message, { host: text, requestSent: 'maybe' })
-}
-
-function lookupOf(resolver: Resolver): LookupFunction {
-  return (hostname, options, callback) => {
-    const fail = (cause: unknown): void => {
-      callback(Object.assign(new Error('the resolver failed', { cause }), { code: 'ENOTFOUND' }), '', 4)
-    }
-    const answer = (addresses: readonly LookupAddress[]): void => {
-      const [first] = addresses
-      if (first === undefined) fail(new Error('no address'))
-      else if (options.all === true) callback(null, [...addresses])
-      else callback(null, first.address, first.family)
-    }
-    resolveAll(resolver, hostname).then(answer, fail)
-  }
-}
-
-/** What a resolver of the application's answers is looked at before Node sees it: nonsense there would end the process. */
-async function resolveAll(resolver: Resolver, hostname: string): Promise<readonly LookupAddress[]> {
-  const answer: unknown = await resolver(hostname)
-  if (!Array.isArray(answer)) throw new TypeError('expected a list of addresses')
-  return answer.map((address: unknown) => {
-    const family = typeof address === 'string' ? isIP(address) : 0
-    if (typeof address !== 'string' || family === 0) throw new TypeError(`${String(address)} is no IP address`)
-    return { address, family }
-  })
 }
 
 const TCP_KEEP_ALIVE_MS = 60_000

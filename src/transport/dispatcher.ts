@@ -21,6 +21,8 @@ export interface DispatcherOptions extends ConnectorOptions {
   readonly limits: Limits
   /** To one origin at once; who finds none free waits. Default 256. */
   readonly connections?: number
+  /** Throws a PolicyError for a request that may not leave. Asked first: of one that is refused, not even the name is resolved. */
+  readonly egress?: ((origin: CanonicalOrigin, method: string, path: string) => void) | undefined
 }
 
 /**
@@ -62,6 +64,7 @@ export class PinnedDispatcher extends Dispatcher {
   override dispatch(options: UndiciDispatcher.DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
     const origin = this.#originOf(options.origin)
     if (this.#closed) throw clientClosed(origin.text, 'no')
+    this.#options.egress?.(origin, String(options.method), String(options.path))
     const headers = checkedHeaders(options.headers, origin, lengthOf(options.body))
     const pool = this.#poolOf(origin)
     // An explicit servername, so that no header steers which connection undici takes.

@@ -1,10 +1,10 @@
-import { lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
+import type { Emit } from '../events/events.ts'
 import type { EvidenceRequest, FetchEvidence, Runtime } from '../ports/runtime.ts'
 import { EvidenceError } from '../trust/revocation/evidence.ts'
 import { isPublicAddress } from './addresses.ts'
-import type { Resolver } from './connector.ts'
+import { type Resolver, systemResolver } from './resolvers.ts'
 import { Agent, ProxyAgent } from './undici.ts'
 
 export interface EvidenceNetwork {
@@ -29,9 +29,14 @@ export function createEvidenceFetcher(options: {
   readonly runtime: Runtime
   readonly network: EvidenceNetwork
   readonly resolver?: Resolver
+  /** For what the resolver has to tell. Default: nobody listens. */
+  readonly emit?: Emit
 }): EvidenceFetcher {
-  const { runtime, network, resolver } = options
-  const settings = { connect: { lookup: publicOnly(network, resolver), rejectUnauthorized: true }, pipelining: 0 }
+  const { runtime, network, resolver = systemResolver, emit = () => undefined } = options
+  const settings = {
+    connect: { lookup: publicOnly(network, (host) => resolver(host, { emit })), rejectUnauthorized: true },
+    pipelining: 0,
+  }
   const agent: Dispatcher =
     network.proxy === undefined ? new Agent(settings) : new ProxyAgent({ uri: network.proxy, proxyTunnel: false })
   return {
@@ -103,9 +108,10 @@ function checkedUrl(text: string, { ports, allowPrivateHosts }: EvidenceNetwork)
   return url
 }
 
+type Resolve = (host: string) => Promise<readonly string[]>
+
 /** Answers with public addresses alone, to the very call that connects to them. */
-function publicOnly({ allowPrivateHosts }: EvidenceNetwork, resolver: Resolver | undefined): LookupFunction {
-  const resolve = resolver ?? systemResolver
+function publicOnly({ allowPrivateHosts }: EvidenceNetwork, resolve: Resolve): LookupFunction {
   return (hostname, { all }, callback) => {
     const answer = (addresses: readonly string[]): void => {
       const allowed = allowPrivateHosts.includes(hostname) ? addresses : addresses.filter(isPublicAddress)
@@ -120,18 +126,11 @@ function publicOnly({ allowPrivateHosts }: EvidenceNetwork, resolver: Resolver |
 }
 
 /** What a resolver of the application’s answers is looked at first: nonsense further down would end the process. */
-async function addressesOf(resolve: Resolver, hostname: string): Promise<readonly string[]> {
+async function addressesOf(resolve: Resolve, hostname: string): Promise<readonly string[]> {
   const answer: unknown = await resolve(hostname)
   if (!Array.isArray(answer)) throw new TypeError('expected a list of addresses')
   return answer.filter((address): address is string => typeof address === 'string' && isIP(address) !== 0)
 }
-
-const systemResolver: Resolver = (hostname) =>
-  new Promise((resolve, reject) => {
-    systemLookup(hostname, { all: true }, (error, addresses) =>
-      error === null ? resolve(addresses.map(({ address }) => address)) : reject(error),
-    )
-  })
 
 const notFound = (host: string): Error => Object.assign(new Error(`${host} does not resolve`), { code: 'ENOTFOUND' })
 

@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns'
+import { ADDRCONFIG, lookup } from 'node:dns'
 import { isIP } from 'node:net'
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import { parseAddress } from '../encoding/cidr.ts'
@@ -20,7 +20,7 @@ export interface ResolverContext {
 /** The system's resolver: what other programs on this machine would connect to. */
 export const systemResolver: Resolver = (host) =>
   new Promise((resolve, reject) => {
-    lookup(host, { all: true }, (error, addresses) =>
+    lookup(host, { all: true, hints: process.platform === 'win32' ? 0 : ADDRCONFIG }, (error, addresses) =>
       error === null ? resolve(addresses.map(({ address }) => address)) : reject(error),
     )
   })

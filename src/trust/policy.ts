@@ -1,3 +1,4 @@
+import type { AddressBlock } from '../encoding/cidr.ts'
 import type { CanonicalHost } from '../encoding/host.ts'
 import type { PinText } from '../encoding/pin.ts'
 import type { UnixMs } from '../ports/runtime.ts'
@@ -45,6 +46,8 @@ export interface HostPolicy {
   readonly expectedUri?: string
   /** A connection older than this gets no further request. Absent: the client's own limit alone counts. */
   readonly maxConnectionAgeMs?: number
+  /** What the manifest narrows the addresses of the host to. */
+  readonly allowedAddresses?: readonly AddressBlock[]
   /** 0 when no manifest is in force. */
   readonly manifestVersion: number
   /** Digest over all of the above but the manifest version. */

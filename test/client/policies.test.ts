@@ -31,7 +31,6 @@ test('a contained host is not connected to: ERR_POLICY_CONTAINED', async () => {
 describe('a rule that this version cannot enforce refuses the host: ERR_TRUST_POLICY_UNSUPPORTED', () => {
   test.each<[string, Partial<HostInput>]>([
     ['requireSct', { requireSct: true }],
-    ['allowedAddresses', { allowedAddresses: ['10.0.0.0/8'] }],
     ['clientCertificate: "required"', { clientCertificate: 'required' }],
   ])('%s', async (rule, entry) => {
     const error = await refusalOf((await clientWith(entry)).fetch(url), 'ERR_TRUST_POLICY_UNSUPPORTED')
