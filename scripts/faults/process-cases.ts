@@ -1,0 +1,159 @@
+import { createTestRepository } from '../../src/testing/index.ts'
+import { abortCases } from './abort-cases.ts'
+import { startBlackhole } from './blackhole.ts'
+import { measureFailedHandshakes } from './failed-handshakes.ts'
+import { startFarServer } from './far-server.ts'
+import { type FaultCase, until } from './fault-case.ts'
+import { POST } from './scripted.ts'
+import { runStarved } from './starved.ts'
+import { HOST, server, type World } from './world.ts'
+
+const STALL_MS = 2_000
+const CLOSE_MS = 1_000
+/** Shorter than the stall: what has arrived meanwhile counts, not that the timers are due. */
+const HASTY = { timeouts: { tlsMs: 1_500, headersMs: 1_500, bodyMs: 1_500 } }
+
+/** What happens within the process, and to what it has of the system. */
+export const processCases: readonly FaultCase[] = [
+  ...abortCases,
+  {
+    id: 'F64',
+    fault: 'close() in the middle of a handshake that stands still',
+    required: { calls: ['ERR_TRANSPORT_CLIENT_CLOSED'], applicationBytes: 0, requestSent: 'no' },
+    run: async (world) => {
+      const peer = await world.serve({ script: [{ at: 'tls', fault: 'stall', after: 600 }] })
+      const client = world.client()
+      const call = world.call(client, peer, POST)
+      await until(() => peer.connections[0]?.stage === 'tls')
+      await closesInTime(world, client)
+      await call
+    },
+  },
+  {
+    id: 'F64',
+    fault: 'close() in the middle of a refresh that stands still',
+    required: { calls: [], attempts: 0 },
+    run: async (world) => {
+      const repository = await createTestRepository({ hosts: { [HOST]: [server.pin] } })
+      let isAsked = 0
+      const client = world.client({
+        manifest: {
+          custom: {
+            get: () => {
+              isAsked += 1
+              return new Promise(() => undefined)
+            },
+          },
+          root: repository.root,
+          memoryOnly: true,
+        },
+      })
+      const ready = client.ready().catch(() => undefined)
+      await until(() => isAsked > 0)
+      await closesInTime(world, client)
+      await ready
+    },
+  },
+  {
+    id: 'F65',
+    fault: 'failed handshakes by the thousand',
+    required: { calls: ['ERR_TRUST_PIN_MISMATCH', 'ERR_TRANSPORT_CLOSED'], attempts: 0 },
+    run: async (world) => {
+      const { outcomes, grownDescriptors, grownHeapBytes, runs } = await measureFailedHandshakes()
+      for (const outcome of outcomes) world.note(outcome)
+      if (grownDescriptors > 0) world.complain(`${grownDescriptors} descriptors more after ${runs} handshakes`)
+      if (grownHeapBytes > HEAP_BYTES) world.complain(`${grownHeapBytes} bytes of heap more after ${runs} handshakes`)
+    },
+  },
+  {
+    id: 'F66',
+    fault: 'the event loop stands still for two seconds while a response arrives',
+    required: { calls: ['200 ok', '200 ok'], requests: 2, withinMs: 10_000 },
+    run: async (world) => {
+      let isFirst = true
+      const peer = await world.serve({
+        response: () => {
+          if (isFirst) setImmediate(() => block(STALL_MS))
+          isFirst = false
+          return 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
+        },
+      })
+      const client = world.client(HASTY)
+      await world.call(client, peer)
+      await world.call(client, peer)
+    },
+  },
+  {
+    id: 'F66',
+    fault: 'the event loop stands still for two seconds while the certificates arrive',
+    required: { calls: ['200 ok', '200 ok'], attempts: 0, withinMs: 10_000 },
+    run: async (world) => {
+      const far = world.keep(await startFarServer())
+      const client = world.client(HASTY)
+      const call = world.call(client, far)
+      await far.accepted
+      block(STALL_MS)
+      await call
+      await world.call(client, far)
+    },
+  },
+  {
+    id: 'F70',
+    fault: 'the process has no descriptor left, and then has again',
+    required: { calls: ['ERR_TRANSPORT_CONNECT', '200 ok'], requests: 1, withinMs: 30_000 },
+    run: async (world) => {
+      const peer = await world.serve()
+      for (const outcome of await runStarved(peer.port)) world.note(outcome)
+    },
+  },
+  {
+    id: 'F70',
+    fault: 'the name does not resolve',
+    required: { calls: ['ERR_TRANSPORT_RESOLVE'], attempts: 0, requestSent: 'no' },
+    run: async (world) => {
+      const resolver = () => Promise.reject(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }))
+      await world.call(world.client({ resolver }), await world.serve())
+    },
+  },
+  {
+    id: 'F70',
+    fault: 'the resolver says nothing',
+    required: { calls: ['ERR_TRANSPORT_TIMEOUT'], attempts: 0, requestSent: 'no' },
+    run: async (world) => {
+      const client = world.client({ resolver: () => new Promise(() => undefined), timeouts: { connectMs: 400 } })
+      await world.call(client, await world.serve())
+    },
+  },
+  {
+    id: 'F70',
+    fault: 'the first addresses are unreachable',
+    required: { calls: ['200 ok'], requests: 1 },
+    run: async (world) => {
+      const resolver = async () => ['100::1', '100::2', '127.0.0.1'] // RFC 6666: nothing is ever there
+      await world.call(world.client({ resolver }), await world.serve())
+    },
+  },
+  {
+    id: 'F70',
+    fault: 'the first address swallows every packet',
+    required: { calls: ['200 ok'], requests: 1, withinMs: 5_000 },
+    run: async (world) => {
+      const peer = await world.serve()
+      world.keep(await startBlackhole(peer.port))
+      await world.call(world.client({ resolver: async () => ['::1', '127.0.0.1'] }), peer)
+    },
+  },
+]
+
+async function closesInTime(world: World, client: { close(): Promise<void> }): Promise<void> {
+  const begun = performance.now()
+  await client.close()
+  const elapsed = performance.now() - begun
+  if (elapsed > CLOSE_MS) world.complain(`close() took ${Math.round(elapsed)} ms`)
+}
+
+function block(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
+const HEAP_BYTES = 3_000_000 // the noise of a collector; a leaked connection is some 40 kB, 500 of them 20 MB
