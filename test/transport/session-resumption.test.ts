@@ -298,22 +298,6 @@ describe.each(VERSIONS)('under %s', (version) => {
       expect(resumedAt(peer).slice(4)).toEqual([false, true])
     })
 
-    /** A request without this library. @returns The newest session. */
-    function naive(port: number, session?: Buffer): Promise<Buffer | undefined> {
-      return new Promise((resolve, reject) => {
-        const options = { host: '127.0.0.1', port, servername: HOST, ca: ca.anchorPem }
-        const socket = tls.connect(session === undefined ? options : { ...options, session })
-        let newest = session
-        socket.on('session', (bytes) => {
-          newest = bytes
-        })
-        socket.once('error', reject)
-        socket.once('close', () => resolve(newest))
-        socket.end('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
-        socket.resume()
-      })
-    }
-
     test('an address has sessions of its own, without a name in the ClientHello', async () => {
       const { get, peer, relay } = await start(version)
       const address = originOf(`https://127.0.0.1:${relay.port}`)
@@ -407,6 +391,22 @@ describe.each(VERSIONS)('under %s', (version) => {
     })
   })
 
+  test('a resumption that was not asked for carries nothing: ERR_TLS_RESUMED', async () => {
+    const { get, peer, relay } = await start(version)
+    const session = await naive(relay.port)
+    const plain = tls.connect.bind(tls) as (options: tls.ConnectionOptions) => tls.TLSSocket
+    const connect = vi.spyOn(tls, 'connect') // somebody in this process puts a session of another client in
+    connect.mockImplementation(((options: tls.ConnectionOptions) => plain({ ...options, ...{ session } })) as never)
+    onTestFinished(() => connect.mockRestore())
+    const bytes = peer.applicationBytes
+    await refusalOf(get(), 'ERR_TLS_RESUMED')
+    await relay.idle()
+    expect([peer.requests.length, peer.applicationBytes]).toEqual([1, bytes])
+    connect.mockRestore()
+    expect(await get()).toBe(200)
+    expect(resumedAt(peer).at(-1)).toBe(false)
+  })
+
   test('sessions come over the second address as well, where the first refuses', async () => {
     const { get, peer } = await start(version, {}, { resolver: async () => ['127.0.0.99', '127.0.0.1'] })
     for (let round = 0; round < 2; round += 1) expect(await get()).toBe(200)
@@ -477,3 +477,19 @@ test('a session of TLS 1.2 is not offered once the policy asks for 1.3', async (
 })
 
 const certified = testCa({ name: 'Client' }).issue({ names: ['client'], extendedKeyUsage: ['clientAuth'] })
+
+/** A request without this library. @returns The newest session. */
+function naive(port: number, session?: Buffer): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, servername: HOST, ca: ca.anchorPem }
+    const socket = tls.connect(session === undefined ? options : { ...options, session })
+    let newest = session
+    socket.on('session', (bytes) => {
+      newest = bytes
+    })
+    socket.once('error', reject)
+    socket.once('close', () => resolve(newest))
+    socket.end('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+    socket.resume()
+  })
+}
