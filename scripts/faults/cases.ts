@@ -12,4 +12,4 @@ export const faultCases: readonly FaultCase[] = [
   ...trustCases,
   ...revocationCases,
   ...processCases,
-]
+].sort((a, b) => a.id.localeCompare(b.id))

@@ -54,7 +54,7 @@ export async function runCase({ id, fault, required, run }: FaultCase): Promise<
     problems.push(`the case itself failed: ${String(error)}`)
   }
   await Promise.race([world.closeClients(), sleep(CLOSE_MS, undefined, { ref: false })])
-  await until(() => world.open() === 0)
+  await until(() => world.open() === 0, GONE_MS) // shorter than any idle connection lives
   const stillOpen = world.open()
   const seen = world.seen()
   await world.closeServers()
@@ -104,4 +104,5 @@ async function tooLong(): Promise<never> {
 const openSockets = (): number =>
   process.getActiveResourcesInfo().filter((resource) => /^(TCP|TLS|GetAddrInfo)/.test(resource)).length
 const CLOSE_MS = 20_000
+const GONE_MS = 3_000
 const CASE_MS = 240_000

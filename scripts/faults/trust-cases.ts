@@ -225,7 +225,7 @@ async function pinned(
   return { client, repository }
 }
 
-/** The server's flight is on the way for some two seconds, the manifest changes in the first of them. */
+/** The server's flight is on the way for almost two seconds, the manifest changes in the first of them. */
 async function swapDuringHandshake(
   world: World,
   before: readonly (typeof server.pin)[],
@@ -233,7 +233,7 @@ async function swapDuringHandshake(
 ): Promise<void> {
   const { client, repository } = await pinned(world, before)
   await repository.publish({ hosts: { [HOST]: after } })
-  const peer: FaultServer = await world.serve({ script: [{ at: 'tls', fault: 'throttle', bytesPerSecond: 400 }] })
+  const peer: FaultServer = await world.serve({ script: [{ at: 'tls', fault: 'throttle', bytesPerSecond: 700 }] })
   let judgedUnder: number | undefined
   client.on('tls.rejected', ({ manifestVersion }: EventOf<'tls.rejected'>) => {
     judgedUnder = manifestVersion

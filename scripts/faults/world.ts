@@ -80,10 +80,12 @@ export function createWorld(): World {
         const response = await client.fetch(`https://${host}:${port}${path}`, init)
         outcome = `${response.status} ${(await response.text()).slice(0, 40)}`
       } catch (error) {
-        const { code, name } = error as { code?: unknown; name?: string }
-        outcome = typeof code === 'string' ? code : String(name)
-        requestSent = (error as { requestSent?: string }).requestSent
-        if (error instanceof Error && error.message === '') complaints.push(`an error without a message: ${outcome}`)
+        const { name, message, cause } = error as Error
+        const isOfBody = message === 'terminated' && cause instanceof Error // fetch's own word, with ours behind it
+        const { code, requestSent: sent } = (isOfBody ? cause : error) as { code?: unknown; requestSent?: string }
+        outcome = typeof code === 'string' ? `${isOfBody ? 'terminated by ' : ''}${code}` : name
+        requestSent = sent
+        if (message === '') complaints.push(`an error without a message: ${outcome}`)
       }
       elapsedMs = Math.max(elapsedMs, Math.round(performance.now() - begun))
       calls.push(outcome)
