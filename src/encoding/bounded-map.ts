@@ -22,6 +22,11 @@ export class BoundedMap<Key, Value> {
   }
 
   /** The least recently used first. */
+  entries(): IterableIterator<[Key, Value]> {
+    return this.#entries.entries()
+  }
+
+  /** The least recently used first. */
   values(): IterableIterator<Value> {
     return this.#entries.values()
   }

@@ -75,6 +75,36 @@ export type ClientEvent =
   | ({ readonly type: 'certificate.renewalDue' | 'certificate.expiring' | 'certificate.expired' } & CertificateFacts)
   /** The files of the client certificate will not change as their operator expects. */
   | { readonly type: 'certificate.source'; readonly source: string; readonly message: string }
+  /** Something between this client and the host added itself to a response; a reverse proxy of the host's own looks the same. */
+  | {
+      readonly type: 'network.proxySign'
+      readonly host: string
+      /** The header field that says so, and its value: at most 200 printable characters. */
+      readonly field: string
+      readonly value: string
+    }
+  /**
+   * A response said that what it answered for is deprecated (RFC 9745). Told once an origin and date, with the path of the first
+   * such response: words and versions of it, `*` for the rest.
+   */
+  | {
+      readonly type: 'api.deprecated'
+      readonly host: string
+      readonly path: string
+      /** Unix milliseconds: since then, or from then on. Absent where the response named no date. */
+      readonly date?: number
+      /** Where to read about it. */
+      readonly link?: string
+    }
+  /** A response said from when on what it answered for will be gone (RFC 8594). */
+  | {
+      readonly type: 'api.sunset'
+      readonly host: string
+      readonly path: string
+      /** Unix milliseconds. */
+      readonly date: number
+      readonly link?: string
+    }
   /** Something outside the options tries to weaken TLS, or an option loosens it. `effect` says what became of it. */
   | { readonly type: 'posture'; readonly subject: string; readonly effect: string }
 
