@@ -44,8 +44,13 @@ export interface Client {
   }
   /** Returns the function that ends the subscription. */
   readonly on: Emitter['on']
-  /** Lets requests in flight finish, then frees every socket and timer. */
+  /**
+   * Lets requests in flight finish, each within its own time and half a minute at most, then frees every socket and timer. A
+   * request that still waits for a connection gets half a second for it; event streams end.
+   */
   readonly close: () => Promise<void>
+  /** Ends what is in flight at once, with `ERR_TRANSPORT_CLIENT_CLOSED` and the reason as its cause, and frees the same. */
+  readonly destroy: (reason?: Error) => Promise<void>
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
@@ -134,7 +139,7 @@ export function createClient(options: ClientOptions): Client {
     })
     if (cacheDir === undefined && !memoryOnly) process.stderr.write(NO_CACHE_DIR)
     const close = async (): Promise<void> => {
-      await Promise.all([updater.close(), bootstrap.close()])
+      await Promise.all([updater.close(), bootstrap.destroy()])
     }
     return { updater, speaksFor, isShipped: shipped !== undefined, close }
   }
@@ -164,6 +169,12 @@ export function createClient(options: ClientOptions): Client {
     await Promise.all([evidence.close(), ...managers.all.map((manager) => manager.close())])
   }
 
+  const destroy = async (reason?: Error): Promise<void> => {
+    const closed = close()
+    await dispatcher.destroy(reason)
+    await closed
+  }
+
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
     const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings())]
@@ -189,6 +200,7 @@ export function createClient(options: ClientOptions): Client {
     }),
     on,
     close,
+    destroy,
     [Symbol.asyncDispose]: close,
   })
 }

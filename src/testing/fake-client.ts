@@ -51,6 +51,7 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
     on,
     emit,
     close,
+    destroy: close,
     [Symbol.asyncDispose]: close,
   }
 }
