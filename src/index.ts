@@ -1,4 +1,12 @@
 export type { AnchorSource } from './client/anchors.ts'
+export type { CertificateHealth } from './client/certificate.ts'
+export type {
+  CertificateOption,
+  EngineKey,
+  IdentityFiles,
+  IdentityLoader,
+  PemIdentity,
+} from './client/certificate-options.ts'
 export { configFromEnv, configFromFile, configSchema } from './client/config.ts'
 export { type Client, type ClientHealth, createClient } from './client/create-client.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
@@ -21,7 +29,6 @@ export type { ClientEvent, EventOf } from './events/events.ts'
 export { createEventSink, type EventSink } from './events/sink.ts'
 export type { CustomAnswer, CustomSource } from './manifest/custom-source.ts'
 export type { FetchLimits, Runtime, UnixMs } from './ports/runtime.ts'
-export type { ClientCertificate } from './transport/contexts.ts'
 export { type DohOptions, dohResolver } from './transport/doh.ts'
 export {
   type CompareOptions,

@@ -61,4 +61,17 @@ export async function answerWithin<T>(runtime: Runtime, work: Promise<T>, place:
   }
 }
 
+/** Settles with `work`, or without it when it takes long. */
+export async function soon(runtime: Runtime, work: Promise<void>): Promise<void> {
+  let cancel: Cancel = () => {}
+  await Promise.race([
+    work,
+    new Promise<void>((resolve) => {
+      cancel = runtime.schedule(STARTUP_MS, resolve)
+    }),
+  ])
+  cancel()
+}
+
+const STARTUP_MS = 10_000 // as long as for a manifest
 const MAX_LOAD_MS = 300_000 // an ACME order takes minutes where DNS has to spread

@@ -1,7 +1,7 @@
 import { ConfigurationError, PinfetchError, TlsError } from '../errors/errors.ts'
 import type { Cancel, UnixMs } from '../ports/runtime.ts'
 import type { ClientIdentity, KeyedCertificate } from '../transport/client-certificate.ts'
-import { answerWithin, createAttempts } from './certificate-attempts.ts'
+import { answerWithin, createAttempts, soon } from './certificate-attempts.ts'
 import { checkIdentity, type Places } from './certificate-check.ts'
 import {
   type CertificateLife,
@@ -33,7 +33,7 @@ export interface OwnCertificate {
    * @throws TlsError `ERR_TLS_CLIENT_CERTIFICATE_UNAVAILABLE` while no `load` succeeded.
    */
   readonly current: () => ClientIdentity
-  /** Resolves when the first `load` ended, one way or the other; `undefined` where there is nothing to wait for. */
+  /** Resolves when the first `load` ended, or after ten seconds; `undefined` where there is nothing to wait for. */
   readonly loading: () => Promise<void> | undefined
   /** `undefined` while there is none. */
   readonly health: () => CertificateHealth | undefined
@@ -118,7 +118,7 @@ export function createOwnCertificate(
       case 'files':
         return beginFiles(source, world, adopt, refuse)
       case 'loader':
-        loading = renewal.start().finally(() => {
+        loading = soon(runtime, renewal.start()).finally(() => {
           loading = undefined
         })
         return beginLoader(source, world, renewal.start, refuse)

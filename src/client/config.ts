@@ -81,10 +81,7 @@ function optionsOf(config: z.infer<typeof Config>, locate: (name: string) => str
     ...(certificate === undefined
       ? {}
       : {
-          certificate: {
-            cert: readText(locate(certificate.certFile)),
-            key: readText(locate(certificate.keyFile)),
-          },
+          certificate: { certFile: locate(certificate.certFile), keyFile: locate(certificate.keyFile) },
         }),
   }
 }

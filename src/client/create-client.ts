@@ -8,7 +8,8 @@ import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
 import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
-import { createAnchorLookup } from './anchors.ts'
+import { followAnchors } from './anchors.ts'
+import { type CertificateHealth, createOwnCertificate, type OwnCertificate } from './certificate.ts'
 import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
 import { createFetch } from './fetch.ts'
@@ -26,6 +27,8 @@ export interface ClientHealth {
   readonly manifest?: ManifestHealth
   /** All of several. */
   readonly manifests?: readonly ManifestHealth[]
+  /** The client's own certificate; absent without one. */
+  readonly certificate?: CertificateHealth
   /** Handshakes that ended in a connection, and how many of their certificates something said good of. */
   readonly revocation: { readonly handshakes: number; readonly good: number }
 }
@@ -73,7 +76,9 @@ export function createClient(options: ClientOptions): Client {
     ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
     ...(resolved.localAddress === undefined ? {} : { localAddress: resolved.localAddress }),
   }
-  const anchorsFor = createAnchorLookup(resolved.anchors)
+  const following = { runtime, watchFolder, emit }
+  const anchors = followAnchors(resolved.anchors, { ...following, changed: () => dispatcher.policyChanged() })
+  const anchorsFor = anchors.of
   let managers = createManagers([])
   const now = (): UnixMs => managers.time(runtime.clock.now())
   const judging = { ...runtime, clock: { now, monotonic: () => runtime.clock.monotonic() } }
@@ -81,6 +86,7 @@ export function createClient(options: ClientOptions): Client {
     options: { ...resolved, runtime: judging },
     emit,
     anchorsFor,
+    anchorsVersion: anchors.version,
     view: (host) => managers.view(host),
   })
   const revocation = { handshakes: 0, good: 0 }
@@ -90,6 +96,12 @@ export function createClient(options: ClientOptions): Client {
     emit,
     onChange: () => dispatcher.evidenceChanged(),
   })
+  const { certificate: given } = resolved
+  const certificate =
+    given &&
+    orClose([anchors], () =>
+      createOwnCertificate(given, { ...following, changed: () => dispatcher.certificateChanged() }),
+    )
   const dispatcher = new PinnedDispatcher({
     ...connection,
     runtime: judging,
@@ -104,11 +116,11 @@ export function createClient(options: ClientOptions): Client {
       if (event.type === 'tls.rejected' && event.code === 'ERR_TRUST_PIN_MISMATCH')
         for (const { updater } of managers.all) updater.requestEarlyRefresh()
     },
-    ...(resolved.certificate === undefined ? {} : { certificate: resolved.certificate }),
+    ...(certificate === undefined ? {} : { certificate: certificate.current }),
     policyOf: policies.of,
     egress: createEgress(resolved.egress),
   })
-  managers = createManagers(resolved.manifests.map(startManifest))
+  managers = orClose([anchors, certificate], () => createManagers(resolved.manifests.map(startManifest)))
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
   function startManifest(given: ResolvedManifest): Manager {
@@ -145,6 +157,11 @@ export function createClient(options: ClientOptions): Client {
   }
 
   const gate = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined => {
+    const loading = certificate?.loading()
+    if (loading === undefined) return manifestGate(origin, signal)
+    return held(abortable(loading, signal)).then(() => manifestGate(origin, signal))
+  }
+  const manifestGate = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined => {
     const manager = managers.of(origin.host)
     if (manager === undefined) return undefined
     const { updater } = manager
@@ -166,6 +183,8 @@ export function createClient(options: ClientOptions): Client {
   /** One after the other: a request in flight may still need a connection, and that a policy and evidence. */
   const end = async (): Promise<void> => {
     await dispatcher.close()
+    certificate?.close()
+    anchors.close()
     await Promise.all([evidence.close(), ...managers.all.map((manager) => manager.close())])
   }
 
@@ -184,10 +203,12 @@ export function createClient(options: ClientOptions): Client {
     fetch: createFetch({ send: sendOver(dispatcher, limits), gate }),
     ready: async () => {
       const hasPins = resolved.pins.length > 0
-      await held(Promise.all(managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))))
+      const serve = managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))
+      await held(Promise.all([certificate?.loading(), ...serve]))
+      certificate?.current()
     },
     health: () => ({
-      ...healthOf(managers.all, resolved.pins.length > 0),
+      ...withCertificate(healthOf(managers.all, resolved.pins.length > 0), certificate),
       ...(closing === undefined ? {} : { state: 'closed' as const }),
       revocation: { ...revocation },
     }),
@@ -224,6 +245,27 @@ function healthOf(managers: readonly Manager[], hasPinsInCode: boolean): Omit<Cl
   const [worst] = [...found].sort((a, b) => GRAVITY.indexOf(b.state) - GRAVITY.indexOf(a.state))
   if (worst === undefined) return { state: 'ready' }
   return found.length === 1 ? worst : { ...worst, manifests: found.map(({ manifest }) => manifest) }
+}
+
+function withCertificate<Health extends Pick<ClientHealth, 'state'>>(
+  health: Health,
+  own: OwnCertificate | undefined,
+): Health & Pick<ClientHealth, 'state' | 'certificate'> {
+  if (own === undefined) return health
+  const certificate = own.health()
+  if (certificate === undefined) return { ...health, state: 'unready' }
+  const state = certificate.state === 'expired' && health.state === 'ready' ? 'degraded' : health.state
+  return { ...health, state, certificate }
+}
+
+/** A client that cannot be made leaves nothing running. */
+function orClose<T>(begun: readonly ({ readonly close: () => void } | undefined)[], make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    for (const one of begun) one?.close()
+    throw error
+  }
 }
 
 /** The client's own timers keep no process alive; a caller who waits does. */

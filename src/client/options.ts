@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import {
@@ -17,10 +18,11 @@ import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { AddressPolicy } from '../transport/address-policy.ts'
-import type { ClientCertificate } from '../transport/contexts.ts'
 import type { Limits, Timeouts } from '../transport/limits.ts'
 import type { Resolver } from '../transport/resolvers.ts'
+import { isSpiffeId } from '../trust/identity.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
+import { type CertificateOption, CertificateSchema, type ResolvedCertificate } from './certificate-options.ts'
 import { type EgressRule, EgressSchema } from './egress.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
@@ -102,8 +104,10 @@ export interface ClientOptions {
   readonly anchors?: AnchorSource | readonly AnchorSource[]
   /** Trust anchors of single hosts, in place of `anchors`: a partner's private root, or its self-signed certificate. */
   readonly hostAnchors?: Readonly<Record<string, AnchorSource | readonly AnchorSource[]>>
-  /** The client's certificate and key for mutual TLS: PEM, end entity first. */
-  readonly certificate?: ClientCertificate
+  /** SPIFFE IDs that hosts must have, by host pattern: an ID then takes the place of the host name. */
+  readonly expectedUris?: Readonly<Record<string, string>>
+  /** The client's own certificate for mutual TLS: PEM, files that are followed, or a function. Default none. */
+  readonly certificate?: CertificateOption
   /** How revoked certificates are found out. Default `'soft-fail'`: staples and CRLs, with nothing on the way of a request. */
   readonly revocation?: RevocationOption
   /** The same for single hosts, in place of `revocation`. */
@@ -160,7 +164,8 @@ export interface ResolvedOptions {
   readonly manifestMay: ManifestMay | undefined
   readonly anchors: ResolvedAnchors
   readonly revocation: ResolvedRevocation
-  readonly certificate: ClientCertificate | undefined
+  readonly expectedUris: readonly { readonly pattern: ParsedHostPattern; readonly uri: string }[]
+  readonly certificate: ResolvedCertificate | undefined
   readonly resolver: Resolver | undefined
   readonly addresses: AddressPolicy
   readonly localAddress: string | undefined
@@ -203,6 +208,10 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     },
     revocation,
     manifestMay: rest.manifestMay,
+    expectedUris: Object.entries(rest.expectedUris).map(([text, uri]) => ({
+      pattern: requirePattern(text, `expectedUris[${JSON.stringify(text)}]`),
+      uri,
+    })),
     certificate: rest.certificate,
     resolver: rest.resolver,
     addresses: rest.addresses,
@@ -416,7 +425,13 @@ const HostEntry = z.strictObject({
   notAfter: z.date().optional(),
 })
 
-const Anchors = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+const AnchorText = z.string().min(1)
+const Anchor = z.union([
+  AnchorText,
+  z.strictObject({ file: AnchorText.transform((path) => resolve(path)) }),
+  z.strictObject({ spiffeBundle: AnchorText.transform((path) => resolve(path)) }),
+])
+const Anchors = z.union([Anchor, z.array(Anchor).min(1)])
 
 const minted = <Kind extends Loosening['kind']>(kind: Kind) =>
   z.custom<Extract<Loosening, { readonly kind: Kind }>>(
@@ -436,12 +451,13 @@ const Options = z.strictObject({
   revocation: RevocationOptionSchema.default('soft-fail'),
   hostRevocation: z.record(z.string(), RevocationOptionSchema).default({}),
   revocationNetwork: RevocationNetworkSchema.prefault({}),
-  certificate: z
-    .strictObject({ cert: z.string(), key: z.string(), passphrase: z.string().optional() })
-    .transform(
-      ({ passphrase, ...pair }): ClientCertificate => (passphrase === undefined ? pair : { ...pair, passphrase }),
+  expectedUris: z
+    .record(
+      z.string(),
+      z.string().refine((text) => isSpiffeId(text), 'expected spiffe://trust-domain/path'),
     )
-    .optional(),
+    .default({}),
+  certificate: CertificateSchema.optional(),
   resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
   addresses: AddressesSchema,
   localAddress: LocalAddressSchema,

@@ -5,7 +5,7 @@ import { parseBlock } from '../encoding/cidr.ts'
 import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
 import { hostIndex, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
-import { PolicyError, TrustError } from '../errors/errors.ts'
+import { PolicyError, TlsError, TrustError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import type { HostEntry } from '../manifest/schema.ts'
 import type { ManifestView } from '../manifest/updater.ts'
@@ -36,23 +36,27 @@ export interface PolicySources {
   readonly view: (host: CanonicalHost) => ManifestView | undefined
   readonly emit: Emit
   readonly anchorsFor: (host: CanonicalHost) => AnchorSet
+  /** Another number when `anchorsFor` may answer differently. Default: it never does. */
+  readonly anchorsVersion?: () => number
 }
 
 interface Made {
   readonly view?: ManifestView | undefined
   readonly policy: HostPolicy
+  readonly anchorsVersion?: number
   /** The clock alone changes the policy then. */
   readonly until: number
 }
 
 /** Joins what is known about hosts into one policy per origin, memoised until the manifest or the clock changes it. */
-export function createPolicies({ options, view, emit, anchorsFor }: PolicySources): Policies {
+export function createPolicies({ options, view, emit, anchorsFor, anchorsVersion = () => 0 }: PolicySources): Policies {
   const { clock } = options.runtime
   const createdAt = clock.now()
   const revocationFor = createRevocationLookup(options.revocation)
   const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
   const unpinned = patternIndex(options.unlistedHosts)
   const tls12 = patternIndex(options.tls12Hosts)
+  const uriFor = hostIndex(options.expectedUris.map(({ pattern, uri }) => [pattern, uri] as const))
   const mayBringAnchors = patternIndex((options.manifestMay?.anchorHosts ?? []).map((pattern) => ({ pattern })))
   const may = (loosening: ManifestLoosening): boolean => options.manifestMay?.loosenings.includes(loosening) === true
   const unitedSets = new BoundedMap<string, AnchorSet>(MAX_ANCHOR_SETS)
@@ -61,11 +65,13 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
   const of = (origin: CanonicalOrigin): HostPolicy => {
     const now = clock.now()
     const manifest = view(origin.host)
+    const version = anchorsVersion()
     const known = memo.get(origin.text)
-    if (known !== undefined && known.view === manifest && now < known.until) return known.policy
+    if (known !== undefined && known.view === manifest && known.anchorsVersion === version && now < known.until)
+      return known.policy
     const made = make(origin, manifest, now)
     if (memo.size >= MAX_ORIGINS) memo.clear()
-    memo.set(origin.text, { ...made, view: manifest })
+    memo.set(origin.text, { ...made, view: manifest, anchorsVersion: version })
     return made.policy
   }
 
@@ -99,7 +105,10 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
     const entry = manifest.lookup(origin.host, origin.port)
     if (entry === undefined) return unlisted(origin, manifest)
     if (entry.contained === true) throw contained(origin)
-    const unsupported = unsupportedRule(entry, options)
+    if (entry.clientCertificate === 'required' && options.certificate === undefined) {
+      throw certificateRequired(origin, manifest.version)
+    }
+    const unsupported = unsupportedRule(entry, uriFor(origin.host))
     if (unsupported !== undefined) throw cannotEnforce(origin, unsupported, manifest.version)
     const isOver = manifest.kind === 'expired' || manifest.kind === 'closed'
     const reportsStale = isOver && entry.onStale === 'report' && loosened(entry, 'stale', 'requests past expiry')
@@ -130,6 +139,11 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       throw cannotEnforce(origin, 'hard-fail that waits for lists, beside a client certificate', manifest.version)
     }
     return { policy, until: asked.until }
+  }
+
+  const expectedOf = (host: CanonicalHost): Pick<HostPolicy, 'expectedUri'> => {
+    const expectedUri = uriFor(host)
+    return expectedUri === undefined ? {} : { expectedUri }
   }
 
   /** Anchors from the manifest add to the client's own, for the hosts that the application named in code. */
@@ -175,6 +189,7 @@ export function createPolicies({ options, view, emit, anchorsFor }: PolicySource
       port,
       denies: deniesFor(host, manifest),
       ...revokedBy(manifest),
+      ...expectedOf(host),
       revocation: revocationFor(host),
       minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
       anchors: anchorsFor(host),
@@ -258,9 +273,10 @@ function revokedBy(manifest: ManifestView | undefined): { readonly revoked?: Rev
 }
 
 /** A rule that tightens and that this version cannot enforce must not be skipped in silence. */
-function unsupportedRule(entry: HostEntry, options: ResolvedOptions): string | undefined {
-  if (entry.clientCertificate === 'required' && options.certificate === undefined)
-    return 'clientCertificate: "required"'
+function unsupportedRule(entry: HostEntry, inCode: string | undefined): string | undefined {
+  const { expectedUri } = entry
+  if (expectedUri !== undefined && inCode !== undefined && expectedUri !== inCode)
+    return `expectedUri ${expectedUri} beside ${inCode} of the option expectedUris`
   if (entry.requireSct === true) return 'requireSct'
   return undefined
 }
@@ -298,6 +314,11 @@ function contained({ text }: CanonicalOrigin): PolicyError {
 function pastSunset({ text }: CanonicalOrigin, manifestVersion: number): PolicyError {
   const message = `${text}: the legacy profile of manifest ${manifestVersion} is past its sunset: no connection is made`
   return new PolicyError('ERR_POLICY_SUNSET', message, { host: text })
+}
+
+function certificateRequired({ text }: CanonicalOrigin, manifestVersion: number): TlsError {
+  const message = `${text}: manifest ${manifestVersion} says that this host demands a client certificate, and there is no option \`certificate\`; nothing was sent`
+  return new TlsError('ERR_TLS_CLIENT_CERTIFICATE_REQUIRED', message, { host: text })
 }
 
 function cannotEnforce({ text }: CanonicalOrigin, rule: string, manifestVersion: number): TrustError {

@@ -1,5 +1,7 @@
-import { type PinfetchError, TlsError, TransportError } from '../errors/errors.ts'
+import type { TLSSocket } from 'node:tls'
+import { type PinfetchError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
 import type { UnixMs } from '../ports/runtime.ts'
+import { isClosed } from './failure.ts'
 
 /** The certificate a client shows and the key it proves to have, as `tls.createSecureContext` takes them; PEM, end entity first. */
 export type KeyedCertificate =
@@ -28,17 +30,51 @@ export interface Presentation {
 }
 
 /**
- * A server that refuses the client's certificate says so with an alert: inside the handshake under TLS 1.2, after it under TLS
- * 1.3, where the client is finished first and the alert is what its first read finds (RFC 8446 §4.4.2.4).
- *
- * @returns `undefined` when the error is no such alert.
+ * Whether the server sent a CertificateRequest. Node does not say; but only that message tells OpenSSL's client which signature
+ * algorithms the two share. Call in the `OCSPResponse` event, which comes after it under TLS 1.2 and 1.3.
  */
-export function refusedByAlert(error: unknown, shown: Presentation): TlsError | undefined {
-  const alert = alertOf(error)
+export function hasAskedForCertificate(socket: TLSSocket): boolean {
+  return socket.getSharedSigalgs().length > 0
+}
+
+/** Keeps what will be needed to say why the peer ended the connection, should it do so. */
+export function rememberPresentation(socket: TLSSocket, shown: Presentation): void {
+  presentations.set(socket, { shown, failure: undefined })
+  socket.prependListener('error', (failure) => {
+    const known = presentations.get(socket)
+    if (known?.failure === undefined) presentations.set(socket, { shown, failure })
+  })
+}
+
+/**
+ * Why a peer ended a connection before it answered anything, if it was for the client's certificate. A server that refuses it says
+ * so with an alert: inside the handshake under TLS 1.2, after it under TLS 1.3, where the client is finished first and the alert is
+ * what its first read finds (RFC 8446 §4.4.2.4). Node's own servers just close.
+ *
+ * @param error What the connection ended with, where it was more than an end.
+ */
+export function certificateFailure(
+  socket: TLSSocket | undefined,
+  error: Error | undefined,
+  requestSent: RequestSent,
+): PinfetchError | undefined {
+  const known = socket === undefined ? undefined : presentations.get(socket)
+  if (known === undefined || (error !== undefined && !isClosed(error))) return undefined
+  const failure = known.failure ?? error
+  const refusal = refusedByAlert(failure, known.shown, requestSent)
+  if (refusal !== undefined || !known.shown.asked || alertOf(failure) !== undefined) return refusal
+  return closedAfterAsking(failure, known.shown, requestSent)
+}
+
+function refusedByAlert(
+  cause: Error | undefined,
+  { host, asked, identity }: Presentation,
+  requestSent: RequestSent,
+): TlsError | undefined {
+  const alert = alertOf(cause)
   const name = alert === undefined ? undefined : ABOUT_CERTIFICATES[alert]
-  if (name === undefined || (alert !== CERTIFICATE_REQUIRED && !shown.asked)) return undefined
-  const { host, identity } = shown
-  const details = { host, cause: error, requestSent: 'maybe' } as const
+  if (name === undefined || (alert !== CERTIFICATE_REQUIRED && !asked)) return undefined
+  const details = { host, cause, requestSent } as const
   const said = `${host}: the server answered with the TLS alert ${name} (${alert})`
   if (identity === undefined) {
     const message = `${said}: it demands a client certificate, and the option \`certificate\` gives none`
@@ -54,13 +90,13 @@ export function refusedByAlert(error: unknown, shown: Presentation): TlsError | 
   return new TlsError('ERR_TLS_CLIENT_CERTIFICATE_REJECTED', message, details)
 }
 
-/**
- * For a server that asked for a certificate and closed the connection before it answered anything, as Node's own servers do. With
- * nothing to show, that is what it closed for; otherwise it is one possible reason.
- */
-export function closedAfterAsking({ host, asked, identity }: Presentation, cause?: unknown): PinfetchError | undefined {
-  if (!asked) return undefined
-  const details = { host, cause, requestSent: 'maybe' } as const
+/** Where there was nothing to show, that is what the peer closed for; otherwise it is one possible reason. */
+function closedAfterAsking(
+  cause: Error | undefined,
+  { host, identity }: Presentation,
+  requestSent: RequestSent,
+): PinfetchError {
+  const details = { host, cause, requestSent } as const
   const said = `${host}: the peer asked for a client certificate and closed the connection without an answer`
   if (identity === undefined) {
     const message = `${said}; the option \`certificate\` gives none`
@@ -70,22 +106,13 @@ export function closedAfterAsking({ host, asked, identity }: Presentation, cause
   return new TransportError('ERR_TRANSPORT_CLOSED', message, details)
 }
 
-/** Remembers what an error of a socket meant: whoever uses the socket gets the error as Node made it. */
-export function explain(error: unknown, explanation: PinfetchError): void {
-  if (typeof error === 'object' && error !== null) explanations.set(error, explanation)
-}
-
-export function explanationOf(error: unknown): PinfetchError | undefined {
-  return typeof error === 'object' && error !== null ? explanations.get(error) : undefined
-}
-
 /** OpenSSL's code for a received alert differs between its releases; the number is in the message of all of them. */
 function alertOf(error: unknown): number | undefined {
   const [, number] = (error instanceof Error ? /SSL alert number (\d{1,3})$/.exec(error.message.trim()) : null) ?? []
   return number === undefined ? undefined : Number(number)
 }
 
-const explanations = new WeakMap<object, PinfetchError>()
+const presentations = new WeakMap<TLSSocket, { readonly shown: Presentation; readonly failure: Error | undefined }>()
 
 const CERTIFICATE_REQUIRED = 116
 

@@ -10,7 +10,13 @@ import type { CertificationPath } from '../trust/path/path.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { RevocationPolicy } from '../trust/revocation/policy.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
-import { type ClientCertificate, createContexts } from './contexts.ts'
+import {
+  type ClientIdentity,
+  certificateFailure,
+  hasAskedForCertificate,
+  rememberPresentation,
+} from './client-certificate.ts'
+import { contextFor } from './contexts.ts'
 import { connectFailure } from './failure.ts'
 import type { Timeouts } from './limits.ts'
 import { readPresented } from './peer.ts'
@@ -22,7 +28,8 @@ export interface ConnectorOptions extends RouteOptions {
   readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
   readonly runtime: Runtime
   readonly timeouts: Pick<Timeouts, 'connectMs' | 'tlsMs'>
-  readonly certificate?: ClientCertificate
+  /** The client's certificate that new connections are made with. Throws a PinfetchError while there is none. */
+  readonly certificate?: () => ClientIdentity
   /** Lists and responses that are fetched beside the connections. Default: none, and staples alone count. */
   readonly evidence?: Evidence
 }
@@ -38,6 +45,8 @@ export interface Evidence {
 export interface Connection {
   readonly socket: tls.TLSSocket
   readonly peer: VerifiedPeer
+  /** The client's certificate it was made with. */
+  readonly identity: ClientIdentity | undefined
 }
 
 export interface Connector {
@@ -54,7 +63,7 @@ export interface Connector {
   /** Judges a live connection again: its version of TLS, its address, and its peer from what it presented. */
   readonly reevaluate: (
     origin: CanonicalOrigin,
-    connection: Connection,
+    connection: Pick<Connection, 'socket' | 'peer'>,
     policy: HostPolicy,
   ) => VerifiedPeer | PinfetchError
   /** Call when policies or evidence changed: drops the TLS sessions whose verdict may be another one now. */
@@ -75,7 +84,6 @@ export interface Connector {
  */
 export function createConnector(options: ConnectorOptions): Connector {
   const { certificate, policyOf, runtime, emit, timeouts, evidence } = options
-  const contextFor = createContexts(certificate)
   const routes = createRoutes(options)
 
   const evaluator = createEvaluator()
@@ -113,11 +121,13 @@ export function createConnector(options: ConnectorOptions): Connector {
   const sessions = createSessions({
     clock: runtime.clock,
     evidenceVersion,
+    identity: () => certificate?.(),
     isTrusted: (origin, peer, policy) => evaluate(origin, peer, policy).kind === 'trusted',
   })
 
   const connect: Connector['connect'] = (origin, done) => {
     let socket: tls.TLSSocket | undefined
+    let identity: ClientIdentity | undefined
     let peer: VerifiedPeer | undefined
     let judged: X509Certificate | undefined
     let judgedBy: number | undefined // version of the evidence: what arrives during the handshake counts too
@@ -157,6 +167,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const onCertificates = (tlsSocket: tls.TLSSocket, staple: Buffer | null): void => {
       const { certificates: presented, endEntity } = readPresented(tlsSocket)
       if (endEntity === undefined) return // a resumed session shows none; onSecure judges what stands behind it
+      rememberPresentation(tlsSocket, { host: origin.text, asked: hasAskedForCertificate(tlsSocket), identity })
       judgedBy = evidenceVersion()
       peer = judge(
         origin,
@@ -201,10 +212,10 @@ export function createConnector(options: ConnectorOptions): Connector {
         ...(resumed ? { resumed } : {}),
       })
       evidence?.want(current.path, policy.revocation)
-      settle({ socket: tlsSocket, peer: current })
+      settle({ socket: tlsSocket, peer: current, identity })
       const shownAt = resumed && offered !== undefined ? offered.shownAt : known.at
       const protocol = tlsSocket.getProtocol() ?? ''
-      const behind = { origin, peer: current, evidenceVersion: known.evidenceVersion, protocol, shownAt }
+      const behind = { origin, peer: current, evidenceVersion: known.evidenceVersion, identity, protocol, shownAt }
       if (!isOfferable(behind, policy, known)) return
       keepSession = (bytes) => sessions.keep({ ...behind, bytes })
       if (early !== undefined) keepSession(early)
@@ -213,11 +224,12 @@ export function createConnector(options: ConnectorOptions): Connector {
     attempt(() => {
       const policy = policyOf(origin)
       const route = routes.to(origin, policy)
+      identity = certificate?.()
       offered = sessions.offer(origin, policy)
       const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> & SocketOptions = {
         ...route.settings,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
-        secureContext: contextFor(policy),
+        secureContext: contextFor(policy, identity),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
         requestOCSP: true, // makes the event of the verdict fire, staple or not
         ALPNProtocols: ['http/1.1'],
@@ -250,8 +262,10 @@ export function createConnector(options: ConnectorOptions): Connector {
         hasShown = true
       })
       tlsSocket.once('secureConnect', () => attempt(() => onSecure(tlsSocket)))
-      tlsSocket.on('error', (error) => fail(nodeRefusal(tlsSocket, origin, error) ?? error))
-      tlsSocket.once('close', () => fail(closedEarly(origin)))
+      tlsSocket.on('error', (error) =>
+        fail(nodeRefusal(tlsSocket, origin, error) ?? certificateFailure(tlsSocket, error, 'no') ?? error),
+      )
+      tlsSocket.once('close', () => fail(certificateFailure(tlsSocket, undefined, 'no') ?? closedEarly(origin)))
     })
     return settle
   }

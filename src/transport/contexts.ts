@@ -1,36 +1,30 @@
 import { constants } from 'node:crypto'
 import tls from 'node:tls'
-import { ConfigurationError } from '../errors/errors.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
-
-/** The client's own certificate for mutual TLS: PEM text, end entity first. */
-export interface ClientCertificate {
-  readonly cert: string
-  readonly key: string
-  readonly passphrase?: string
-}
+import type { ClientIdentity } from './client-certificate.ts'
 
 /**
- * One SecureContext for each set of anchors and lowest version. Reading 120 roots takes OpenSSL 10 to 35 ms, so connectors
- * without a certificate of their own share them.
+ * One SecureContext for each client certificate, set of anchors and lowest version. Reading 120 roots takes OpenSSL 10 to 35 ms, so
+ * connectors without a certificate of their own share them. Those of a certificate that is no longer used go with it.
  */
-export function createContexts(certificate: ClientCertificate | undefined): (policy: HostPolicy) => tls.SecureContext {
-  const contexts = certificate === undefined ? sharedContexts : new WeakMap<AnchorSet, Map<string, tls.SecureContext>>()
-  if (certificate !== undefined) requirePair(certificate)
-  return ({ anchors, minTlsVersion }) => {
-    const versions = contexts.get(anchors) ?? new Map<string, tls.SecureContext>()
-    contexts.set(anchors, versions)
-    const context = versions.get(minTlsVersion) ?? createContext(anchors, minTlsVersion, certificate)
-    versions.set(minTlsVersion, context)
-    return context
-  }
+export function contextFor(
+  { anchors, minTlsVersion }: HostPolicy,
+  identity: ClientIdentity | undefined,
+): tls.SecureContext {
+  const contexts = identity === undefined ? sharedContexts : (ownContexts.get(identity) ?? new WeakMap())
+  if (identity !== undefined) ownContexts.set(identity, contexts)
+  const versions = contexts.get(anchors) ?? new Map<string, tls.SecureContext>()
+  contexts.set(anchors, versions)
+  const context = versions.get(minTlsVersion) ?? createContext(anchors, minTlsVersion, identity)
+  versions.set(minTlsVersion, context)
+  return context
 }
 
 function createContext(
   anchors: AnchorSet,
   minTlsVersion: HostPolicy['minTlsVersion'],
-  certificate: ClientCertificate | undefined,
+  identity: ClientIdentity | undefined,
 ): tls.SecureContext {
   return tls.createSecureContext({
     ca: [...anchors.pem],
@@ -39,21 +33,14 @@ function createContext(
     ciphers: (minTlsVersion === '1.3' ? TLS13_SUITES : [...TLS13_SUITES, ...TLS12_SUITES]).join(':'),
     sigalgs: SIGNATURE_ALGORITHMS,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
-    ...certificate,
+    ...identity?.material,
   })
 }
 
-function requirePair(certificate: ClientCertificate): void {
-  try {
-    tls.createSecureContext({ ...certificate, ca: [] })
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : 'unknown reason'
-    const message = `certificate: key and certificate cannot be used together (${reason})`
-    throw new ConfigurationError('ERR_CONFIG_CERTIFICATE', message, { cause })
-  }
-}
+type Contexts = WeakMap<AnchorSet, Map<string, tls.SecureContext>>
 
-const sharedContexts = new WeakMap<AnchorSet, Map<string, tls.SecureContext>>()
+const sharedContexts: Contexts = new WeakMap()
+const ownContexts = new WeakMap<ClientIdentity, Contexts>()
 const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'] // RFC 8446 §B.4
 // RFC 9325 §4.2: ephemeral key exchange and authenticated encryption, nothing else.
 const TLS12_SUITES = [

@@ -6,7 +6,7 @@ import type { HostPolicy } from '../trust/policy.ts'
 import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
 import { Exchange } from './exchange.ts'
 import { clientClosed } from './failure.ts'
-import type { Lane } from './lane.ts'
+import { FOREVER, type Lane } from './lane.ts'
 import type { Limits, Timeouts } from './limits.ts'
 import { OriginPool, type OriginPoolOptions } from './origin-pool.ts'
 import { rawHandlerOf } from './raw-handler.ts'
@@ -96,6 +96,15 @@ export class PinnedDispatcher extends Dispatcher {
     for (const pool of [...this.#pools.values()]) this.#judgeAgain(pool, pool.policy)
   }
 
+  /**
+   * Call when new connections are made with another client certificate: those there are finish what they carry and get nothing
+   * new, and the sessions of the old one are not resumed.
+   */
+  certificateChanged(): void {
+    this.#connector.reviewSessions()
+    for (const { lanes } of this.#pools.values()) for (const lane of [...lanes]) lane.retire(FOREVER)
+  }
+
   /** Origins with a connection, or with somebody who waits for one. */
   get origins(): number {
     return this.#pools.size
@@ -151,7 +160,10 @@ export class PinnedDispatcher extends Dispatcher {
     return pool
   }
 
-  #admit(pool: OriginPool, { peer }: Connection): void {
+  #admit(pool: OriginPool, { socket, peer, identity }: Connection): void {
+    if (identity !== this.#options.certificate?.()) {
+      for (const lane of pool.lanes) if (lane.socket === socket) lane.retire() // made with one that was replaced meanwhile
+    }
     this.seen.remember(pool.origin, peer)
     pool.validUntil = Math.min(pool.validUntil, peer.validUntil)
   }
@@ -189,7 +201,7 @@ export class PinnedDispatcher extends Dispatcher {
   #retire({ origin }: OriginPool, lanes: readonly Lane[], { code }: PinfetchError): void {
     const live = lanes.filter(({ isRetired }) => !isRetired)
     if (live.length > 0) this.#options.emit({ type: 'tls.retired', host: origin.text, connections: live.length, code })
-    for (const lane of live) lane.retire()
+    for (const lane of lanes) lane.retire()
   }
 }
 

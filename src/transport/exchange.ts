@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { CanonicalOrigin } from '../encoding/host.ts'
-import { type RequestSent, TransportError } from '../errors/errors.ts'
+import { type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import { certificateFailure } from './client-certificate.ts'
 import { type Facts, headersTooLarge, isClosed, responseFailure } from './failure.ts'
 import type { Lane } from './lane.ts'
 import type { Limits, Timeouts } from './limits.ts'
@@ -235,8 +236,13 @@ export class Exchange implements RawHandler, Swept {
       return
     }
     lane.discard()
-    const failure = responseFailure(error, this.#facts(wasWritten))
-    if (!wasWritten) this.restart(failure)
+    const facts = this.#facts(wasWritten)
+    const isFirst = !this.#hasResponded && !lane.isReused
+    const refusal = isFirst ? certificateFailure(lane.socket, error, facts.sent) : undefined
+    const failure = refusal ?? responseFailure(error, facts)
+    if (refusal instanceof TlsError)
+      this.fail(refusal) // another attempt would end alike
+    else if (!wasWritten) this.restart(failure)
     else if (this.#mayRepeat(error, lane)) {
       this.#lost = (cause) => responseFailure(error, { ...this.#facts(true), cause })
       this.#lanes.enqueue(this, true)

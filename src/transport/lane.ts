@@ -31,6 +31,7 @@ export class Lane {
   #isReused = false
   #isDispatched = false
   #isOver = false
+  #hasGrace = false
   #cancel: Cancel | undefined
 
   constructor({ socket, peer }: Connection, host: string, runtime: Runtime, { headerBytes }: Limits) {
@@ -110,18 +111,24 @@ export class Lane {
     else this.#client.close(() => undefined)
   }
 
-  /** Gets no further request; one whose first byte was written has some time to finish, one that only waits goes elsewhere. */
-  retire(): void {
-    if (this.isRetired) return
+  /**
+   * Gets no further request; one that only waits goes elsewhere, one whose first byte was written has some time to finish:
+   * `graceMs`, or with `FOREVER` as much as it takes.
+   */
+  retire(graceMs = GRACE_MS): void {
+    const isNews = !this.isRetired
     this.isRetired = true
     if (this.exchange?.isWritten !== true) {
+      if (!isNews) return
       if (this.exchange === undefined) this.end()
       else this.stop()
       return
     }
-    const message = `${this.#host}: the connection was closed, ${GRACE_MS} ms after it was to get no further request`
+    if (graceMs === FOREVER || this.#hasGrace) return
+    this.#hasGrace = true
+    const message = `${this.#host}: the connection was closed, ${graceMs} ms after it was to get no further request`
     const late = new TransportError('ERR_TRANSPORT_CLOSED', message, { host: this.#host, requestSent: 'maybe' })
-    this.#cancel = this.#runtime.schedule(GRACE_MS, () => this.socket.destroy(late))
+    this.#cancel = this.#runtime.schedule(graceMs, () => this.socket.destroy(late))
   }
 
   /** Closes it now; what it carries fails, or waits for another when none of it was written. */
@@ -175,4 +182,5 @@ export class Lane {
 }
 
 const UNUSED_MS = 4_000 // undici's own for a connection that is idle
+export const FOREVER = Number.POSITIVE_INFINITY
 const GRACE_MS = 30_000 // a rotated key should be gone within a minute

@@ -1,8 +1,9 @@
 import type { CanonicalOrigin } from '../encoding/host.ts'
-import { PinfetchError, TransportError } from '../errors/errors.ts'
+import { PinfetchError, TlsError, TransportError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { nextTurn } from '../ports/turn.ts'
 import type { HostPolicy } from '../trust/policy.ts'
+import { certificateFailure } from './client-certificate.ts'
 import type { Connection, Connector } from './connector.ts'
 import type { Exchange, Lanes } from './exchange.ts'
 import { clientClosed } from './failure.ts'
@@ -160,10 +161,16 @@ export class OriginPool implements Lanes {
     this.#attempts.delete(attempt)
     if (result instanceof PinfetchError) this.#next(true)?.fail(result)
     else if (result.wasUnsolicited) this.#next(true)?.fail(unsolicited(this.origin))
-    else if (result.isDead && !result.isRetired) this.#next(true)?.restart(closedEarly(this.origin))
+    else if (result.isDead && !result.isRetired) this.#lost(result)
     else this.#offer(result)
     this.#connectMore()
     this.#settle()
+  }
+
+  #lost({ socket }: Lane): void {
+    const refusal = certificateFailure(socket, undefined, 'no')
+    if (refusal instanceof TlsError) this.#next(true)?.fail(refusal)
+    else this.#next(true)?.restart(refusal ?? closedEarly(this.origin))
   }
 
   /** To the next who waits, or to those to come. */

@@ -5,6 +5,7 @@ import type { Runtime, UnixMs } from '../ports/runtime.ts'
 import { unchangedUntil } from '../trust/evaluate.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
+import type { ClientIdentity } from './client-certificate.ts'
 
 /** What stands behind the TLS sessions of a released connection. */
 export interface Shown {
@@ -14,6 +15,8 @@ export interface Shown {
   readonly evidenceVersion: number
   /** The version of TLS, as Node names it. */
   readonly protocol: string
+  /** The client certificate that the server may have been shown, and takes a resumed client for. */
+  readonly identity?: ClientIdentity | undefined
   /** When the peer showed its certificates. A resumption does not renew it. */
   readonly shownAt: Moment
 }
@@ -46,13 +49,14 @@ export interface Sessions {
 /** What a session is compared with. */
 export interface Known {
   readonly evidenceVersion: number
+  readonly identity?: ClientIdentity | undefined
   readonly at: Moment
 }
 
 /**
  * Sessions by canonical origin, host and port together, so that none is ever offered under another name (CVE-2026-48934).
- * Belongs to one connector, which has one client certificate and one list of ALPN protocols. Held strongly: behind weak
- * references they are gone at the next collection.
+ * Belongs to one connector, which has one list of ALPN protocols. Held strongly: behind weak references they are gone at
+ * the next collection.
  *
  * A TLS 1.3 ticket is used once where there is another, since an observer links the connections that share one (RFC 8446
  * §C.4). The last one stays: a burst of new connections is resumed as a whole, and a session of TLS 1.2 serves all of them.
@@ -60,15 +64,17 @@ export interface Known {
 export function createSessions(options: {
   readonly clock: Runtime['clock']
   readonly evidenceVersion: () => number
+  readonly identity?: () => ClientIdentity | undefined
   /** The verdict of today about a peer that was accepted before. */
   readonly isTrusted: (origin: CanonicalOrigin, peer: VerifiedPeer, policy: HostPolicy) => boolean
 }): Sessions {
-  const { clock, evidenceVersion, isTrusted } = options
+  const { clock, evidenceVersion, identity, isTrusted } = options
   let origins = new BoundedMap<string, Kept>(MAX_ORIGINS)
   let isClosed = false
 
   const now = (): Known => ({
     evidenceVersion: evidenceVersion(),
+    identity: identity?.(),
     at: { wall: clock.now(), monotonic: clock.monotonic() },
   })
   const holds = (session: Session, policy: HostPolicy): boolean =>
@@ -126,7 +132,7 @@ export function createSessions(options: {
  * A peer that waits for evidence, or was only reported, shows its certificates anew every time.
  */
 export function isOfferable(
-  { peer, protocol, evidenceVersion, shownAt }: Shown,
+  { peer, protocol, evidenceVersion, identity, shownAt }: Shown,
   policy: HostPolicy,
   known: Known,
 ): boolean {
@@ -134,6 +140,7 @@ export function isOfferable(
   return (
     peer.policy.generation === policy.generation &&
     evidenceVersion === known.evidenceVersion &&
+    identity === known.identity &&
     (protocol === 'TLSv1.3' || policy.minTlsVersion === '1.2') &&
     policy.revocation.fetch !== 'blocking' &&
     peer.reported.length === 0 &&

@@ -80,6 +80,9 @@ function matchesSpiffe(presentedIdentifiers: readonly GeneralName[], id: string)
   return presented !== undefined && presented === wanted
 }
 
+/** Whether the text is a SPIFFE ID that a certificate can be matched with. */
+export const isSpiffeId = (text: string): boolean => spiffeOf(text) !== undefined
+
 /** SPIFFE ID §2: no query, port or user; path segments neither empty nor dots. */
 function spiffeOf(text: string): string | undefined {
   const [, trustDomain, path] = /^spiffe:\/\/([a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)*)$/i.exec(text) ?? []

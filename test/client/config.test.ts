@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { configFromEnv, configFromFile, configSchema } from 'pinfetch'
+import { configFromEnv, configFromFile, configSchema, createClient } from 'pinfetch'
 import { testCa } from 'pinfetch/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { resolveOptions } from '../../src/client/options.ts'
@@ -56,7 +56,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     expect(resolved.pins[1]?.notAfter).toBe(Date.parse('2027-01-01T00:00:00Z'))
     expect([resolved.anchors.everywhere, resolved.certificate]).toEqual([
       [ca.anchorPem],
-      { cert: identity.pem, key: identity.keyPem },
+      { kind: 'files', certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem'), with: {} },
     ])
     expect(resolved.timeouts).toMatchObject({ connectMs: 2_000, headersMs: 30_000 })
     expect(resolved.limits).toMatchObject({ bodyBytes: 1_000, headerBytes: 16_384 })
@@ -83,15 +83,17 @@ test.each<[string, unknown, RegExp]>([
     /unlistedHosts: unknown member/,
   ],
   ['pasted PEM', { pins, anchorsFile: ca.anchorPem }, /cannot be read/],
-  [
-    'a missing certificate',
-    { pins, certificate: { certFile: 'none.pem', keyFile: 'key.pem' } },
-    /none\.pem: cannot be read/,
-  ],
 ])('refuses %s: ERR_CONFIG_FILE', (_, config, message) => {
   const path = write(config)
   expect(() => configFromFile(path)).toThrow(
     expect.objectContaining({ code: 'ERR_CONFIG_FILE', message: expect.stringMatching(message) }),
+  )
+})
+
+test('a certificate that is missing is noticed when the client is made: ERR_CONFIG_FILE', () => {
+  const path = write({ pins, certificate: { certFile: 'none.pem', keyFile: 'key.pem' } })
+  expect(() => createClient(configFromFile(path))).toThrow(
+    expect.objectContaining({ code: 'ERR_CONFIG_FILE', message: expect.stringContaining(join(folder, 'none.pem')) }),
   )
 })
 

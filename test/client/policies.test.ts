@@ -29,19 +29,22 @@ test('a contained host is not connected to: ERR_POLICY_CONTAINED', async () => {
 })
 
 describe('a rule that this version cannot enforce refuses the host: ERR_TRUST_POLICY_UNSUPPORTED', () => {
-  test.each<[string, Partial<HostInput>]>([
-    ['requireSct', { requireSct: true }],
-    ['clientCertificate: "required"', { clientCertificate: 'required' }],
-  ])('%s', async (rule, entry) => {
+  test.each<[string, Partial<HostInput>]>([['requireSct', { requireSct: true }]])('%s', async (rule, entry) => {
     const error = await refusalOf((await clientWith(entry)).fetch(url), 'ERR_TRUST_POLICY_UNSUPPORTED')
     expect(error.message).toContain(rule)
     expect(error).toMatchObject({ requestSent: 'no', manifestVersion: 1 })
   })
 
+  test('a host that demands a client certificate is not connected to without one: ERR_TLS_CLIENT_CERTIFICATE_REQUIRED', async () => {
+    const client = await clientWith({ clientCertificate: 'required' })
+    const error = await refusalOf(client.fetch(url), 'ERR_TLS_CLIENT_CERTIFICATE_REQUIRED')
+    expect(error).toMatchObject({ requestSent: 'no', message: expect.stringContaining('manifest 1 says') })
+  })
+
   test('a certificate of the client’s satisfies clientCertificate: "required"', async () => {
     const hosts: readonly HostInput[] = [{ host: HOST, mode: 'enforce', pins, clientCertificate: 'required' }]
     const { manifest } = await startTestPins({ ca, name: 'pins.example.com', hosts })
-    const { pem: cert, keyPem: key } = ca.issue({ names: ['client.example.com'] })
+    const { pem: cert, keyPem: key } = ca.issue({ names: ['client.example.com'], extendedKeyUsage: ['clientAuth'] })
     const client = testClient({ manifest, anchors: ca.anchorPem, certificate: { cert, key } })
     await client.ready()
     await refusalOf(client.fetch(url), 'ERR_TRANSPORT_CONNECT')

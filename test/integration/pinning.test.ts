@@ -320,9 +320,9 @@ test('the client certificate is used for a pinned server and never reaches a ref
   expect(bad.peer.clientCertificates).toEqual([])
 })
 
-test('a certificate that does not belong to its key is refused at once: ERR_CONFIG_CERTIFICATE', () => {
+test('a certificate that does not belong to its key is refused at once: ERR_CONFIG_CERTIFICATE_MISMATCH', () => {
   const certificate = { cert: server.pem, key: attacker.keyPem }
   expect(() => testClient({ pins: { [HOST]: [server.pin] }, anchors, certificate })).toThrow(
-    expect.objectContaining({ code: 'ERR_CONFIG_CERTIFICATE' }),
+    expect.objectContaining({ code: 'ERR_CONFIG_CERTIFICATE_MISMATCH' }),
   )
 })

@@ -15,6 +15,7 @@ import type { Evidence } from '../../src/transport/connector.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
 import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
 import { refusalOf } from '../support/client.ts'
+import { identityOf } from '../support/identity.ts'
 import { originOf } from '../support/policy.ts'
 import {
   type Change,
@@ -319,9 +320,9 @@ describe.each(VERSIONS)('under %s', (version) => {
     })
 
     test('a client without a certificate does not resume as one that has shown its own', async () => {
-      const certificate = { key: certified.keyPem, cert: certified.pem }
+      const own = identityOf(certified)
       const { peer, relay } = await startPeer(version, { requestCert: true })
-      const known = dispatcherFor(version, relay, { certificate })
+      const known = dispatcherFor(version, relay, { certificate: () => own })
       const stranger = dispatcherFor(version, relay)
       for (const one of [known, known, stranger, stranger]) expect(await one.get()).toBe(200)
       expect(resumedAt(peer)).toEqual([false, true, false, true])
