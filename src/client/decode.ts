@@ -106,11 +106,12 @@ export function createDecoder(
     const broken = (error: unknown): void => stop(new TypeError('terminated', { cause: error }))
     if (others.length === 0) first.on('error', broken)
     else pipeline([first, ...others], (error) => (error ? broken(error) : undefined))
-    last.on('data', (chunk: Uint8Array) => {
+    const count = (chunk: Uint8Array): void => {
       const refusal = meter.addDecoded(chunk.length)
-      if (refusal === undefined) body.push(chunk)
-      else stop(refusal)
-    })
+      if (refusal !== undefined) stop(refusal)
+    }
+    for (const step of [first, ...others]) step.on('data', count) // what one step blows up, the next may make small again
+    last.on('data', (chunk: Uint8Array) => body.push(chunk))
     last.on('end', () => body.end())
     let isPaused = false
     first.on('drain', () => {

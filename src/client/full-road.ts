@@ -1,3 +1,4 @@
+import { inNextTurn } from '../ports/turn.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { type DecodedLimits, DecodedMeter } from './decode.ts'
 import { bodyFailure } from './lean-road.ts'
@@ -18,7 +19,7 @@ export function createFullRoad(
     let wasAsked = false
     const dispatch: Dispatch = (options, handler) => {
       wasAsked = true
-      return dispatcher.dispatch(options, counting(handler, meter))
+      return dispatcher.dispatch(options, attended(handler, meter))
     }
     // The cast: Node's typings know a class, its fetch calls this one method.
     const metered = { dispatch } as unknown as NonNullable<RequestInit['dispatcher']>
@@ -34,18 +35,30 @@ export function createFullRoad(
   }
 }
 
-/** The handler itself, which keeps its state in `this`, with an ear at the bytes; undici's two generations of names. */
-function counting(handler: Handler, meter: DecodedMeter): Handler {
-  const counted = Object.create(handler) as Record<string, unknown>
-  for (const name of ['onData', 'onResponseData']) {
-    const own: unknown = Reflect.get(handler, name)
-    if (typeof own !== 'function') continue
-    counted[name] = (...given: unknown[]): unknown => {
-      meter.addEncoded((given.at(-1) as Uint8Array).length)
-      return own.apply(counted, given)
+/**
+ * The handler itself, which keeps its state in `this`, with an ear at the bytes. An error in the turn of the headers waits for
+ * the next: the runtime's fetch listens for it a few microtasks later, and a body would never end.
+ */
+function attended(handler: Handler, meter: DecodedMeter): Handler {
+  const own = Object.create(handler) as Record<string, unknown>
+  const around = (names: readonly string[], act: (call: () => unknown, given: readonly unknown[]) => unknown): void => {
+    for (const name of names) {
+      const theirs: unknown = Reflect.get(handler, name)
+      if (typeof theirs !== 'function') continue // undici's other generation
+      own[name] = (...given: unknown[]): unknown => act(() => theirs.apply(own, given), given)
     }
   }
-  return counted as Handler
+  let hasBegun = false
+  around(['onHeaders', 'onResponseStart'], (call) => {
+    hasBegun = true
+    return call()
+  })
+  around(['onData', 'onResponseData'], (call, given) => {
+    meter.addEncoded((given.at(-1) as Uint8Array).length)
+    return call()
+  })
+  around(['onError', 'onResponseError'], (call) => (hasBegun ? inNextTurn(call) : call()))
+  return own as Handler
 }
 
 function guarded(

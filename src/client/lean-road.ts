@@ -43,7 +43,8 @@ interface Settle {
 class Call implements RawHandler, Flow {
   readonly #request: LeanRequest
   readonly #target: Target
-  readonly #settle: Settle
+  /** Until the promise is settled: who holds it holds the response. */
+  #settle: Settle | undefined
   #abort: ((reason?: Error) => void) | undefined
   #onResume: (() => void) | undefined
   #head: ResponseHead | undefined
@@ -110,14 +111,14 @@ class Call implements RawHandler, Flow {
     if (method === 'HEAD' || WITHOUT_BODY.has(head.status)) {
       this.#sink = NOWHERE
       this.#release()
-      this.#settle.resolve(receivedResponse(null, head))
+      this.#resolve(receivedResponse(null, head))
       return
     }
     try {
       const { stream } = this.#receive(head)
       const response = receivedResponse(stream, head)
       if (!this.#isComplete || signal !== null) cancelWhenAbandoned(response, stream)
-      this.#settle.resolve(response)
+      this.#resolve(response)
     } catch (error) {
       this.cancel(error)
       this.#reject(new TypeError('fetch failed', { cause: error }))
@@ -155,9 +156,15 @@ class Call implements RawHandler, Flow {
     this.#sink?.fail(this.#failure.error)
   }
 
+  #resolve(response: Response): void {
+    this.#settle?.resolve(response)
+    this.#settle = undefined
+  }
+
   #reject(reason: unknown): void {
     this.#release()
-    this.#settle.reject(reason)
+    this.#settle?.reject(reason)
+    this.#settle = undefined
   }
 
   /** A signal that lives as long as the process must not gather listeners. */
