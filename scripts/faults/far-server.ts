@@ -9,7 +9,7 @@ export interface FarServer {
   readonly close: () => Promise<unknown>
 }
 
-/** An HTTPS server on a thread of its own: it goes on while this one stands still. */
+/** An HTTPS server on a thread of its own: it goes on while this one stands still. `/late` is answered after a while. */
 export async function startFarServer(): Promise<FarServer> {
   const worker = new Worker(SCRIPT, {
     eval: true,
@@ -20,9 +20,13 @@ export async function startFarServer(): Promise<FarServer> {
   return { port, accepted: once(worker, 'message'), close: () => worker.terminate() }
 }
 
+export const LATE_MS = 1_600
+
 const SCRIPT = `
   const { createServer } = require('node:https')
   const { parentPort, workerData } = require('node:worker_threads')
-  const server = createServer(workerData, (request, response) => response.end('ok'))
+  const server = createServer(workerData, (request, response) => {
+    setTimeout(() => response.end('ok'), request.url === '/late' ? ${LATE_MS} : 0)
+  })
   server.on('connection', () => parentPort.postMessage('accepted'))
   server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))`

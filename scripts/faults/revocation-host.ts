@@ -8,7 +8,7 @@ import { ca, HOST, server, type World } from './world.ts'
 export interface RevocationHost {
   readonly certificate: TestCertificate
   /** Under `soft-fail` what cannot be found out passes, under `hard-fail` it does not; both wait for the host here. */
-  readonly options: (mode: 'soft-fail' | 'hard-fail') => Partial<ClientOptions>
+  readonly options: (mode: 'soft-fail' | 'hard-fail', waitMs?: number) => Partial<ClientOptions>
   readonly close: () => Promise<void>
 }
 
@@ -35,14 +35,14 @@ export async function startRevocationHost(
   world.keep({ close })
   return {
     certificate,
-    options: (mode) => ({
+    options: (mode, waitMs = WAIT_MS) => ({
       revocation: { mode, sources, fetch: 'blocking' },
       revocationNetwork: {
         ports: [port],
         allowPrivateHosts: ['ca.test'],
         maxBytes: MAX_BYTES,
-        timeoutMs: WAIT_MS,
-        budgetMs: 20 * WAIT_MS,
+        timeoutMs: waitMs,
+        budgetMs: 20 * waitMs,
       },
     }),
     close,

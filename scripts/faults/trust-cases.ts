@@ -8,6 +8,7 @@ import {
   testCa,
 } from '../../src/testing/index.ts'
 import { type FaultCase, until } from './fault-case.ts'
+import { startRevocationHost } from './revocation-host.ts'
 import { POST } from './scripted.ts'
 import { backup, ca, HOST, server, stranger, type World } from './world.ts'
 
@@ -69,6 +70,27 @@ export const trustCases: readonly FaultCase[] = [
     fault: 'the manifest adds the server’s pin between ClientHello and certificate',
     required: { calls: ['200 ok'], requests: 1, withinMs: 15_000 },
     run: (world) => swapDuringHandshake(world, [backup.pin, stranger.pin], [server.pin, stranger.pin]),
+  },
+  {
+    id: 'F35',
+    fault: 'the manifest drops the server’s pin between certificate and request',
+    required: {
+      calls: ['ERR_TRUST_PIN_MISMATCH'],
+      applicationBytes: 0,
+      requestSent: 'no',
+      events: ['revocation.failed ERR_TRUST_FETCH_TIMEOUT', 'tls.rejected ERR_TRUST_PIN_MISMATCH'],
+      withinMs: 15_000,
+    },
+    run: async (world) => {
+      const host = await startRevocationHost(world, 'ocsp', () => () => undefined) // keeps the client waiting
+      const { client, repository } = await pinned(world, [server.pin, stranger.pin], host.options('soft-fail', 2_500))
+      await repository.publish({ hosts: { [HOST]: [backup.pin, stranger.pin] } })
+      const peer = await world.serve({ identity: host.certificate })
+      const call = world.call(client, peer, POST)
+      await until(() => peer.connections[0]?.stage === 'request')
+      await client.manifest.refresh()
+      await call
+    },
   },
   {
     id: 'F36',
