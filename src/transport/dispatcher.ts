@@ -205,18 +205,6 @@ export class PinnedDispatcher extends Dispatcher {
   }
 }
 
-/** A dispatcher that refuses everything and remembers whether it was asked. */
-export function createProbe(): { readonly dispatcher: object; readonly wasAsked: () => boolean } {
-  let asked = false
-  const dispatcher = new (class extends Dispatcher {
-    override dispatch(): boolean {
-      asked = true
-      throw new TypeError('only a probe')
-    }
-  })()
-  return { dispatcher, wasAsked: () => asked }
-}
-
 /** A quarter of the shortest time that it measures, and seldom enough to cost nothing. */
 function periodFor({ totalMs, headersMs, bodyMs }: Timeouts): number {
   return Math.min(1_000, Math.max(10, Math.ceil(Math.min(totalMs, headersMs, bodyMs) / 4)))

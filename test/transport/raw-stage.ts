@@ -12,9 +12,9 @@ import type { HostPolicy } from '../../src/trust/policy.ts'
 import { until } from '../support/client.ts'
 import { originOf, policyFor } from '../support/policy.ts'
 
-export const HOST = 'api.example.com'
-export const ca = testCa()
-export const server = ca.issue({ names: [HOST] })
+const HOST = 'api.example.com'
+const ca = testCa()
+const server = ca.issue({ names: [HOST] })
 export const next = ca.issue({ names: [HOST] })
 const anchors = createAnchors(ca.anchorPem)
 
