@@ -13,12 +13,15 @@ import { type CertificateHealth, createOwnCertificate, type OwnCertificate } fro
 import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
 import { createFetch } from './fetch.ts'
+import { createHsts } from './hsts.ts'
 import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
 import { unixSocketLookup } from './network.ts'
+import { createNotices } from './notices.ts'
 import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
 import { sendOver } from './send.ts'
+import { createUpgrade } from './upgrade.ts'
 
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
@@ -91,6 +94,9 @@ export function createClient(options: ClientOptions): Client {
   })
   const revocation = { handshakes: 0, good: 0 }
   const cacheDir = resolved.manifests.find((manifest) => manifest.cacheDir !== undefined)?.cacheDir
+  const { upgradeInsecure } = resolved
+  const keepsHsts = upgradeInsecure === 'hsts' && cacheDir !== undefined
+  const hsts = createHsts({ runtime, ...(keepsHsts ? { store: fileStore(cacheDir) } : {}) })
   const evidence = createEvidence(resolved, {
     store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
     emit,
@@ -119,6 +125,7 @@ export function createClient(options: ClientOptions): Client {
     ...(certificate === undefined ? {} : { certificate: certificate.current }),
     policyOf: policies.of,
     egress: createEgress(resolved.egress),
+    onResponse: createNotices({ emit, onHsts: hsts.note }),
   })
   managers = orClose([anchors, certificate], () => createManagers(resolved.manifests.map(startManifest)))
 
@@ -185,7 +192,7 @@ export function createClient(options: ClientOptions): Client {
     await dispatcher.close()
     certificate?.close()
     anchors.close()
-    await Promise.all([evidence.close(), ...managers.all.map((manager) => manager.close())])
+    await Promise.all([evidence.close(), hsts.close(), ...managers.all.map((manager) => manager.close())])
   }
 
   const destroy = async (reason?: Error): Promise<void> => {
@@ -200,7 +207,11 @@ export function createClient(options: ClientOptions): Client {
     for (const finding of findings) emit({ type: 'posture', ...finding })
   })
   return Object.freeze({
-    fetch: createFetch({ send: sendOver(dispatcher, limits), gate }),
+    fetch: createFetch({
+      send: sendOver(dispatcher, limits),
+      gate,
+      upgrade: createUpgrade(hsts, upgradeInsecure),
+    }),
     ready: async () => {
       const hasPins = resolved.pins.length > 0
       const serve = managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))

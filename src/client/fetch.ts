@@ -2,19 +2,22 @@ import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError, PolicyError } from '../errors/errors.ts'
 import { requestFailure } from '../transport/failure.ts'
 import type { Send } from './send.ts'
+import { plaintext, type Upgrade } from './upgrade.ts'
 
 export interface FetchOptions {
   /** Over our dispatcher, or a test's stand-in. */
   readonly send: Send
   /** Settles when the policy for the origin can be known, rejects with the signal's reason; `undefined` when it is known. */
   readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void> | undefined
+  /** What an http URL is read as. Default: every one is refused. */
+  readonly upgrade?: Upgrade
 }
 
 /**
  * WHATWG fetch, narrowed: https only, no dispatcher of the caller's, no redirect followed, our errors. Written without `async`
  * where a request needs none: each turn between the headers and the caller costs more than every check in here.
  */
-export function createFetch({ send, gate }: FetchOptions): typeof globalThis.fetch {
+export function createFetch({ send, gate, upgrade }: FetchOptions): typeof globalThis.fetch {
   const exchange = (origin: CanonicalOrigin, { input, init }: GlobalRequest, url: URL): Promise<Response> => {
     const wanted = init.redirect ?? (input instanceof Request ? input.redirect : 'follow')
     return send(input, { ...init, redirect: 'manual' }, url).then(
@@ -22,17 +25,25 @@ export function createFetch({ send, gate }: FetchOptions): typeof globalThis.fet
       (error: unknown) => Promise.reject(requestFailure(error, origin.text)),
     )
   }
+  const start = (origin: CanonicalOrigin, request: GlobalRequest, url: URL): Promise<Response> => {
+    const waiting = gate(origin, signalOf(request))
+    return waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
+  }
   return (input, init) => {
     try {
       const url = urlOf(input)
-      const origin = originOf(url)
+      if (url.protocol !== 'http:' || upgrade === undefined)
+        return start(originOf(url), toGlobalRealm(input, init), url)
       const request = toGlobalRealm(input, init)
-      const waiting = gate(origin, signalOf(request))
-      return waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
+      return upgrade(url).then((secured) => start(originOf(secured), requestTo(secured, request), secured))
     } catch (error) {
       return Promise.reject(error) // fetch never throws
     }
   }
+}
+
+function requestTo(url: URL, { input, init }: GlobalRequest): GlobalRequest {
+  return { input: input instanceof Request ? new Request(url, input) : url, init }
 }
 
 function urlOf(input: Parameters<typeof fetch>[0]): URL {
@@ -46,10 +57,7 @@ function urlOf(input: Parameters<typeof fetch>[0]): URL {
 }
 
 function originOf(url: URL): CanonicalOrigin {
-  if (url.protocol !== 'https:') {
-    const message = `${url.protocol}//${url.host}: only https URLs are requested, so nothing was sent`
-    throw new PolicyError('ERR_POLICY_PLAINTEXT', message, { host: url.host })
-  }
+  if (url.protocol !== 'https:') throw plaintext(url)
   const origin = canonicalOrigin(url)
   if (origin === undefined || url.username !== '' || url.password !== '') {
     const message = `fetch: expected an https URL with a valid host and without user name and password, got ${url.origin}`

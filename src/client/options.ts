@@ -124,6 +124,12 @@ export interface ClientOptions {
   readonly unixSockets?: Readonly<Record<string, string>>
   /** What may leave: one rule or several, of which one has to allow all of a request. Default: whatever has a policy. */
   readonly egress?: EgressRule | readonly EgressRule[]
+  /**
+   * Http URLs are refused; nothing is ever sent in the clear. `'hsts'` reads those of a host that asked for it in an earlier
+   * response (RFC 6797) as https, remembered in `manifest.cacheDir` where there is one. Default `'never'`: a program that says
+   * http is better corrected than helped.
+   */
+  readonly upgradeInsecure?: 'never' | 'hsts'
   /** How long each stage of a call may take, in milliseconds. */
   readonly timeouts?: TimeoutOptions
   /** How much a server may make this process hold, unpack or wait for. */
@@ -171,6 +177,7 @@ export interface ResolvedOptions {
   readonly localAddress: string | undefined
   readonly unixSockets: Readonly<Record<string, string>>
   readonly egress: readonly EgressRule[]
+  readonly upgradeInsecure: 'never' | 'hsts'
   readonly timeouts: Timeouts
   readonly limits: Limits
   readonly runtime: Runtime
@@ -218,6 +225,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     localAddress: rest.localAddress,
     unixSockets: rest.unixSockets,
     egress: rest.egress,
+    upgradeInsecure: rest.upgradeInsecure,
     tls12Hosts: rest.tls12Hosts,
     mode: rest.mode,
     timeouts: rest.timeouts,
@@ -463,6 +471,7 @@ const Options = z.strictObject({
   localAddress: LocalAddressSchema,
   unixSockets: UnixSocketsSchema,
   egress: EgressSchema.default([]),
+  upgradeInsecure: z.enum(['never', 'hsts']).default('never'),
   timeouts: TimeoutsSchema,
   limits: LimitsSchema,
   runtime: z

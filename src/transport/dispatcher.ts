@@ -4,10 +4,10 @@ import type { ErrorCode } from '../errors/codes.ts'
 import { PinfetchError, PolicyError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type ExchangeLimits } from './exchange.ts'
 import { clientClosed } from './failure.ts'
 import { FOREVER, type Lane } from './lane.ts'
-import type { Limits, Timeouts } from './limits.ts'
+import type { Timeouts } from './limits.ts'
 import { OriginPool, type OriginPoolOptions } from './origin-pool.ts'
 import { rawHandlerOf } from './raw-handler.ts'
 import { lengthOf } from './request-body.ts'
@@ -16,9 +16,8 @@ import { createSeenPeers, type SeenPeers } from './seen-peers.ts'
 import { Sweep } from './sweep.ts'
 import { Dispatcher } from './undici.ts'
 
-export interface DispatcherOptions extends ConnectorOptions {
-  readonly timeouts: Timeouts
-  readonly limits: Limits
+export interface DispatcherOptions extends ConnectorOptions, ExchangeLimits {
+  readonly timeouts: Timeouts // the connector names two of them
   /** To one origin at once; who finds none free waits. Default 256. */
   readonly connections?: number
   /** Throws a PolicyError for a request that may not leave. Asked first: of one that is refused, not even the name is resolved. */

@@ -14,6 +14,8 @@ import type { Sweep, Swept } from './sweep.ts'
 export interface ExchangeLimits {
   readonly timeouts: Timeouts
   readonly limits: Limits
+  /** Told of the header fields of each final response. */
+  readonly onResponse?: ((origin: CanonicalOrigin, path: string, headers: readonly Buffer[]) => void) | undefined
 }
 
 /** Where an exchange goes to wait for a connection, and where it gives one back. */
@@ -189,6 +191,7 @@ export class Exchange implements RawHandler, Swept {
       this.abort(refusal)
       return true
     }
+    this.#given.onResponse?.(this.origin, this.#options.path, headers)
     const goOn = (): void => {
       this.#isPaused = false
       this.#hasMoved = true
