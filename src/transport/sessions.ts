@@ -79,6 +79,14 @@ export function createSessions(options: {
   })
   const holds = (session: Session, policy: HostPolicy): boolean =>
     isOfferable(session, policy, now()) && isTrusted(session.origin, session.peer, policy)
+  const isHeld = (session: Session, policyOf: (origin: CanonicalOrigin) => HostPolicy): boolean => {
+    try {
+      return holds(session, policyOf(session.origin))
+    } catch (error) {
+      if (error instanceof PinfetchError) return false // no policy covers the origin any longer, or no certificate is there
+      throw error
+    }
+  }
   const forget: Sessions['forget'] = ({ text }) => origins.delete(text)
 
   return {
@@ -108,10 +116,9 @@ export function createSessions(options: {
     },
     review: (policyOf) => {
       for (const { unused, used } of [...origins.values()]) {
-        const [first, ...rest] = used === undefined ? unused : [used, ...unused]
-        if (first === undefined) continue
-        const policy = policyIn(policyOf, first.origin)
-        if (policy === undefined || ![first, ...rest].every((session) => holds(session, policy))) forget(first.origin)
+        const all = used === undefined ? unused : [...unused, used]
+        const [first] = all
+        if (first !== undefined && !all.every((session) => isHeld(session, policyOf))) forget(first.origin)
       }
     },
     close: () => {
@@ -149,15 +156,6 @@ export function isOfferable(
     monotonic < shownAt.monotonic + MAX_AGE_MS &&
     wall < unchangedUntil(peer)
   )
-}
-
-function policyIn(policyOf: (origin: CanonicalOrigin) => HostPolicy, origin: CanonicalOrigin): HostPolicy | undefined {
-  try {
-    return policyOf(origin)
-  } catch (error) {
-    if (error instanceof PinfetchError) return undefined // none covers the origin any longer
-    throw error
-  }
 }
 
 interface Kept {

@@ -25,7 +25,7 @@ export type Version = (typeof VERSIONS)[number]
 export const HOST = 'api.example.com'
 export const OTHER = 'other.example.com'
 export const ca = testCa()
-export const anchors = createAnchors(ca.anchorPem)
+const anchors = createAnchors(ca.anchorPem)
 export const server = ca.issue({ names: [HOST, OTHER], ips: ['127.0.0.1'] })
 export const next = ca.issue({ names: [HOST, OTHER] })
 

@@ -172,6 +172,24 @@ describe('the cache', () => {
     }
   })
 
+  test('a review drops what the client has no certificate for any longer', () => {
+    let isGone = false
+    const sessions = createSessions({
+      clock: runtime.clock,
+      evidenceVersion: () => 3,
+      identity: () => {
+        if (isGone) throw new PolicyError('ERR_POLICY_CONTAINED', 'whatever it says')
+        return undefined
+      },
+      isTrusted: () => true,
+    })
+    sessions.keep(session('a'))
+    isGone = true
+    sessions.review(() => policy)
+    isGone = false
+    expect(sessions.offer(origin, policy)).toBeUndefined()
+  })
+
   test('a review passes on what is no refusal', () => {
     const { keep, review } = cache()
     keep(session('a'))
