@@ -233,7 +233,7 @@ export class OriginPool implements Lanes {
     const at = this.#idle.indexOf(lane)
     if (at >= 0) this.#idle.splice(at, 1)
     this.#connectMore()
-    this.#settle()
+    queueMicrotask(() => this.#settle()) // what the lane carried may come back first: undici tells it in this very event
   }
 
   #settle(): void {
