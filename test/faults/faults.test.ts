@@ -4,9 +4,9 @@ import { type FaultCase, runCase } from '../../scripts/faults/fault-case.ts'
 import { references } from '../../scripts/faults/see.ts'
 import { isFull } from '../support/tier.ts'
 
-test.each(faultCases)(
-  '$id: $fault: $required.calls',
-  async (one) => {
+test.each(faultCases.map((one) => [`${one.id}: ${one.fault}: ${one.required.calls.join(', ')}`, one] as const))(
+  '%s',
+  async (_, one) => {
     expect(await runCase(one)).toMatchObject({ problems: [], left: 0 })
   },
   isFull ? 600_000 : 60_000,
