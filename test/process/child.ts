@@ -3,9 +3,6 @@ import { type Client, createClient, type Runtime } from '../../src/index.ts'
 
 const stage = JSON.parse(process.env['STAGE'] ?? '{}') as Record<'url' | 'manifest' | 'anchors', string>
 
-/** Of the API of the stage. */
-export const { url } = stage
-
 /** A client of the stage's manifest, or of the one at another `source`; every name resolves to loopback. */
 export function clientOf(given: { source?: string; cacheDir?: string; runtime?: Runtime } = {}): Client {
   const { source = stage.manifest, cacheDir, ...options } = given
@@ -18,7 +15,7 @@ export function clientOf(given: { source?: string; cacheDir?: string; runtime?: 
 /** A GET of the API, its body read: the status, or the code of the refusal. */
 export async function get(client: Client): Promise<number | string> {
   try {
-    const response = await client.fetch(url)
+    const response = await client.fetch(stage.url)
     await response.arrayBuffer()
     return response.status
   } catch (error) {

@@ -49,7 +49,7 @@ test.each(['memory', 'a cache and a watched directory'])(
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const program = `
       import { writeRepository } from './src/publisher/directory.ts'
-      import { clientOf, get, url } from './test/process/child.ts'
+      import { clientOf, get } from './test/process/child.ts'
       const files = new Map(JSON.parse(process.env.FILES).map(([path, text]) => [path, Buffer.from(text, 'base64')]))
       await writeRepository(${JSON.stringify(join(folder, 'public'))}, files)
       const options = ${kind === 'memory' ? '{}' : JSON.stringify({ source: join(folder, 'public'), cacheDir: join(folder, 'cache') })}

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { runModule } from '../support/run.ts'
 import { backup, ca, hosts, pinned, startStage } from './stage.ts'
@@ -89,7 +89,7 @@ test.skipIf(process.platform === 'win32')(
   'F68: SIGHUP swaps the client under load, pins and keys rotating between: no request fails',
   async () => {
     const { env, api, repository } = await startStage()
-    const program = join(import.meta.dirname, 'reloading.ts')
+    const program = fileURLToPath(new URL('./reloading.ts', import.meta.url))
     const child = spawn(process.execPath, ['--import', 'tsx', '--unhandled-rejections=strict', program], {
       env: { ...process.env, ...env, NODE_OPTIONS: '' },
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { API, backup, ca, hosts, pinned, type Stage, startStage } from './stage.ts'
 
@@ -82,7 +83,7 @@ async function startChild({ env }: Stage) {
   const file = join(folder, 'clocks.json')
   const move = (clocks: { wall: number; monotonic: number }): void => writeFileSync(file, JSON.stringify(clocks))
   move({ wall: 0, monotonic: 0 })
-  const program = join(import.meta.dirname, 'sleeper.ts')
+  const program = fileURLToPath(new URL('./sleeper.ts', import.meta.url))
   const child = spawn(process.execPath, ['--import', 'tsx', program], {
     env: { ...process.env, ...env, CLOCKS: file, NODE_OPTIONS: '' },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { testClient } from '../support/client.ts'
@@ -13,7 +14,7 @@ test.each(['fork', 'cluster', 'threads'])(
     const { env, api, repository } = await startStage()
     const cacheDir = mkdtempSync(join(tmpdir(), 'pinfetch-fork-'))
     onTestFinished(() => rmSync(cacheDir, { recursive: true }))
-    const program = join(import.meta.dirname, 'worker.ts')
+    const program = fileURLToPath(new URL('./worker.ts', import.meta.url))
     const more = { ...env, KIND: kind, CACHE_DIR: cacheDir }
     const { exitCode, stdout, stderr } = await run(['--import', 'tsx', '--unhandled-rejections=strict', program], more)
     expect([exitCode, stderr]).toEqual([0, ''])
