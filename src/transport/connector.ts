@@ -182,9 +182,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       const { authorized } = tlsSocket
       const resumed = tlsSocket.isSessionReused()
       if (!resumed && offered !== undefined) sessions.drop(offered)
-      const shown = admit(origin, { authorized, resumed, peer: resumed ? offered?.peer : peer })
-      if (resumed) judgedBy = evidenceVersion()
-      const admitted = resumed ? judge(origin, shown, policyOf(origin)) : shown
+      const admitted = admit(origin, { authorized, resumed, peer: resumed ? offered?.peer : peer })
       const { revocation } = admitted.policy
       const waits = revocation.fetch === 'blocking' && admitted.revocation.status === 'undetermined'
       if (evidence === undefined || !waits) {
@@ -196,7 +194,9 @@ export function createConnector(options: ConnectorOptions): Connector {
     const release = (tlsSocket: tls.TLSSocket, admitted: VerifiedPeer): void => {
       const policy = policyOf(origin)
       const known = sessions.now()
+      const resumed = tlsSocket.isSessionReused()
       const isFinal =
+        !resumed && // what stands behind a session is judged here and now
         policy.revocation.fetch !== 'blocking' &&
         judgedBy === known.evidenceVersion &&
         isCurrent(admitted, policy, known.at.wall)
@@ -204,7 +204,6 @@ export function createConnector(options: ConnectorOptions): Connector {
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
-      const resumed = tlsSocket.isSessionReused()
       emit({
         type: 'revocation.checked',
         host: origin.text,
