@@ -9,6 +9,8 @@ export type {
 } from './client/certificate-options.ts'
 export { configFromEnv, configFromFile, configSchema } from './client/config.ts'
 export { type Client, type ClientHealth, createClient } from './client/create-client.ts'
+export type { EgressRule } from './client/egress.ts'
+export type { AddressOptions } from './client/network.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
 export { CODES, type ErrorCode } from './errors/codes.ts'
 export {

@@ -3,7 +3,9 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import { ConfigurationError } from '../errors/errors.ts'
+import { EgressInFile } from './egress.ts'
 import { LimitsInFile, TimeoutsInFile } from './limits.ts'
+import { AddressesInFile } from './network.ts'
 import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
 
 /** Options as a file or the environment can say them: for `createClient`, with whatever else code adds. */
@@ -163,4 +165,9 @@ const Config = z.strictObject({
   certificate: z.strictObject({ certFile: File, keyFile: File }).exactOptional(),
   timeouts: TimeoutsInFile.exactOptional(),
   limits: LimitsInFile.exactOptional(),
+  addresses: AddressesInFile.exactOptional(),
+  localAddress: z.string().exactOptional(),
+  unixSockets: z.record(z.string(), z.string()).exactOptional().describe('Absolute path of a Unix socket by host'),
+  egress: EgressInFile.exactOptional(),
+  upgradeInsecure: z.enum(['never', 'hsts']).exactOptional(),
 })

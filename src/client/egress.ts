@@ -105,4 +105,13 @@ const Rule = z
   })
   .refine((rule) => Object.keys(rule).length > 0, 'a rule without members would allow everything')
 
-export const EgressSchema = z.union([Rule, z.array(Rule).min(1).max(1_000)]).transform((rules) => [rules].flat())
+export const EgressSchema = z.preprocess((rules) => [rules].flat(), z.array(Rule).min(1).max(1_000))
+
+const RuleInFile = z.strictObject({
+  origins: z.array(z.string()).min(1).exactOptional(),
+  methods: z.array(z.string()).min(1).exactOptional(),
+  paths: z.array(z.string()).min(1).exactOptional(),
+})
+
+/** The shape alone; the options are checked when a client is made. */
+export const EgressInFile = z.union([RuleInFile, z.array(RuleInFile).min(1)])

@@ -39,6 +39,11 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     certificate: { certFile: 'cert.pem', keyFile: 'key.pem' },
     timeouts: { connectMs: 2_000 },
     limits: { bodyBytes: 1_000 },
+    addresses: { deny: ['10.0.0.5/32'], private: 'refuse' },
+    localAddress: '127.0.0.1',
+    unixSockets: { 'api.example.com': '/run/api.sock' },
+    egress: { origins: ['api.example.com'], methods: ['GET'] },
+    upgradeInsecure: 'hsts',
   })
   for (const options of [
     configFromFile(path),
@@ -60,6 +65,13 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     ])
     expect(resolved.timeouts).toMatchObject({ connectMs: 2_000, headersMs: 30_000 })
     expect(resolved.limits).toMatchObject({ bodyBytes: 1_000, headerBytes: 16_384 })
+    expect(resolved.addresses).toEqual({ deny: [{ bytes: [10, 0, 0, 5], prefix: 32 }], private: 'refuse' })
+    expect(resolved.egress).toEqual([{ origins: ['api.example.com'], methods: ['GET'] }])
+    expect(resolved).toMatchObject({
+      localAddress: '127.0.0.1',
+      unixSockets: { 'api.example.com': '/run/api.sock' },
+      upgradeInsecure: 'hsts',
+    })
   }
 })
 
