@@ -9,7 +9,11 @@ export interface PemIdentity {
   readonly passphrase?: string
 }
 
-/** A key that stays in an OpenSSL engine, such as a PKCS #11 token; as for `tls.createSecureContext`. */
+/**
+ * A key that stays in an OpenSSL engine, such as a PKCS #11 token; as for `tls.createSecureContext`. The engine is given by its
+ * name, `pkcs11`, and found below the folder that the environment variable OPENSSL_ENGINES names: by its path, OpenSSL would load
+ * it for one connection and not for a second.
+ */
 export interface EngineKey {
   readonly privateKeyEngine: string
   readonly privateKeyIdentifier: string
@@ -70,7 +74,10 @@ const Given = z.strictObject({
   certFile: text,
   keyFile: text,
   passphrase: z.string().optional(),
-  privateKeyEngine: text,
+  privateKeyEngine: z
+    .string()
+    .regex(/^[\w-]+$/, 'expected the name of an engine below $OPENSSL_ENGINES, not a path')
+    .optional(),
   privateKeyIdentifier: text,
   load: fn<IdentityLoader['load']>(),
   refreshMs: z.int().min(1_000).optional(),

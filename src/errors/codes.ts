@@ -481,8 +481,8 @@ export const CODES = {
   },
   ERR_TLS_CLIENT_CERTIFICATE_UNAVAILABLE: {
     retryable: true,
-    about: 'The client has no certificate to show: `certificate.load` has not answered, or failed.',
-    fix: 'See the `certificate.rejected` event for what it failed with; it is called again by itself.',
+    about: 'The client certificate cannot be used now: `certificate.load` has not answered, or its token is gone.',
+    fix: 'See the `certificate.rejected` event, or the cause; `load` is called again by itself.',
   },
   ERR_TLS_HANDSHAKE: {
     retryable: false,

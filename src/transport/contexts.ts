@@ -1,5 +1,6 @@
 import { constants } from 'node:crypto'
 import tls from 'node:tls'
+import { TlsError } from '../errors/errors.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { ClientIdentity } from './client-certificate.ts'
@@ -26,7 +27,7 @@ function createContext(
   minTlsVersion: HostPolicy['minTlsVersion'],
   identity: ClientIdentity | undefined,
 ): tls.SecureContext {
-  return tls.createSecureContext({
+  const settings = {
     ca: [...anchors.pem],
     minVersion: `TLSv${minTlsVersion}`,
     maxVersion: 'TLSv1.3',
@@ -34,7 +35,15 @@ function createContext(
     sigalgs: SIGNATURE_ALGORITHMS,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
     ...identity?.material,
-  })
+  } as const
+  try {
+    return tls.createSecureContext(settings)
+  } catch (cause) {
+    if (identity === undefined) throw cause
+    const reason = cause instanceof Error ? cause.message : 'unknown reason'
+    const message = `certificate ${identity.serial} of ${identity.subject}: OpenSSL cannot use it any longer: ${reason}`
+    throw new TlsError('ERR_TLS_CLIENT_CERTIFICATE_UNAVAILABLE', message, { cause }) // a token that was pulled out
+  }
 }
 
 type Contexts = WeakMap<AnchorSet, Map<string, tls.SecureContext>>

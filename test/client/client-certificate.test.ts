@@ -377,6 +377,7 @@ describe('the option', () => {
     [{ cert: 'x', privateKeyEngine: 'pkcs11' }, 'privateKeyIdentifier', /expected beside/],
     [{ cert: 'x', key: 'y', privateKeyEngine: 'pkcs11', privateKeyIdentifier: 'z' }, 'key', /does not go with/],
     [{ load: async () => {}, renew: async () => {} }, 'renew', /does not go with load/],
+    [{ cert: 'x', privateKeyEngine: '/a/pkcs11.so', privateKeyIdentifier: 'z' }, 'privateKeyEngine', /not a path/],
     [{ load: 'agent' }, 'load', /expected a function/],
     [{ load: async () => {}, refreshMs: 10 }, 'refreshMs', /./],
   ])('refuses %j at %s', (option, path, message) => {
