@@ -27,7 +27,7 @@ function createContext(
   minTlsVersion: HostPolicy['minTlsVersion'],
   identity: ClientIdentity | undefined,
 ): tls.SecureContext {
-  const settings = {
+  const settings: tls.SecureContextOptions = {
     ca: [...anchors.pem],
     minVersion: `TLSv${minTlsVersion}`,
     maxVersion: 'TLSv1.3',
@@ -35,7 +35,7 @@ function createContext(
     sigalgs: SIGNATURE_ALGORITHMS,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
     ...identity?.material,
-  } as const
+  }
   try {
     return tls.createSecureContext(settings)
   } catch (cause) {

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { runModule } from '../support/run.ts'
 
 const ENGINES = ['/usr/lib/x86_64-linux-gnu/engines-3', '/usr/lib/aarch64-linux-gnu/engines-3']
+const SOFTHSM = 'softhsm2-util'
 const MODULES = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib64/pkcs11/libsofthsm2.so']
 
 const engines = [process.env['OPENSSL_ENGINES'] ?? '', ...ENGINES].find((path) => existsSync(join(path, 'pkcs11.so')))
@@ -28,7 +29,7 @@ test.skipIf(!isReady)(
     writeFileSync(at('softhsm2.conf'), `directories.tokendir = ${at('tokens')}\n`)
     const env = { SOFTHSM2_CONF: at('softhsm2.conf'), PKCS11_MODULE_PATH: module ?? '', OPENSSL_ENGINES: engines ?? '' }
     const tool = (...args: readonly string[]): void => {
-      const { status, stderr } = spawnSync('softhsm2-util', args, { env: { ...process.env, ...env } })
+      const { status, stderr } = spawnSync(SOFTHSM, args, { env: { ...process.env, ...env } })
       if (status !== 0) expect.fail(String(stderr))
     }
     const clients = testCa({ name: 'Clients', intermediates: 0 })
