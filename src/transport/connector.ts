@@ -134,7 +134,6 @@ export function createConnector(options: ConnectorOptions): Connector {
     let hasShown = false
     let offered: Session | undefined
     let keepSession: ((bytes: Buffer) => void) | undefined // once the connection is released
-    let early: Buffer | undefined
     let settled = false
 
     const settle = (result: Connection | PinfetchError): void => {
@@ -217,7 +216,6 @@ export function createConnector(options: ConnectorOptions): Connector {
       const behind = { origin, peer: current, evidenceVersion: known.evidenceVersion, identity, protocol, shownAt }
       if (!isOfferable(behind, policy, known)) return
       keepSession = (bytes) => sessions.keep({ ...behind, bytes })
-      if (early !== undefined) keepSession(early)
     }
 
     attempt(() => {
@@ -249,11 +247,9 @@ export function createConnector(options: ConnectorOptions): Connector {
         if (!settled) cancelTimeout = within('tlsMs', 'no finished handshake')
       })
       // Not sooner: where the first of several addresses fails, Node asks for sessions on the handle that failed.
-      tlsSocket.once('connect', () =>
-        tlsSocket.on('session', (bytes) => {
-          if (keepSession === undefined) early = bytes
-          else keepSession(bytes)
-        }),
+      tlsSocket.once(
+        'connect',
+        () => tlsSocket.on('session', (bytes) => keepSession?.(bytes)), // Node holds back what comes before secureConnect
       )
       tlsSocket.on('OCSPResponse', (staple) => {
         if (!hasShown) attempt(() => onCertificates(tlsSocket, staple))

@@ -349,6 +349,30 @@ describe.each(VERSIONS)('under %s', (version) => {
       expect(peer.requests.length).toBe(10)
     })
 
+    test('a session that a resumed connection brings is as old as the one it resumed', async () => {
+      const runtime = createTestRuntime({ now: Date.now() })
+      let handler = closing
+      const { get, peer } = await start(version, { handler: (...call) => handler(...call) }, { runtime })
+      const connect = vi.spyOn(tls, 'connect')
+      onTestFinished(() => connect.mockRestore())
+      expect(await get()).toBe(200)
+      await runtime.advance(9 * MINUTE_MS)
+      const arrived = new Promise<() => void>((resolve) => {
+        handler = (...call) => resolve(() => closing(...call))
+      })
+      const inFlight = get()
+      const answer = await arrived
+      const socket: unknown = connect.mock.results.at(-1)?.value
+      if (!(socket instanceof tls.TLSSocket)) expect.fail('no socket was made')
+      socket.emit('session', socket.getSession()) // as servers do that renew a ticket on every resumption
+      handler = closing
+      answer()
+      expect(await inFlight).toBe(200)
+      await runtime.advance(2 * MINUTE_MS)
+      expect(await get()).toBe(200)
+      expect(resumedAt(peer)).toEqual([false, true, false])
+    })
+
     test('a wall clock that is set back or forward by hours does not make a session last longer', async () => {
       const runtime = createTestRuntime({ now: Date.now() })
       const { get, peer } = await start(version, {}, { runtime })
