@@ -11,11 +11,16 @@ export interface ClientEvidence extends Evidence {
 
 /** CRLs and OCSP responses for the connections of one client, fetched over an agent that knows no pins and no credentials. */
 export function createEvidence(
-  { runtime, resolver, revocation: { network } }: ResolvedOptions,
+  { runtime, resolver, addresses: { deny }, revocation: { network } }: ResolvedOptions,
   { store, emit, onChange }: { readonly store: Store; readonly emit: Emit; readonly onChange: () => void },
 ): ClientEvidence {
   const { maxBytes, timeoutMs, budgetMs } = network
-  const fetcher = createEvidenceFetcher({ runtime, network, emit, ...(resolver === undefined ? {} : { resolver }) })
+  const fetcher = createEvidenceFetcher({
+    runtime,
+    network: { ...network, deny },
+    emit,
+    ...(resolver === undefined ? {} : { resolver }),
+  })
   const { source, want, gather, close } = createEvidenceStore({
     fetch: fetcher.fetch,
     store,

@@ -1,8 +1,10 @@
 import { isIP, type LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
+import type { AddressBlock } from '../encoding/cidr.ts'
 import type { Emit } from '../events/events.ts'
 import type { EvidenceRequest, FetchEvidence, Runtime } from '../ports/runtime.ts'
 import { EvidenceError } from '../trust/revocation/evidence.ts'
+import { addressRefusal } from './address-policy.ts'
 import { isPublicAddress } from './addresses.ts'
 import { type Resolver, systemResolver } from './resolvers.ts'
 import { Agent, ProxyAgent } from './undici.ts'
@@ -11,6 +13,8 @@ export interface EvidenceNetwork {
   /** Hosts whose evidence may come from private addresses: an internal CA’s. */
   readonly allowPrivateHosts: readonly string[]
   readonly ports: readonly number[]
+  /** What the client connects to in no case. Default none. */
+  readonly deny?: readonly AddressBlock[]
   /** Sends evidence requests through an HTTP proxy, which then decides on addresses. */
   readonly proxy?: string
 }
@@ -95,7 +99,8 @@ export function createEvidenceFetcher(options: {
   }
 }
 
-function checkedUrl(text: string, { ports, allowPrivateHosts }: EvidenceNetwork): URL {
+function checkedUrl(text: string, network: EvidenceNetwork): URL {
+  const { ports } = network
   const url = text.length <= MAX_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '') {
     throw refusal('BAD_URL', text, 'not a URL without user name and password')
@@ -104,17 +109,22 @@ function checkedUrl(text: string, { ports, allowPrivateHosts }: EvidenceNetwork)
   const port = url.port === '' ? (url.protocol === 'http:' ? 80 : 443) : Number(url.port)
   if (!ports.includes(port)) throw refusal('BAD_PORT', text, `port ${port}, allowed are ${ports.join(', ')}`)
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (isIP(host) !== 0 && !allowPrivateHosts.includes(host) && !isPublicAddress(host)) throw blocked(host)
+  if (isIP(host) !== 0 && !mayAsk(host, host, network)) throw blocked(host)
   return url
+}
+
+function mayAsk(host: string, address: string, { allowPrivateHosts, deny = [] }: EvidenceNetwork): boolean {
+  const isDenied = addressRefusal(address, { deny, private: 'allow' }) !== undefined
+  return !isDenied && (allowPrivateHosts.includes(host) || isPublicAddress(address))
 }
 
 type Resolve = (host: string) => Promise<readonly string[]>
 
 /** Answers with public addresses alone, to the very call that connects to them. */
-function publicOnly({ allowPrivateHosts }: EvidenceNetwork, resolve: Resolve): LookupFunction {
+function publicOnly(network: EvidenceNetwork, resolve: Resolve): LookupFunction {
   return (hostname, { all }, callback) => {
     const answer = (addresses: readonly string[]): void => {
-      const allowed = allowPrivateHosts.includes(hostname) ? addresses : addresses.filter(isPublicAddress)
+      const allowed = addresses.filter((address) => mayAsk(hostname, address, network))
       const list = allowed.map((address) => ({ address, family: isIP(address) }))
       const [first] = list
       if (first === undefined) callback(addresses.length === 0 ? notFound(hostname) : blocked(hostname), '', 4)

@@ -55,6 +55,15 @@ async function get(
 }
 
 describe('addresses', () => {
+  test('what the client denies is denied here, to hosts that may be private too: ERR_TRUST_FETCH_BLOCKED_ADDRESS', async () => {
+    const source = await startSource((_, response) => response.end('crl'))
+    const url = `http://inside.test:${source.port}/`
+    const deny = [{ bytes: [127, 0, 0, 1], prefix: 32 }]
+    await expect(get({ url }, { deny })).rejects.toMatchObject({ code: 'ERR_TRUST_FETCH_BLOCKED_ADDRESS' })
+    expect(source.connections()).toBe(0)
+    expect(await get({ url })).toBe('crl')
+  })
+
   test.each([
     '10.1.2.3',
     '127.0.0.1',
