@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import type { Runtime } from '../ports/runtime.ts'
 import { certificateFailure } from './client-certificate.ts'
 import { type Facts, headersTooLarge, isClosed, responseFailure } from './failure.ts'
 import type { Lane } from './lane.ts'
@@ -12,6 +13,7 @@ import { eachHeader } from './request-headers.ts'
 import type { Sweep, Swept } from './sweep.ts'
 
 export interface ExchangeLimits {
+  readonly runtime: Runtime
   readonly timeouts: Timeouts
   readonly limits: Limits
   /** Told of the header fields of each final response. */
@@ -59,7 +61,9 @@ export class Exchange implements RawHandler, Swept {
 
   #hasResponded = false
   #isInBody = false
-  #isPaused = false
+  /** Since when the peer has to wait for the caller, and how long it had to before: none of that is the peer's time. */
+  #pausedAt: number | undefined
+  #pausedMs = 0
   #isEndless = false
   /** The peer closes the connection after this response. */
   #isLast = false
@@ -145,8 +149,10 @@ export class Exchange implements RawHandler, Swept {
       this.#idleSince = now
     }
     const credit = Math.floor(this.#moved / limits.minBytesPerSecond) * 1_000
-    if (!this.#isEndless && now - this.#startedAt >= timeouts.totalMs + credit) this.abort(this.#tooSlow())
-    if (this.#isOver || this.#isPaused || !this.#isWritten) return
+    const isPaused = this.#pausedAt !== undefined
+    const spentMs = now - this.#startedAt - this.#pausedMs
+    if (!isPaused && !this.#isEndless && spentMs >= timeouts.totalMs + credit) this.abort(this.#tooSlow())
+    if (this.#isOver || isPaused || !this.#isWritten) return
     const { headersMs, bodyMs } = timeouts
     const idleMs = now - this.#idleSince
     if (this.#isInBody && idleMs >= bodyMs) {
@@ -193,7 +199,8 @@ export class Exchange implements RawHandler, Swept {
     }
     this.#given.onResponse?.(this.origin, this.#options.path, headers)
     const goOn = (): void => {
-      this.#isPaused = false
+      if (this.#pausedAt !== undefined) this.#pausedMs += this.#now - this.#pausedAt
+      this.#pausedAt = undefined
       this.#hasMoved = true
       resume()
     }
@@ -299,8 +306,12 @@ export class Exchange implements RawHandler, Swept {
   }
 
   #mayFlow(answer: boolean): boolean {
-    this.#isPaused = answer === false
+    if (answer === false) this.#pausedAt ??= this.#now
     return answer
+  }
+
+  get #now(): number {
+    return this.#given.runtime.clock.monotonic()
   }
 
   #end(): void {

@@ -121,6 +121,35 @@ describe('timeouts.totalMs', () => {
     expect((await call).text.length).toBe(60 * 8_192)
   })
 
+  /** A body of as much, all of it at hand, read at once after `pauseMs` in which nobody asked for it. */
+  const readLate = async (pauseMs: number, length: number, sent: number) => {
+    const { dispatcher, url, runtime, settle } = await still({
+      timeouts: { bodyMs: 600_000 },
+      reply: (socket) => socket.write(`${OK_HEAD}Content-Length: ${length}\r\n\r\n${'a'.repeat(sent)}`),
+    })
+    const { body } = await dispatcher.request({ origin: url, path: '/', method: 'GET' })
+    await settle()
+    for (let second = 0; second < pauseMs / 1_000; second += 1) await runtime.advance(1_000)
+    return { text: body.text(), runtime, settle }
+  }
+
+  test('a caller who reads late is not cut: the peer was the one who had to wait', async () => {
+    const { text, runtime, settle } = await readLate(300_000, 1_000_000, 1_000_000)
+    await settle()
+    await runtime.advance(20_000)
+    expect((await text).length).toBe(1_000_000)
+  })
+
+  test('a peer that is slow once the caller reads again is cut: ERR_TRANSPORT_TIMEOUT', async () => {
+    const { text, runtime, settle } = await readLate(300_000, 1_000_000, 200_000)
+    const cut = refusalOf(text, 'ERR_TRANSPORT_TIMEOUT')
+    for (let second = 0; second < 60; second += 1) {
+      if (second % 20 === 0) await settle()
+      await runtime.advance(1_000)
+    }
+    expect((await cut).message).toContain('timeouts.totalMs')
+  })
+
   describe('an upload', () => {
     /** A request whose body gives as much each second; the server answers after the last of 40. */
     const upload = async (bytesPerSecond: number) => {
