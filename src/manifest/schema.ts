@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { isIP } from 'node:net'
 import * as z from 'zod'
 import { decodeBase64, decodeBase64Url } from '../encoding/base64.ts'
+import { parseBlock } from '../encoding/cidr.ts'
 import { formatHostPattern, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
@@ -66,7 +66,7 @@ const Base64 = z
   .string()
   .max(2048)
   .refine((text) => (decodeBase64(text)?.length ?? 0) > 0, 'expected base64')
-const Cidr = z.string().refine(isCidr, 'expected a CIDR block')
+const Cidr = z.string().refine((text) => parseBlock(text) !== undefined, 'expected a CIDR block')
 
 /** Identifies the repository; also what its publisher checks before signing. */
 export const RepoName = z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,127}$/)
@@ -332,12 +332,6 @@ function is32Bytes(text: string): boolean {
 
 function base64Sha256(base64: string): string {
   return createHash('sha256').update(base64, 'base64').digest('base64')
-}
-
-function isCidr(text: string): boolean {
-  const [address = '', prefix = '', ...rest] = text.split('/')
-  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
-  return rest.length === 0 && /^(0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= bits
 }
 
 const SERVICE_LABEL = /(^|\.)_|_(\.|$)/ // RFC 8552 names are no hosts, and `__proto__` is a trap for somebody’s object
