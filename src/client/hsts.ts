@@ -47,6 +47,12 @@ interface Entry {
   readonly until: number
 }
 
+/** A host says the same in every response. */
+interface Said {
+  readonly field: string
+  readonly policy: HstsPolicy | undefined
+}
+
 /**
  * What hosts said about https. No decision to send anything rests on it: plain http is refused either way. It lets an http
  * URL be read as https, and the refusal say why.
@@ -64,6 +70,7 @@ export function createHsts({
   readonly store?: Store | undefined
 }): Hsts {
   const entries = new BoundedMap<CanonicalHost, Entry>(MAX_HOSTS)
+  const said = new BoundedMap<CanonicalHost, Said>(MAX_HOSTS)
   const removed = new Set<CanonicalHost>()
   let saving: Promise<void> = Promise.resolve()
   let cancel: (() => void) | undefined
@@ -106,7 +113,9 @@ export function createHsts({
 
   const note: Hsts['note'] = ({ host, kind }, field) => {
     if (kind === 'ip') return // §8.1.1
-    const policy = parseHsts(field)
+    const before = said.get(host)
+    const policy = before?.field === field ? before.policy : parseHsts(field)
+    if (before?.field !== field) said.set(host, { field: field.slice(0, MAX_FIELD_LENGTH + 1), policy })
     if (policy === undefined) return
     const { maxAgeSeconds, includeSubDomains } = policy
     const known = entries.get(host)

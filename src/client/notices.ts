@@ -17,7 +17,7 @@ export function createNotices(options: {
   const { emit, onHsts } = options
   const told = new BoundedMap<string, true>(MAX_TOLD)
   const isNew = (...parts: readonly unknown[]): boolean => {
-    const key = JSON.stringify(parts)
+    const key = parts.join(' ') // a field name, a host, and what is left
     if (told.get(key) === true) return false
     told.set(key, true)
     return true
@@ -52,15 +52,22 @@ function fieldsOf(headers: readonly Buffer[]): ReadonlyMap<string, readonly stri
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at]
     const value = headers[at + 1]
-    if (name === undefined || value === undefined || !LENGTHS.has(name.length)) continue
-    const text = name.toString('latin1').toLowerCase()
-    if (!NAMES.has(text)) continue
+    const text = name === undefined ? undefined : nameOf(name)
+    if (text === undefined || value === undefined) continue
     fields ??= new Map()
     const known = fields.get(text)
     if (known === undefined) fields.set(text, [value.toString('latin1')])
     else known.push(value.toString('latin1'))
   }
   return fields
+}
+
+/** No two of the names have one length, so length and last letter rule out nearly everything before a string is made. */
+function nameOf(bytes: Buffer): string | undefined {
+  const name = BY_LENGTH[bytes.length]
+  if (name === undefined || ((bytes[bytes.length - 1] ?? 0) | 0x20) !== name.charCodeAt(name.length - 1))
+    return undefined
+  return bytes.toString('latin1').toLowerCase() === name ? name : undefined
 }
 
 /** RFC 9745 §2.1: a date of structured fields. Drafts had `true` or an HTTP date; `date` is absent where none was given. */
@@ -113,14 +120,9 @@ function shownPath(target: string): string {
 const shownValue = (text: string): string => text.slice(0, MAX_SHOWN).replace(/[^\x20-\x7e]/g, '?')
 
 const PROXY_SIGNS = ['via', 'forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'] as const
-const NAMES: ReadonlySet<string> = new Set([
-  'strict-transport-security',
-  'deprecation',
-  'sunset',
-  'link',
-  ...PROXY_SIGNS,
-])
-const LENGTHS: ReadonlySet<number> = new Set([...NAMES].map(({ length }) => length))
+const BY_LENGTH: readonly (string | undefined)[] = Array.from({ length: 26 }, (_, length) =>
+  ['strict-transport-security', 'deprecation', 'sunset', 'link', ...PROXY_SIGNS].find((name) => name.length === length),
+)
 const WORD = /^(?:v\d{1,4}(?:\.\d{1,4})?|[a-z]{1,20}(?:[-_][a-z]{1,20}){0,2}(?:\.[a-z]{1,5})?)$/
 const LINK = /<([^<>]*)>((?:[^<>",]|"[^"]*")*)/g
 const MAX_READ = 4_096
