@@ -146,7 +146,9 @@ export function createConnector(options: ConnectorOptions): Connector {
       }
       done(result)
     }
-    const fail = (error: unknown): void => settle(connectFailure(error, origin.text))
+    const fail = (error: unknown): void => {
+      if (!settled) settle(connectFailure(error, origin.text))
+    }
     const attempt = (step: () => void): void => {
       try {
         step()
@@ -218,6 +220,12 @@ export function createConnector(options: ConnectorOptions): Connector {
       keepSession = (bytes) => sessions.keep({ ...behind, bytes })
     }
 
+    const onEnd = (tlsSocket: tls.TLSSocket, error?: Error): void => {
+      if (settled) return // every connection ends some time, and an error with its stack costs more than a verdict
+      const refusal = error === undefined ? undefined : nodeRefusal(tlsSocket, origin, error)
+      fail(refusal ?? certificateFailure(tlsSocket, error, 'no') ?? error ?? closedEarly(origin))
+    }
+
     attempt(() => {
       const policy = policyOf(origin)
       const route = routes.to(origin, policy)
@@ -257,10 +265,8 @@ export function createConnector(options: ConnectorOptions): Connector {
         hasShown = true
       })
       tlsSocket.once('secureConnect', () => attempt(() => onSecure(tlsSocket)))
-      tlsSocket.on('error', (error) =>
-        fail(nodeRefusal(tlsSocket, origin, error) ?? certificateFailure(tlsSocket, error, 'no') ?? error),
-      )
-      tlsSocket.once('close', () => fail(certificateFailure(tlsSocket, undefined, 'no') ?? closedEarly(origin)))
+      tlsSocket.on('error', (error) => onEnd(tlsSocket, error))
+      tlsSocket.once('close', () => onEnd(tlsSocket))
     })
     return settle
   }

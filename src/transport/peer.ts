@@ -17,7 +17,8 @@ export function readPresented(socket: TLSSocket): Presented {
   const endEntity = socket.getPeerX509Certificate()
   const certificates: Uint8Array[] = []
   for (let certificate = endEntity; certificate !== undefined; certificate = certificate.issuerCertificate) {
-    certificates.push(new Uint8Array(certificate.raw))
+    const { buffer, byteOffset, byteLength } = certificate.raw // a copy already
+    certificates.push(new Uint8Array(buffer, byteOffset, byteLength))
     if (certificates.length > MAX_PRESENTED) break // the path search refuses the list by its size
   }
   return { certificates, endEntity }

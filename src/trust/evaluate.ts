@@ -124,22 +124,51 @@ export function unchangedUntil({ validUntil, revocation }: VerifiedPeer): UnixMs
  * The verdict is synchronous, so of any number of handshakes at once the first judges and the others remember.
  */
 export function createEvaluator(): (input: TrustInput) => TrustVerdict {
-  const accepted = new BoundedMap<string, { readonly judgedAt: UnixMs; readonly verdict: TrustVerdict }>(MAX_VERDICTS)
+  const accepted = new BoundedMap<string, Accepted>(MAX_VERDICTS)
   return (input) => {
     if (input.mayWait === true && input.policy.revocation.fetch === 'blocking') return evaluateTrust(input) // not final
-    const { presented, identity, policy, now, staple = NO_STAPLE, evidence = NO_EVIDENCE } = input
-    const sent = `${digestOf(presented)} ${staple.length === 0 ? '' : digestOf(staple)}`
-    const key = `${policy.generation} ${evidence.version} ${JSON.stringify(identity)} ${sent}`
+    const { now } = input
+    const key = keyOf(input)
     const known = accepted.get(key)
-    if (known?.verdict.kind === 'trusted' && now >= known.judgedAt && now < unchangedUntil(known.verdict.peer)) {
-      const warning = fragileFrom(known.verdict.peer.path)
-      if (warning === undefined || known.judgedAt >= warning || now < warning) return known.verdict
+    if (known !== undefined && now >= known.judgedAt && now < known.changesAt && hasSent(input, known.peer)) {
+      return known.verdict
     }
     const verdict = evaluateTrust(input)
     // A report waits for the clock too: a staged pin becomes active, and the mismatch is over.
-    if (verdict.kind === 'trusted' && verdict.peer.reported.length === 0) accepted.set(key, { judgedAt: now, verdict })
+    if (verdict.kind === 'trusted' && verdict.peer.reported.length === 0) {
+      const { peer } = verdict
+      accepted.set(key, { verdict, peer, judgedAt: now, changesAt: changesAfter(peer, now) })
+    }
     return verdict
   }
+}
+
+interface Accepted {
+  readonly verdict: TrustVerdict
+  readonly peer: VerifiedPeer
+  readonly judgedAt: UnixMs
+  readonly changesAt: number
+}
+
+/** Everything that a verdict is about but what was sent: of that so much as tells servers apart. `hasSent` decides. */
+function keyOf({ presented, staple, identity, policy, evidence = NO_EVIDENCE }: TrustInput): string {
+  const lengths = presented.map(({ length }) => length).join()
+  const signature = presented[0]?.subarray(-SKETCH_BYTES).join() ?? '' // its end, which is as good as random
+  const stapled = staple === undefined || staple.length === 0 ? '' : digestOf(staple)
+  return `${policy.generation} ${evidence.version} ${JSON.stringify(identity)} ${lengths} ${signature} ${stapled}`
+}
+
+/** Octet for octet: comparing costs less than hashing. The staple is in the key with its digest. */
+function hasSent({ presented }: TrustInput, peer: VerifiedPeer): boolean {
+  if (presented === peer.presented) return true
+  if (presented.length !== peer.presented.length) return false
+  return presented.every((der, position) => Buffer.compare(der, peer.presented[position] ?? NOTHING_SENT) === 0)
+}
+
+function changesAfter(peer: VerifiedPeer, judgedAt: UnixMs): number {
+  const warning = fragileFrom(peer.path)
+  const until = unchangedUntil(peer)
+  return warning !== undefined && judgedAt < warning ? Math.min(warning, until) : until
 }
 
 /** A path as evidence: what each certificate is, with its key as a pin to paste. */
@@ -158,20 +187,21 @@ function rejected(findings: readonly Finding[], path?: CertificationPath): Trust
   return { kind: 'rejected', findings: [first, ...rest], ...refused }
 }
 
-/** Computed once: a peer that is judged again, for a policy or for its session, brings the same objects. */
-function digestOf(sent: Uint8Array | readonly Uint8Array[]): string {
-  const known = digests.get(sent)
+/** Computed once: a peer that is judged again, for a policy or for its session, brings the same object. */
+function digestOf(staple: Uint8Array): string {
+  const known = digests.get(staple)
   if (known !== undefined) return known
-  const digest = hash('sha256', sent instanceof Uint8Array ? sent : Buffer.concat(sent), 'base64url')
-  digests.set(sent, digest)
+  const digest = hash('sha256', staple, 'base64url')
+  digests.set(staple, digest)
   return digest
 }
 
-const digests = new WeakMap<Uint8Array | readonly Uint8Array[], string>()
+const digests = new WeakMap<Uint8Array, string>()
 
-const NO_STAPLE = new Uint8Array()
+const NOTHING_SENT = new Uint8Array()
 const NO_EVIDENCE: EvidenceSource = { version: 0, crls: () => [], ocspResponses: () => [] }
 const MAX_VERDICTS = 1_000 // a service talks to few hosts; each verdict holds one chain, some 5 kB
+const SKETCH_BYTES = 6
 
 const NOTHING_FOUND: Finding = {
   code: 'ERR_TRUST_UNKNOWN_ISSUER',

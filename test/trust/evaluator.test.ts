@@ -43,6 +43,20 @@ describe('the memory of verdicts', () => {
     expect(ask(evaluate, { policy: elsewhere })).toMatchObject({ kind: 'rejected' })
   })
 
+  test('judges again for one octet that differs, in whichever certificate, and for one that is left out', () => {
+    const evaluate = createEvaluator()
+    const under = testCa({ now, intermediates: 1 })
+    const deep = under.issue({ names: ['api.example.com'] })
+    const given = { identity, policy: policyFor(origin, [deep.pin], { anchors: createAnchors(under.anchorPem) }) }
+    const judge = (presented: readonly Uint8Array[]) => evaluate({ presented, ...given, now: toUnixMs(now) }).kind
+    const changed = (position: number) =>
+      deep.chain.map((der, at) => (at === position ? der.with(40, (der[40] ?? 0) ^ 1) : der))
+    expect(judge(deep.chain)).toBe('trusted')
+    expect(judge(deep.chain.map((der) => new Uint8Array(der)))).toBe('trusted')
+    for (const position of deep.chain.keys()) expect(judge(changed(position))).toBe('rejected')
+    expect(judge(deep.chain.slice(0, 1))).toBe('rejected')
+  })
+
   test('is never asked past the earliest end, nor before the instant of the verdict', () => {
     const evaluate = createEvaluator()
     ask(evaluate)
