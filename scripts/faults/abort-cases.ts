@@ -102,7 +102,7 @@ async function everyTurn(world: World): Promise<void> {
     const outcome = client
       .fetch(`https://api.example.com:${peer.port}/`, { ...POST, signal: patience.signal })
       .then((answer) => answer.text())
-      .catch((error: { name?: string; code?: string }) => String(error.code === 20 ? error.name : error.code))
+      .catch((error: { name?: string; code?: unknown }) => String(error.code === 20 ? error.name : error.code))
     await turns(after)
     patience.abort()
     const seen = await outcome
