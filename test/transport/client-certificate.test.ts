@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import tls from 'node:tls'
 import type { Client } from 'pinfetch'
 import { allowTls12 } from 'pinfetch/dangerous'
@@ -15,7 +16,9 @@ import {
   testCa,
 } from 'pinfetch/testing'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { certificateFailure, rememberPresentation } from '../../src/transport/client-certificate.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
+import { identityOf } from '../support/identity.ts'
 import { expectOnlyClientHello, startScene } from '../support/scene.ts'
 
 const HOST = 'api.example.com'
@@ -193,6 +196,7 @@ test.each(versions)(
       onSocket: (socket) => socket.destroy(),
     })
     await refusalOf(clientWith({}).fetch(asking.url(HOST)), 'ERR_TLS_CLIENT_CERTIFICATE_REQUIRED')
+    expect(asking.peer.accepted).toBe(1) // another attempt would end alike
     const silent = await startScene(server, { maxVersion: version, onSocket: (socket) => socket.destroy() })
     await refusalOf(clientWith({}).fetch(silent.url(HOST)), 'ERR_TRANSPORT_CLOSED')
   },
@@ -248,7 +252,11 @@ test('until `load` answered nothing is sent; what it then answers is shown: ERR_
   await refusalOf(failing.fetch(url), 'ERR_TLS_CLIENT_CERTIFICATE_UNAVAILABLE')
   await refusalOf(failing.ready(), 'ERR_TLS_CLIENT_CERTIFICATE_UNAVAILABLE')
   expect([failing.health().state, relay.connections.length]).toEqual(['unready', 0])
-  const client = clientWith({ certificate: { load: async () => pair(own) } })
+  const load = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    return pair(own)
+  }
+  const client = clientWith({ certificate: { load } })
   expect((await client.fetch(url)).status).toBe(200)
   await client.ready()
   expect(peer.clientCertificates.map((der) => Buffer.from(der))).toEqual([Buffer.from(own.der)])
@@ -256,4 +264,18 @@ test('until `load` answered nothing is sent; what it then answers is shown: ERR_
     state: 'ready',
     certificate: { subject: 'CN=client', notAfter: expect.any(Number), state: 'valid' },
   })
+})
+
+test.each([
+  [40, true, 'ERR_TLS_CLIENT_CERTIFICATE_REJECTED'],
+  [40, false, undefined],
+  [48, false, undefined],
+  [116, false, 'ERR_TLS_CLIENT_CERTIFICATE_REQUIRED'],
+  [70, true, undefined],
+] as const)('alert %i from a server that asked, %j, is about our certificate: %s', (alert, asked, code) => {
+  const socket = new tls.TLSSocket(new PassThrough())
+  rememberPresentation(socket, { host: HOST, asked, identity: identityOf(own) })
+  const message = `0A000410:SSL routines:ssl3_read_bytes:alert:rec_layer_s3.c:918:SSL alert number ${alert}\n`
+  const error = Object.assign(new Error(message), { code: 'ERR_SSL_ALERT' })
+  expect(certificateFailure(socket, error, 'no')?.code).toBe(code)
 })
