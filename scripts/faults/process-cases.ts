@@ -85,7 +85,7 @@ export const processCases: readonly FaultCase[] = [
     required: { calls: ['200 ok', '200 ok'], attempts: 0, withinMs: 10_000 },
     run: async (world) => {
       const far = world.keep(await startFarServer())
-      const client = world.client({ timeouts: { tlsMs: 5_000, headersMs: 1_500 } })
+      const client = world.client({ timeouts: { connectMs: 1_000, tlsMs: 1_000, headersMs: 1_500 } }) // each over meanwhile
       const call = world.call(client, far)
       await far.accepted
       await stall(STALL_MS)

@@ -18,7 +18,8 @@ import {
 } from './client-certificate.ts'
 import { contextFor } from './contexts.ts'
 import { connectFailure } from './failure.ts'
-import type { Timeouts } from './limits.ts'
+import type { Http2, Timeouts } from './limits.ts'
+import { afterPatience } from './patience.ts'
 import { readPresented } from './peer.ts'
 import { createRoutes, type RouteOptions } from './route.ts'
 import { createSessions, isOfferable, type Session } from './sessions.ts'
@@ -28,6 +29,8 @@ export interface ConnectorOptions extends RouteOptions {
   readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
   readonly runtime: Runtime
   readonly timeouts: Pick<Timeouts, 'connectMs' | 'tlsMs'>
+  /** Default `never`. */
+  readonly http2?: Http2
   /** The client's certificate that new connections are made with. Throws a PinfetchError while there is none. */
   readonly certificate?: () => ClientIdentity
   /** Lists and responses that are fetched beside the connections. Default: none, and staples alone count. */
@@ -83,7 +86,7 @@ export interface Connector {
  * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, timeouts, evidence } = options
+  const { certificate, policyOf, runtime, emit, timeouts, evidence, http2 = 'never' } = options
   const routes = createRoutes(options)
 
   const evaluator = createEvaluator()
@@ -158,7 +161,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     }
     const within = (option: 'connectMs' | 'tlsMs', what: string): (() => void) => {
       const limit = timeouts[option]
-      return runtime.schedule(limit, () => {
+      return afterPatience(runtime, limit, () => {
         const message = `${origin.text}: ${what} within ${limit} ms (timeouts.${option})`
         fail(new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host: origin.text }))
       })
@@ -180,7 +183,8 @@ export function createConnector(options: ConnectorOptions): Connector {
     }
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
       hasShown = true // a resumption under TLS 1.2 raises no event: the next handshake’s would be taken for the first
-      const { authorized } = tlsSocket
+      const { alpnProtocol, authorized } = tlsSocket
+      if (!isSpoken(http2, alpnProtocol)) throw wrongProtocol(origin, http2, alpnProtocol)
       const resumed = tlsSocket.isSessionReused()
       if (!resumed && offered !== undefined) sessions.drop(offered)
       const admitted = admit(origin, { authorized, resumed, peer: resumed ? offered?.peer : peer })
@@ -237,7 +241,7 @@ export function createConnector(options: ConnectorOptions): Connector {
         secureContext: contextFor(policy, identity),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
         requestOCSP: true, // makes the event of the verdict fire, staple or not
-        ALPNProtocols: ['http/1.1'],
+        ALPNProtocols: [...ALPN[http2]],
         checkServerIdentity: () => secondOpinion(origin, peer, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
         ...(offered === undefined ? {} : { session: offered.bytes }),
@@ -389,4 +393,21 @@ function secondHandshake({ text }: CanonicalOrigin): TlsError {
   return new TlsError('ERR_TLS_SECOND_HANDSHAKE', message, { host: text, requestSent: 'maybe' })
 }
 
+/** A server may choose among what was offered (RFC 7301 §3.2); one that knows nothing of it speaks HTTP/1.1. */
+function isSpoken(http2: Http2, chosen: string | false | null): boolean {
+  return typeof chosen === 'string' ? ALPN[http2].includes(chosen) : http2 !== 'require'
+}
+
+function wrongProtocol({ text }: CanonicalOrigin, http2: Http2, chosen: string | false | null): TlsError {
+  const seen = typeof chosen === 'string' ? JSON.stringify(chosen) : 'nothing'
+  const message = `${text}: expected the peer to choose ${ALPN[http2].join(' or ')} (ALPN), it chose ${seen}; 0 bytes of the request were sent`
+  return new TlsError('ERR_TLS_ALPN', message, { host: text })
+}
+
+/** RFC 7301 §3.1, the client's favourite first. */
+const ALPN: Readonly<Record<Http2, readonly string[]>> = {
+  never: ['http/1.1'],
+  prefer: ['h2', 'http/1.1'],
+  require: ['h2'],
+}
 const TCP_KEEP_ALIVE_MS = 60_000

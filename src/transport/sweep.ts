@@ -1,4 +1,5 @@
 import type { Cancel, Runtime } from '../ports/runtime.ts'
+import { LATE_MS } from './patience.ts'
 
 export interface Swept {
   /** Looks whether its time is over. `now` is monotonic. */
@@ -53,5 +54,3 @@ export class Sweep {
     if (this.#members.size > 0) this.#arm()
   }
 }
-
-const LATE_MS = 500 // far above a busy event loop's jitter, below every sensible limit
