@@ -489,6 +489,11 @@ export const CODES = {
     about: 'The TLS handshake failed before a verdict was possible.',
     fix: 'The cause carries the alert: protocol version, cipher suite, or a client certificate the server wants.',
   },
+  ERR_TLS_ALPN: {
+    retryable: false,
+    about: 'The peer did not agree to speak a version of HTTP that the client offered.',
+    fix: 'Let the server offer h2 by ALPN, or set `http2` to `prefer`, which takes HTTP/1.1 as well.',
+  },
   ERR_TLS_VERSION: {
     retryable: false,
     about: 'The connection speaks an older version of TLS than the policy in force allows.',

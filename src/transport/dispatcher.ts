@@ -44,7 +44,7 @@ export class PinnedDispatcher extends Dispatcher {
 
   constructor(options: DispatcherOptions) {
     super()
-    const { runtime, timeouts, limits, connections = MAX_CONNECTIONS } = options
+    const { runtime, timeouts, limits, connections = MAX_CONNECTIONS, http2 = 'never' } = options
     this.#options = options
     this.#connector = createConnector(options)
     this.seen = createSeenPeers(this.#connector.evaluate)
@@ -54,6 +54,7 @@ export class PinnedDispatcher extends Dispatcher {
       runtime,
       limits,
       connections,
+      http2,
       onConnected: (pool, connection) => this.#admit(pool, connection),
       judge: (pool) => this.#keepCurrent(pool),
       onEmpty: ({ origin }) => this.#pools.delete(origin.text),

@@ -4,7 +4,7 @@ import type { CanonicalOrigin } from '../encoding/host.ts'
 import { type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { certificateFailure } from './client-certificate.ts'
-import { type Facts, headersTooLarge, isClosed, responseFailure } from './failure.ts'
+import { type Facts, headersTooLarge, isClosed, responseFailure, Unprocessed } from './failure.ts'
 import type { Lane } from './lane.ts'
 import type { Limits, Timeouts } from './limits.ts'
 import type { RawHandler } from './raw-handler.ts'
@@ -26,7 +26,7 @@ export interface Lanes {
   enqueue(exchange: Exchange, fresh: boolean): void
   /** It waits no longer. */
   withdraw(exchange: Exchange): void
-  release(lane: Lane): void
+  release(lane: Lane, exchange: Exchange): void
   readonly isClosing: boolean
 }
 
@@ -106,6 +106,10 @@ export class Exchange implements RawHandler, Swept {
     return this.#isEndless
   }
 
+  get hasResponded(): boolean {
+    return this.#hasResponded
+  }
+
   /** The connection that is to carry it. */
   assign(lane: Lane): void {
     this.#lane = lane
@@ -127,9 +131,9 @@ export class Exchange implements RawHandler, Swept {
   }
 
   /** The connection that was to carry it ended before that. */
-  restart(error: Error): void {
+  restart(error: Error, most = MAX_RESTARTS): void {
     this.#restarts += 1
-    if (this.#restarts > MAX_RESTARTS || this.#lanes.isClosing) this.fail(error)
+    if (this.#restarts > most || this.#lanes.isClosing) this.fail(error)
     else this.#lanes.enqueue(this, this.#restarts > 1) // one idle connection that was dead has others beside it
   }
 
@@ -222,8 +226,9 @@ export class Exchange implements RawHandler, Swept {
     const lane = this.#lane
     this.#end()
     if (lane !== undefined) {
-      if (this.#isLast || this.#options.method === 'HEAD') lane.end() // undici closes after a HEAD
-      this.#lanes.release(lane)
+      const isLast = this.#isLast || this.#options.method === 'HEAD' // undici closes after a HEAD
+      if (isLast && !lane.isShared) lane.end()
+      this.#lanes.release(lane, this)
     }
     this.#handler.onComplete(trailers)
   }
@@ -241,19 +246,22 @@ export class Exchange implements RawHandler, Swept {
     this.#lane = undefined
     this.#isWritten = false
     if (lane === undefined || (!wasWritten && !lane.isDead)) {
-      if (lane !== undefined) this.#lanes.release(lane) // the request itself was wrong
+      if (lane !== undefined) this.#lanes.release(lane, this) // the request itself was wrong
       this.fail(error)
       return
     }
-    lane.discard()
+    const { isReused } = lane
     const facts = this.#facts(wasWritten)
-    const isFirst = !this.#hasResponded && !lane.isReused
+    const isFirst = !this.#hasResponded && !isReused
     const refusal = isFirst ? certificateFailure(lane.socket, error, facts.sent) : undefined
     const failure = refusal ?? responseFailure(error, facts)
+    if (lane.isShared) this.#lanes.release(lane, this)
+    else lane.discard()
     if (refusal instanceof TlsError)
       this.fail(refusal) // another attempt would end alike
     else if (!wasWritten) this.restart(failure)
-    else if (this.#mayRepeat(error, lane)) {
+    else if (error instanceof Unprocessed && isReplayable(this.#options.body)) this.restart(failure, MAX_REFUSALS)
+    else if (isReused && this.#mayRepeat(error)) {
       this.#lost = (cause) => responseFailure(error, { ...this.#facts(true), cause })
       this.#lanes.enqueue(this, true)
     } else this.fail(failure)
@@ -263,8 +271,8 @@ export class Exchange implements RawHandler, Swept {
    * A peer may close a kept-alive connection in the moment that a request is written to it. RFC 9112 §9.3.1 and RFC 9110
    * §9.2.2: then an idempotent one may be sent again, once, on a connection of its own.
    */
-  #mayRepeat(error: Error, lane: Lane): boolean {
-    const isRace = lane.isReused && !this.#hasResponded && isClosed(error)
+  #mayRepeat(error: Error): boolean {
+    const isRace = !this.#hasResponded && isClosed(error)
     if (!isRace || this.#lost !== undefined || this.#lanes.isClosing) return false
     return isIdempotent(this.#options) && isReplayable(this.#options.body)
   }
@@ -367,4 +375,5 @@ const EVENT_STREAM = /^text\/event-stream\b/
 const CLOSE = /\bclose\b/
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']) // RFC 9110 §9.2.2
 const MAX_RESTARTS = 2
+const MAX_REFUSALS = 5 // of a peer that promises to have done nothing
 const INTERIM_COST = 32 // of a status line, so that a flood of empty ones comes to an end

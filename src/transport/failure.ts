@@ -28,6 +28,9 @@ export interface Facts {
   readonly cause?: Error
 }
 
+/** The peer says that it did nothing for the request, so that any may be sent again: RFC 9113 §8.7. */
+export class Unprocessed extends Error {}
+
 /** What a request that was given to undici failed of. Its complaints about a wrong argument come back as they are. */
 export function responseFailure(error: Error, facts: Facts): Error {
   const { host, sent, cause = error } = facts
@@ -41,6 +44,10 @@ export function responseFailure(error: Error, facts: Facts): Error {
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
     const message = `${host}: the response's Content-Length is given twice, or is not the length of its body`
     return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
+  }
+  if (error instanceof Unprocessed) {
+    const message = `${host}: the peer did not take the request up (GOAWAY, or RST_STREAM REFUSED_STREAM)`
+    return new TransportError('ERR_TRANSPORT_CLOSED', message, details)
   }
   if (!isClosed(error)) return error
   const message = `${host}: the peer closed the connection before the response was complete (${code})`

@@ -12,6 +12,9 @@ export interface Timeouts {
   readonly bodyMs: number
 }
 
+/** Whether HTTP/2 is offered to peers, and whether one that does not take it up is refused. */
+export type Http2 = 'never' | 'prefer' | 'require'
+
 /** How much a peer may make a client hold, unpack or wait for. */
 export interface Limits {
   /** All header fields of a response together, those of interim responses included. */

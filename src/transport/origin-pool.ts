@@ -7,8 +7,10 @@ import { certificateFailure } from './client-certificate.ts'
 import type { Connection, Connector } from './connector.ts'
 import type { Exchange, Lanes } from './exchange.ts'
 import { clientClosed } from './failure.ts'
-import { Lane } from './lane.ts'
-import type { Limits } from './limits.ts'
+import { Http1Lane } from './http1-lane.ts'
+import { Http2Lane } from './http2-lane.ts'
+import type { Lane } from './lane.ts'
+import type { Http2, Limits } from './limits.ts'
 
 export interface OriginPoolOptions {
   readonly connect: Connector['connect']
@@ -16,6 +18,8 @@ export interface OriginPoolOptions {
   readonly limits: Limits
   /** As many connections at once. */
   readonly connections: number
+  /** Whether HTTP/2 is offered, of which one connection may do for all. */
+  readonly http2: Http2
   /** Tells of a new connection. */
   readonly onConnected: (pool: OriginPool, connection: Connection) => void
   /** Retires what the policy in force now refuses. @throws PinfetchError where there is none any longer. */
@@ -36,11 +40,13 @@ export class OriginPool implements Lanes {
   validUntil = Number.POSITIVE_INFINITY
   readonly lanes = new Set<Lane>()
   readonly #options: OriginPoolOptions
-  /** The one used last at the end: it is taken first, and the others get old enough to close. */
+  /** Those for one exchange at a time. The one used last at the end: it is taken first, and the others get old enough to close. */
   readonly #idle: Lane[] = []
   readonly #waiting = new Set<Exchange>()
   readonly #waitingForFresh = new Set<Exchange>()
   readonly #attempts = new Set<Attempt>()
+  /** What the newest connection speaks; before there is one, what may be hoped for. */
+  #isShared: boolean
   #isDraining = false
   #closed: PinfetchError | undefined
   #whenEmpty: (() => void)[] = []
@@ -49,6 +55,7 @@ export class OriginPool implements Lanes {
     this.origin = origin
     this.policy = policy
     this.#options = options
+    this.#isShared = options.http2 !== 'never'
   }
 
   get isClosing(): boolean {
@@ -64,12 +71,12 @@ export class OriginPool implements Lanes {
       exchange.fail(this.#closed)
       return
     }
-    const lane = fresh ? undefined : this.#takeIdle()
+    const lane = fresh ? undefined : (this.#takeIdle() ?? this.#takeShared())
     if (lane !== undefined) {
       lane.run(exchange)
       return
     }
-    if (fresh && this.#isFull) this.#idle.shift()?.end()
+    if (fresh && this.#isFull) (this.#idle.shift() ?? this.#firstShared())?.end()
     const line = fresh ? this.#waitingForFresh : this.#waiting
     line.add(exchange)
     this.#connectMore()
@@ -81,8 +88,8 @@ export class OriginPool implements Lanes {
     this.#settle()
   }
 
-  release(lane: Lane): void {
-    lane.free()
+  release(lane: Lane, exchange: Exchange): void {
+    lane.free(exchange)
     this.#offer(lane)
   }
 
@@ -98,9 +105,7 @@ export class OriginPool implements Lanes {
   async close(): Promise<void> {
     this.#isDraining = true
     for (const lane of this.#idle.splice(0)) lane.end()
-    for (const lane of this.lanes) {
-      if (lane.exchange?.isEndless === true) lane.stop(clientClosed(this.origin.text, 'yes'))
-    }
+    for (const lane of [...this.lanes]) lane.endEndless(clientClosed(this.origin.text, 'yes'))
     const { schedule } = this.#options.runtime
     const noLonger = schedule(WAIT_MS, () => this.#shut(clientClosed(this.origin.text, 'no')))
     const atLast = schedule(FINISH_MS, () => void this.destroy(undefined))
@@ -113,7 +118,7 @@ export class OriginPool implements Lanes {
   /** Everything in flight fails at once. */
   destroy(cause: Error | undefined): Promise<void> {
     this.#shut(clientClosed(this.origin.text, 'no', cause))
-    for (const lane of this.lanes) lane.stop(clientClosed(this.origin.text, 'maybe', cause))
+    for (const lane of [...this.lanes]) lane.stop(clientClosed(this.origin.text, 'maybe', cause))
     return this.#emptied()
   }
 
@@ -121,6 +126,7 @@ export class OriginPool implements Lanes {
     this.#closed = reason
     this.refuse(reason)
     for (const attempt of [...this.#attempts]) attempt.end(reason)
+    for (const lane of [...this.lanes]) if (lane.isShared && lane.isIdle) lane.end()
   }
 
   #emptied(): Promise<void> {
@@ -135,7 +141,16 @@ export class OriginPool implements Lanes {
   }
 
   #connectMore(): void {
-    while (this.#attempts.size < this.#waiting.size + this.#waitingForFresh.size && !this.#isFull) this.#connect()
+    while (this.#isShort && !this.#isFull) this.#connect()
+  }
+
+  /** Of a connection that may do for everybody who waits, none other is made before it is known for how many it does. */
+  get #isShort(): boolean {
+    const waiting = this.#waiting.size + this.#waitingForFresh.size
+    if (!this.#isShared || waiting === 0) return this.#attempts.size < waiting
+    if (this.#attempts.size > 0) return false
+    for (const lane of this.lanes) if (!lane.isReady && !lane.isDead) return false
+    return true
   }
 
   #connect(): void {
@@ -146,7 +161,8 @@ export class OriginPool implements Lanes {
         this.#ended(attempt, result)
         return
       }
-      const lane = new Lane(result, this.origin.text, this.#options.runtime, this.#options.limits)
+      const lane = this.#laneOf(result)
+      this.#isShared = lane.isShared
       this.lanes.add(lane)
       result.socket.once('close', () => this.#drop(lane))
       this.#options.onConnected(this, result)
@@ -159,7 +175,7 @@ export class OriginPool implements Lanes {
 
   #ended(attempt: Attempt, result: Lane | PinfetchError): void {
     this.#attempts.delete(attempt)
-    if (result instanceof PinfetchError) this.#next(true)?.fail(result)
+    if (result instanceof PinfetchError) this.#failed(result)
     else if (result.wasUnsolicited) this.#next(true)?.fail(unsolicited(this.origin))
     else if (result.isDead && !result.isRetired) this.#lost(result)
     else this.#offer(result)
@@ -167,29 +183,42 @@ export class OriginPool implements Lanes {
     this.#settle()
   }
 
+  #laneOf(connection: Connection): Lane {
+    const { runtime, limits } = this.#options
+    if (connection.socket.alpnProtocol !== 'h2') return new Http1Lane(connection, this.origin.text, runtime, limits)
+    return new Http2Lane(connection, this.origin.text, runtime, limits, (lane) => this.#offer(lane))
+  }
+
+  /** An attempt that stood for everybody fails for everybody: one after the other would wait as often for the same. */
+  #failed(error: PinfetchError): void {
+    if (this.#isShared) this.refuse(error)
+    else this.#next(true)?.fail(error)
+  }
+
   #lost({ socket }: Lane): void {
     const refusal = certificateFailure(socket, undefined, 'no')
-    if (refusal instanceof TlsError) this.#next(true)?.fail(refusal)
+    if (refusal instanceof TlsError) this.#failed(refusal)
     else this.#next(true)?.restart(refusal ?? closedEarly(this.origin))
   }
 
   /** To the next who waits, or to those to come. */
   #offer(lane: Lane): void {
     if (lane.isRetired || this.#closed !== undefined || this.#isTooOld(lane)) lane.end()
-    if (lane.isDead) {
-      this.#connectMore()
-      return
+    while (lane.hasRoom) {
+      const exchange = this.#next(!lane.isReused)
+      if (exchange === undefined || !this.#isCovered(exchange)) {
+        if (this.#isDraining) lane.end()
+        else this.#rest(lane)
+        return
+      }
+      if (lane.hasRoom) lane.run(exchange)
+      else this.enqueue(exchange, false) // judged again just now
     }
-    const exchange = this.#next(!lane.isReused)
-    if (exchange === undefined || !this.#isCovered(exchange)) {
-      if (this.#isDraining) lane.end()
-      else this.#rest(lane)
-    } else if (lane.isDead) this.enqueue(exchange, false)
-    else lane.run(exchange)
+    this.#connectMore()
   }
 
   #rest(lane: Lane): void {
-    this.#idle.push(lane)
+    if (!lane.isShared) this.#idle.push(lane)
     lane.waitForUse()
   }
 
@@ -221,6 +250,21 @@ export class OriginPool implements Lanes {
       if (!this.#isTooOld(lane)) return lane
       lane.end()
     }
+    return undefined
+  }
+
+  #takeShared(): Lane | undefined {
+    if (!this.#isShared) return undefined
+    for (const lane of this.lanes) {
+      if (!lane.isShared || !lane.hasRoom) continue
+      if (!this.#isTooOld(lane)) return lane
+      lane.end()
+    }
+    return undefined
+  }
+
+  #firstShared(): Lane | undefined {
+    for (const lane of this.lanes) if (lane.isShared && !lane.isDead) return lane
     return undefined
   }
 

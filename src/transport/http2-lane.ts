@@ -1,0 +1,247 @@
+import { type ClientHttp2Session, connect, constants } from 'node:http2'
+import { TransportError } from '../errors/errors.ts'
+import type { Cancel, Runtime } from '../ports/runtime.ts'
+import { nextTurn } from '../ports/turn.ts'
+import type { Connection } from './connector.ts'
+import type { Exchange } from './exchange.ts'
+import { Unprocessed } from './failure.ts'
+import { Http2Stream, type StreamEnd } from './http2-stream.ts'
+import { FOREVER, GRACE_MS, Lane } from './lane.ts'
+import type { Limits } from './limits.ts'
+
+/**
+ * A connection that speaks HTTP/2, over Node's own client: undici 7 takes a response that was cut for a complete one there,
+ * ends every exchange at a GOAWAY, and ends the process when its socket is destroyed.
+ *
+ * Until the peer's SETTINGS have come it carries one exchange, and from then on as many as they allow.
+ */
+export class Http2Lane extends Lane {
+  readonly isShared = true
+  readonly #session: ClientHttp2Session
+  readonly #onRoom: (lane: Lane) => void
+  readonly #limits: Limits
+  readonly #streams = new Map<Exchange, Http2Stream>()
+  #capacity = 1
+  #hasSettings = false
+  #isReused = false
+  #isOver = false
+  #isAsked = false
+  /** An exchange got no answer: until the PING behind it has one, there are no others. */
+  #isDoubtful = false
+  #hasGrace = false
+  #ended: Error | undefined
+  #cancelIdle: Cancel | undefined
+  #cancelPing: Cancel | undefined
+  #cancelGrace: Cancel | undefined
+
+  constructor(connection: Connection, host: string, runtime: Runtime, limits: Limits, onRoom: (lane: Lane) => void) {
+    super(connection, host, runtime)
+    this.#onRoom = onRoom
+    this.#limits = limits
+    const { socket } = this
+    const session = connect(`https://${host}`, {
+      createConnection: () => socket,
+      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW, maxHeaderListSize: limits.headerBytes },
+      maxHeaderListPairs: Math.ceil(limits.headerBytes / FIELD_COST),
+    })
+    this.#session = session
+    session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW))
+    session.on('remoteSettings', ({ maxConcurrentStreams = MOST_STREAMS }) => {
+      this.#hasSettings = true
+      this.#capacity = Math.min(maxConcurrentStreams, MOST_STREAMS)
+      this.#onRoom(this)
+    })
+    session.on('goaway', () => {
+      this.#isOver = true // what the peer took up it finishes; Node closes the connection behind that
+    })
+    session.on('error', (error: Error) => {
+      this.#ended ??= error
+    })
+    socket.on('error', (error) => {
+      this.#ended ??= error
+    })
+    session.once('close', () => this.#onClose())
+    socket.once('close', () => this.#onClose())
+  }
+
+  get isDead(): boolean {
+    return this.#isOver || this.socket.destroyed
+  }
+
+  get isReady(): boolean {
+    return this.#hasSettings && !this.#isDoubtful && (this.#capacity > 0 || !this.isIdle)
+  }
+
+  get isReused(): boolean {
+    return this.#isReused
+  }
+
+  get isIdle(): boolean {
+    return this.#streams.size === 0
+  }
+
+  get hasRoom(): boolean {
+    return !this.isDead && !this.#isDoubtful && this.#streams.size < this.#capacity
+  }
+
+  run(exchange: Exchange): void {
+    exchange.assign(this)
+    this.#cancelIdle?.()
+    if (this.isIdle) {
+      this.socket.ref()
+      this.#watch()
+    }
+    const stream = new Http2Stream(exchange, (end) => this.#failureOf(end))
+    this.#streams.set(exchange, stream)
+    try {
+      stream.start(this.#session, this.host)
+    } catch (error) {
+      stream.silence()
+      exchange.onError(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  free(exchange: Exchange): void {
+    if (!this.#streams.delete(exchange)) return
+    this.#isReused = true
+    if (!exchange.hasResponded && !this.isDead) {
+      this.#isDoubtful = true
+      this.#ping()
+    }
+    if (!this.isIdle) return
+    this.#cancelPing?.()
+    this.socket.unref()
+    if (this.#isOver) this.end()
+  }
+
+  waitForUse(): void {
+    if (!this.isIdle) return
+    this.#cancelIdle?.()
+    this.socket.unref()
+    this.#cancelIdle = this.runtime.schedule(IDLE_MS, () => this.end())
+  }
+
+  end(): void {
+    this.#isOver = true
+    if (this.isIdle && !this.#session.destroyed) this.#session.destroy() // with a GOAWAY
+  }
+
+  retire(graceMs = GRACE_MS): void {
+    this.isRetired = true
+    this.end()
+    if (this.isIdle || graceMs === FOREVER || this.#hasGrace) return
+    this.#hasGrace = true
+    this.#cancelGrace = this.runtime.schedule(graceMs, () => this.stop(this.late(graceMs)))
+  }
+
+  /** In this very tick nothing more is taken from the peer; the exchanges hear of it after whoever is at work now. */
+  stop(reason?: Error): void {
+    this.#isOver = true
+    this.#ended ??= reason
+    const ended = [...this.#streams].filter(([, stream]) => stream.silence())
+    this.#session.destroy(reason, constants.NGHTTP2_CANCEL)
+    const told = reason ?? this.#failureOf({ code: constants.NGHTTP2_CANCEL, hasResponded: false })
+    queueMicrotask(() => {
+      for (const [exchange] of ended) exchange.onError(told)
+    })
+  }
+
+  endEndless(reason: Error): void {
+    for (const [exchange, stream] of [...this.#streams]) if (exchange.isEndless) stream.abort(reason)
+  }
+
+  /** What failed was a stream of its own: nothing of it can reach another. */
+  discard(): void {}
+
+  /** A peer that is gone without a word would hold every exchange until its own deadline, and those to come as well. */
+  #watch(): void {
+    this.#cancelPing?.()
+    this.#cancelPing = this.runtime.schedule(PING_AFTER_MS, () => {
+      if (this.isIdle) return
+      this.#watch()
+      this.#ping()
+    })
+  }
+
+  #ping(): void {
+    if (this.#isAsked || this.#session.destroyed) return
+    this.#isAsked = true
+    const cancel = this.runtime.schedule(PING_MS, () => {
+      // Where the process stood still, the answer lies in the socket, and gets a turn to be read.
+      void nextTurn()
+        .then(nextTurn)
+        .then(() => this.#isAsked && this.stop(unanswered(this.host)))
+    })
+    this.#session.ping(() => {
+      cancel()
+      this.#isAsked = false
+      const isNews = this.#isDoubtful
+      this.#isDoubtful = false
+      if (isNews && !this.isDead) this.#onRoom(this)
+    })
+  }
+
+  #onClose(): void {
+    this.#isOver = true
+    this.#cancelIdle?.()
+    this.#cancelPing?.()
+    this.#cancelGrace?.()
+    if (!this.#session.destroyed) this.#session.destroy()
+    if (!this.socket.destroyed) this.socket.destroy()
+  }
+
+  #failureOf({ code, hasResponded }: StreamEnd): Error {
+    const { host } = this
+    if (code === constants.NGHTTP2_REFUSED_STREAM) return new Unprocessed()
+    const details = { host, cause: this.#ended, requestSent: hasResponded ? 'yes' : 'maybe' } as const
+    if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && !hasResponded) {
+      const most = `expected at most ${this.#limits.headerBytes} bytes of header fields (limits.headerBytes)`
+      const message = `${host}: ${most}, with ${FIELD_COST} more for each field, the server sent more`
+      return new TransportError('ERR_TRANSPORT_HEADERS_TOO_LARGE', message, { ...details, requestSent: 'yes' })
+    }
+    const name = NAMES.get(code) ?? String(code)
+    if (BROKEN.has(code) || (this.#ended as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR') {
+      const message = `${host}: the peer sent what is not HTTP/2 (${name})`
+      return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
+    }
+    if (this.socket.destroyed || this.#session.destroyed) return this.#ended ?? closed()
+    const message = `${host}: the peer ended the exchange before the response was complete (RST_STREAM ${name})`
+    return new TransportError('ERR_TRANSPORT_CLOSED', message, details)
+  }
+}
+
+/** As the system says it of a connection that ends without a word. */
+const closed = (): Error => Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' })
+
+function unanswered(host: string): TransportError {
+  const message = `${host}: the peer answered no PING within ${PING_MS} ms, so the connection was closed`
+  return new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host, requestSent: 'maybe' })
+}
+
+/** RFC 9113 §7, by number. */
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [constants.NGHTTP2_NO_ERROR, 'NO_ERROR'],
+  [constants.NGHTTP2_PROTOCOL_ERROR, 'PROTOCOL_ERROR'],
+  [constants.NGHTTP2_INTERNAL_ERROR, 'INTERNAL_ERROR'],
+  [constants.NGHTTP2_FLOW_CONTROL_ERROR, 'FLOW_CONTROL_ERROR'],
+  [constants.NGHTTP2_STREAM_CLOSED, 'STREAM_CLOSED'],
+  [constants.NGHTTP2_FRAME_SIZE_ERROR, 'FRAME_SIZE_ERROR'],
+  [constants.NGHTTP2_CANCEL, 'CANCEL'],
+  [constants.NGHTTP2_COMPRESSION_ERROR, 'COMPRESSION_ERROR'],
+  [constants.NGHTTP2_ENHANCE_YOUR_CALM, 'ENHANCE_YOUR_CALM'],
+  [constants.NGHTTP2_INADEQUATE_SECURITY, 'INADEQUATE_SECURITY'],
+  [constants.NGHTTP2_HTTP_1_1_REQUIRED, 'HTTP_1_1_REQUIRED'],
+])
+const BROKEN: ReadonlySet<number> = new Set([
+  constants.NGHTTP2_PROTOCOL_ERROR,
+  constants.NGHTTP2_FLOW_CONTROL_ERROR,
+  constants.NGHTTP2_FRAME_SIZE_ERROR,
+  constants.NGHTTP2_COMPRESSION_ERROR,
+])
+const STREAM_WINDOW = 262_144 // what a peer may send of one response that nobody reads
+const CONNECTION_WINDOW = 1_048_576
+const MOST_STREAMS = 256 // as many as connections under HTTP/1.1
+const FIELD_COST = 32 // RFC 9113 §6.5.2: counted with each field
+const IDLE_MS = 60_000 // longer than under HTTP/1.1: the one handshake is what it is kept for
+const PING_AFTER_MS = 10_000
+const PING_MS = 5_000

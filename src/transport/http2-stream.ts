@@ -1,0 +1,174 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from 'node:http2'
+import type { Exchange } from './exchange.ts'
+import { type Http2Request, http2RequestOf } from './http2-request.ts'
+import { errors } from './undici.ts'
+
+type Fields = IncomingHttpHeaders & IncomingHttpStatusHeader
+
+/** How a stream ended whose response was not complete. */
+export interface StreamEnd {
+  /** RFC 9113 §7. */
+  readonly code: number
+  readonly hasResponded: boolean
+}
+
+/**
+ * One exchange as a stream of an HTTP/2 connection. It calls the exchange as undici does for HTTP/1.1, and says of a response
+ * that it is complete only when the peer said so: Node raises `end` for one that was cut as well.
+ */
+export class Http2Stream {
+  readonly #exchange: Exchange
+  readonly #failureOf: (end: StreamEnd) => Error
+  #stream: ClientHttp2Stream | undefined
+  #hasResponded = false
+  #isOver = false
+  #announced: number | undefined
+  #received = 0
+  #trailers: Buffer[] = []
+
+  constructor(exchange: Exchange, failureOf: (end: StreamEnd) => Error) {
+    this.#exchange = exchange
+    this.#failureOf = failureOf
+  }
+
+  /** @throws Error where the request cannot be written, or the connection takes none any longer. */
+  start(session: ClientHttp2Session, authority: string): void {
+    const request = http2RequestOf(this.#exchange.sent, authority)
+    this.#exchange.onConnect((reason) => this.abort(reason ?? new errors.RequestAbortedError()))
+    if (this.#isOver) return // by the caller, who was told just now
+    const stream = session.request(request.headers, { endStream: request.body === undefined })
+    this.#stream = stream
+    const isHead = request.headers[':method'] === 'HEAD'
+    stream.on('headers', (fields: Fields, _: number, raw: string[]) => this.#onInterim(fields, raw))
+    stream.once('response', (fields: Fields, _: number, raw: string[]) => this.#onResponse(fields, raw, isHead))
+    stream.once('trailers', (_: Fields, __: number, raw: string[]) => {
+      this.#trailers = fieldsOf(raw)
+    })
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    stream.once('end', () => this.#onEnd())
+    stream.on('error', () => undefined) // its code is left behind for `close`
+    stream.once('close', () => this.#onClose())
+    this.#send(stream, request)
+  }
+
+  /** Ends this exchange alone. */
+  abort(reason: Error): void {
+    if (this.silence()) this.#exchange.onError(reason)
+  }
+
+  /** Nothing more is told of it; who ended the connection tells the exchange. */
+  silence(): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    if (this.#stream?.closed === false) this.#stream.close(constants.NGHTTP2_CANCEL)
+    return true
+  }
+
+  #send(stream: ClientHttp2Stream, { body, length }: Http2Request): void {
+    if (body !== undefined && !(body instanceof Uint8Array)) {
+      void this.#sendPieces(stream, body, length)
+      return
+    }
+    if (body !== undefined) {
+      stream.end(body)
+      this.#exchange.onBodySent(body)
+    }
+    if (!this.#isOver) this.#exchange.onRequestSent()
+  }
+
+  async #sendPieces(
+    stream: ClientHttp2Stream,
+    body: Iterable<unknown> | AsyncIterable<unknown>,
+    length: number | undefined,
+  ): Promise<void> {
+    let sent = 0
+    try {
+      for await (const piece of body) {
+        if (this.#isOver) return
+        const bytes = piece instanceof Uint8Array ? piece : Buffer.from(String(piece))
+        sent += bytes.length
+        if (length !== undefined && sent > length) throw new errors.RequestContentLengthMismatchError()
+        if (!stream.write(bytes)) await drained(stream)
+        if (this.#isOver) return
+        this.#exchange.onBodySent(bytes)
+      }
+      if (length !== undefined && sent !== length) throw new errors.RequestContentLengthMismatchError()
+      if (this.#isOver) return
+      stream.end()
+      this.#exchange.onRequestSent()
+    } catch (error) {
+      this.abort(error instanceof Error ? error : new Error('the body failed', { cause: error }))
+    }
+  }
+
+  #onInterim(fields: Fields, raw: readonly string[]): void {
+    if (this.#isOver) return
+    const status = Number(fields[':status'])
+    if (status === 101)
+      this.#end(constants.NGHTTP2_PROTOCOL_ERROR) // RFC 9113 §8.6
+    else this.#exchange.onHeaders(status, fieldsOf(raw), () => undefined, '')
+  }
+
+  #onResponse(fields: Fields, raw: readonly string[], isHead: boolean): void {
+    if (this.#isOver) return
+    this.#hasResponded = true
+    this.#exchange.onResponseStarted()
+    const status = Number(fields[':status'])
+    const length = fields['content-length']
+    if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
+    this.#mayFlow(this.#exchange.onHeaders(status, fieldsOf(raw), () => this.#stream?.resume(), ''))
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#isOver) return
+    this.#received += chunk.length
+    this.#mayFlow(this.#exchange.onData(chunk))
+  }
+
+  #mayFlow(answer: boolean): void {
+    if (!answer) this.#stream?.pause()
+  }
+
+  #onEnd(): void {
+    const code = this.#stream?.rstCode
+    if (this.#isOver || !this.#hasResponded || code !== constants.NGHTTP2_NO_ERROR) return // `close` follows
+    if (this.#announced !== undefined && this.#announced !== this.#received) {
+      this.#end(constants.NGHTTP2_PROTOCOL_ERROR)
+      return
+    }
+    this.silence() // a request that is still on its way is wanted no longer
+    this.#exchange.onComplete(this.#trailers)
+  }
+
+  #onClose(): void {
+    if (!this.#isOver) this.#end(this.#stream?.rstCode ?? constants.NGHTTP2_CANCEL)
+  }
+
+  #end(code: number): void {
+    this.abort(this.#failureOf({ code, hasResponded: this.#hasResponded }))
+  }
+}
+
+/** Without the fields of HTTP/2's own. */
+function fieldsOf(raw: readonly string[]): Buffer[] {
+  const fields: Buffer[] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = raw[at] ?? ''
+    if (!name.startsWith(':')) fields.push(Buffer.from(name, 'latin1'), Buffer.from(raw[at + 1] ?? '', 'latin1'))
+  }
+  return fields
+}
+
+function drained(stream: ClientHttp2Stream): Promise<void> {
+  if (stream.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    stream.once('drain', resolve)
+    stream.once('close', resolve)
+  })
+}
