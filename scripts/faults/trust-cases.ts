@@ -41,7 +41,7 @@ export const trustCases: readonly FaultCase[] = [
       calls: ['200 ok', 'ERR_TRUST_PIN_MISMATCH', '200 ok'],
       attempts: 3,
       requests: 2,
-      events: ['tls.retired ERR_TRUST_PIN_MISMATCH', 'tls.rejected ERR_TRUST_PIN_MISMATCH'],
+      events: ['tls.retired ERR_TRUST_PIN_MISMATCH', 'tls.rejected ERR_TRUST_PIN_MISMATCH', 'tls.keyChanged'],
     },
     run: async (world) => {
       const { client, repository } = await pinned(world, [server.pin, stranger.pin])
@@ -95,13 +95,37 @@ export const trustCases: readonly FaultCase[] = [
   {
     id: 'F36',
     fault: 'the server moves to its backup key',
-    required: { calls: ['200 ok', '200 ok'], attempts: 2, requests: 2 },
+    required: { calls: ['200 ok', '200 ok'], attempts: 2, requests: 2, events: ['tls.keyChanged'] },
     run: async (world) => {
       const peer = await world.serve({ response: CLOSING })
       const client = world.client()
+      client.on('tls.keyChanged', ({ host, before, after }) => {
+        const told = [host, before, after].join(' ')
+        const wanted = [`${HOST}:${peer.port}`, server.pin, backup.pin].join(' ')
+        if (told !== wanted) world.complain(`expected ${wanted}, told ${told}`)
+      })
       await world.call(client, peer)
       peer.setIdentity(backup)
       await world.call(client, peer)
+    },
+  },
+  {
+    id: 'F36',
+    fault: 'the server moves to its backup key, and from then on takes turns with both',
+    required: {
+      calls: Array<string>(6).fill('200 ok'),
+      attempts: 6,
+      requests: 6,
+      events: ['tls.keyChanged'],
+      withinMs: 10_000,
+    },
+    run: async (world) => {
+      const peer = await world.serve({ response: CLOSING })
+      const client = world.client()
+      for (const identity of [server, backup, server, backup, server, backup]) {
+        peer.setIdentity(identity)
+        await world.call(client, peer)
+      }
     },
   },
   {

@@ -123,6 +123,7 @@ const TOLD = [
   'tls.reported',
   'tls.retired',
   'tls.fragile',
+  'tls.keyChanged',
   'revocation.failed',
   'manifest.rejected',
   'manifest.clock',

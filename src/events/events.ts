@@ -31,6 +31,17 @@ export type ClientEvent =
       readonly chain: readonly ChainEntry[]
       readonly manifestVersion: number
     }
+  /**
+   * A known host was accepted under an end-entity key that it had not shown before: a rotation, unless nobody knows of one. Told once
+   * for each key; servers that take turns with a few keys are silent once all were seen. Pins of subjectPublicKeyInfo.
+   */
+  | {
+      readonly type: 'tls.keyChanged'
+      readonly host: string
+      readonly before: string
+      readonly after: string
+      readonly manifestVersion: number
+    }
   /** What was known of the revocation status of a peer that was accepted. `causes`: why nothing said good. */
   | {
       readonly type: 'revocation.checked'

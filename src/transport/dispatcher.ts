@@ -57,7 +57,9 @@ export class PinnedDispatcher extends Dispatcher {
       http2,
       onConnected: (pool, connection) => this.#admit(pool, connection),
       judge: (pool) => this.#keepCurrent(pool),
-      onEmpty: ({ origin }) => this.#pools.delete(origin.text),
+      onEmpty: (pool) => {
+        if (this.#pools.get(pool.origin.text) === pool) this.#pools.delete(pool.origin.text)
+      },
     }
   }
 
@@ -164,7 +166,11 @@ export class PinnedDispatcher extends Dispatcher {
     if (identity !== this.#options.certificate?.()) {
       for (const lane of pool.lanes) if (lane.socket === socket) lane.retire() // made with one that was replaced meanwhile
     }
-    this.seen.remember(pool.origin, peer)
+    const change = this.seen.remember(pool.origin, peer)
+    if (change !== undefined) {
+      const { manifestVersion } = peer.policy
+      this.#options.emit({ type: 'tls.keyChanged', host: pool.origin.text, ...change, manifestVersion })
+    }
     pool.validUntil = Math.min(pool.validUntil, peer.validUntil)
   }
 
