@@ -26,6 +26,8 @@ export interface Lanes {
   enqueue(exchange: Exchange, fresh: boolean): void
   /** It waits no longer. */
   withdraw(exchange: Exchange): void
+  /** It is over. */
+  leave(exchange: Exchange): void
   release(lane: Lane, exchange: Exchange): void
   readonly isClosing: boolean
 }
@@ -327,6 +329,7 @@ export class Exchange implements RawHandler, Swept {
     this.#lane = undefined
     this.#isWritten = false
     this.#sweep.delete(this)
+    this.#lanes.leave(this)
   }
 
   #facts(wasWritten: boolean): Facts {

@@ -24,7 +24,7 @@ export interface OriginPoolOptions {
   readonly onConnected: (pool: OriginPool, connection: Connection) => void
   /** Retires what the policy in force now refuses. @throws PinfetchError where there is none any longer. */
   readonly judge: (pool: OriginPool) => void
-  /** No connection, none under way, nobody waiting. */
+  /** No connection, none under way, no exchange that is not over. */
   readonly onEmpty: (pool: OriginPool) => void
 }
 
@@ -42,6 +42,8 @@ export class OriginPool implements Lanes {
   readonly #options: OriginPoolOptions
   /** Those for one exchange at a time. The one used last at the end: it is taken first, and the others get old enough to close. */
   readonly #idle: Lane[] = []
+  /** All that are not over: one whose connection ended may come back for another at any later moment. */
+  readonly #exchanges = new Set<Exchange>()
   readonly #waiting = new Set<Exchange>()
   readonly #waitingForFresh = new Set<Exchange>()
   readonly #attempts = new Set<Attempt>()
@@ -63,10 +65,11 @@ export class OriginPool implements Lanes {
   }
 
   get isEmpty(): boolean {
-    return this.lanes.size + this.#attempts.size + this.#waiting.size + this.#waitingForFresh.size === 0
+    return this.lanes.size + this.#attempts.size + this.#exchanges.size === 0
   }
 
   enqueue(exchange: Exchange, fresh: boolean): void {
+    this.#exchanges.add(exchange)
     if (this.#closed !== undefined) {
       exchange.fail(this.#closed)
       return
@@ -85,6 +88,10 @@ export class OriginPool implements Lanes {
   withdraw(exchange: Exchange): void {
     this.#waiting.delete(exchange)
     this.#waitingForFresh.delete(exchange)
+  }
+
+  leave(exchange: Exchange): void {
+    this.#exchanges.delete(exchange)
     this.#settle()
   }
 
@@ -277,7 +284,7 @@ export class OriginPool implements Lanes {
     const at = this.#idle.indexOf(lane)
     if (at >= 0) this.#idle.splice(at, 1)
     this.#connectMore()
-    queueMicrotask(() => this.#settle()) // what the lane carried may come back first: undici tells it in this very event
+    this.#settle()
   }
 
   #settle(): void {

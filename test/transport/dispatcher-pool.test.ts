@@ -4,7 +4,7 @@ import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { TrustError } from '../../src/errors/errors.ts'
 import { refusalOf } from '../support/client.ts'
-import { next, OK, ok, start } from './raw-stage.ts'
+import { next, OK, ok, server, start } from './raw-stage.ts'
 
 describe('a kept-alive connection that the peer closes as a request is written to it', () => {
   /** Serves one request of a connection; from then on `dies` says what becomes of the next. */
@@ -304,6 +304,34 @@ describe('F64: close() and destroy()', () => {
     ])
     expect(dispatcher.origins).toBe(0)
     stalled.close()
+  })
+})
+
+describe('a request whose connection ended before it was written, now on another', () => {
+  const moved = async () => {
+    const stage = await start({
+      reply: (socket, _, connection) => (connection === 0 ? socket.end(OK) : undefined), // says keep-alive, and closes
+    })
+    await stage.send()
+    const call = stage.send()
+    call.catch(() => undefined)
+    await vi.waitUntil(() => stage.heads.length === 2, 10_000)
+    expect(stage.peer.connections.length).toBe(2)
+    return { ...stage, call }
+  }
+
+  test('is known to the dispatcher, and cut when its peer is denied: ERR_TRUST_PIN_DENIED', async () => {
+    const { dispatcher, call, setPolicy } = await moved()
+    expect(dispatcher.origins).toBe(1)
+    setPolicy([next.pin], { denies: [{ spki: server.pin, reason: 'leaked' }] })
+    await refusalOf(call, 'ERR_TRUST_PIN_DENIED')
+  })
+
+  test('is ended by destroy(): ERR_TRANSPORT_CLIENT_CLOSED', async () => {
+    const { dispatcher, call } = await moved()
+    await dispatcher.destroy()
+    await refusalOf(call, 'ERR_TRANSPORT_CLIENT_CLOSED')
+    expect(dispatcher.origins).toBe(0)
   })
 })
 

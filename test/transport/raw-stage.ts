@@ -14,7 +14,7 @@ import { originOf, policyFor } from '../support/policy.ts'
 
 const HOST = 'api.example.com'
 const ca = testCa()
-const server = ca.issue({ names: [HOST] })
+export const server = ca.issue({ names: [HOST] })
 export const next = ca.issue({ names: [HOST] })
 const anchors = createAnchors(ca.anchorPem)
 
