@@ -58,9 +58,9 @@ function compile({ origins, methods, paths }: EgressRule) {
  * and some take `..;` for `..`: what begins with `/v1/` would end outside of it.
  */
 function isUnambiguous(path: string): boolean {
-  if (/%(?:2e|2f|5c|25|[01][0-9a-f]|7f)|[\\#]|\/\.{1,2};/i.test(path) || !path.startsWith('/')) return false
+  if (/%(?:2e|2f|5c|25|[01][0-9a-f]|7f)|\/\.{1,2};/i.test(path)) return false
   const url = `https://host.invalid${path}`
-  return URL.canParse(url) && new URL(url).pathname === path
+  return URL.canParse(url) && new URL(url).pathname === path // no dot segment, backslash or fragment, and from the root
 }
 
 /** `undefined` when the text is no pattern for origins. */
