@@ -158,7 +158,7 @@ const SCRIPTED: readonly ScriptedCase[] = [
     id: 'F23',
     fault: 'a body that is not the gzip it says it is',
     script: [bytes(`${GZIP}content-length: 10\r\n\r\n0123456789`)],
-    required: refused('terminated by Z_DATA_ERROR'),
+    required: refused('terminated by ERR_TRANSPORT_PROTOCOL'),
   },
   {
     id: 'F23',

@@ -56,6 +56,12 @@ export class DecodedMeter {
     return this.#tooLarge(`becomes more than ${inflateRatio} times as long as it was sent`, 'inflateRatio')
   }
 
+  /** What to say where the bytes are none of the coding that the server named. */
+  undecodable(cause: Error & { readonly code?: unknown }): TransportError {
+    const message = `${this.#host}: the body is not encoded as its content-encoding says (${String(cause.code)})`
+    return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { cause, host: this.#host, requestSent: 'yes' })
+  }
+
   #tooLarge(what: string, option: keyof DecodedLimits): TransportError {
     const message = `${this.#host}: the decoded body ${what}; where that is right, raise \`limits.${option}\``
     return new TransportError('ERR_TRANSPORT_BODY_TOO_LARGE', message, { host: this.#host, requestSent: 'yes' })
@@ -103,7 +109,7 @@ export function createDecoder(
       body.fail(error)
       flow.cancel(error)
     }
-    const broken = (error: unknown): void => stop(new TypeError('terminated', { cause: error }))
+    const broken = (error: Error): void => stop(new TypeError('terminated', { cause: meter.undecodable(error) }))
     if (others.length === 0) first.on('error', broken)
     else pipeline([first, ...others], (error) => (error ? broken(error) : undefined))
     const count = (chunk: Uint8Array): void => {
@@ -189,6 +195,11 @@ class Inflate extends Transform {
     this.#inner?.destroy()
     done(error)
   }
+}
+
+/** Node's errors of zlib, Brotli and Zstandard. */
+export function isDecodingError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && /^(Z_|ERR__|ZSTD_)/.test(String(error.code))
 }
 
 function isZlib(bytes: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { inNextTurn } from '../ports/turn.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
-import { type DecodedLimits, DecodedMeter } from './decode.ts'
+import { type DecodedLimits, DecodedMeter, isDecodingError } from './decode.ts'
 import { bodyFailure } from './lean-road.ts'
 import { cancelWhenAbandoned, receivedResponse } from './response.ts'
 import type { Send } from './send.ts'
@@ -27,7 +27,7 @@ export function createFullRoad(
     const { body } = response
     if (!wasAsked || body === null) return response // a mock's answer, as it is
     const isEncoded = response.headers.has('content-encoding')
-    const stream = guarded(body, (length) => (isEncoded ? meter.addDecoded(length) : undefined))
+    const stream = guarded(body, isEncoded ? meter : undefined)
     const { status, statusText, headers } = response
     const received = receivedResponse(stream, { url: response.url, status, statusText, headers: [...headers] }, headers)
     cancelWhenAbandoned(received, stream)
@@ -61,13 +61,14 @@ function attended(handler: Handler, meter: DecodedMeter): Handler {
   return own as Handler
 }
 
-function guarded(
-  body: ReadableStream<Uint8Array>,
-  judge: (length: number) => Error | undefined,
-): ReadableStream<Uint8Array> {
+/** @param meter Of a body that is decoded on the way. */
+function guarded(body: ReadableStream<Uint8Array>, meter: DecodedMeter | undefined): ReadableStream<Uint8Array> {
   const reader = body.getReader()
-  const named = (error: unknown): unknown =>
-    error instanceof TypeError && error.message === 'terminated' ? bodyFailure(error.cause) : error
+  const named = (error: unknown): unknown => {
+    if (!(error instanceof TypeError && error.message === 'terminated')) return error
+    const { cause } = error
+    return bodyFailure(meter !== undefined && isDecodingError(cause) ? meter.undecodable(cause) : cause)
+  }
   return new ReadableStream({
     type: 'bytes',
     start: (controller) => {
@@ -80,7 +81,7 @@ function guarded(
         controller.byobRequest?.respond(0)
         return
       }
-      const refusal = judge(value.length)
+      const refusal = meter?.addDecoded(value.length)
       if (refusal === undefined) return controller.enqueue(value)
       reader.cancel(refusal).catch(() => undefined)
       throw refusal

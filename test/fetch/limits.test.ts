@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import type { ClientOptions } from 'pinfetch'
 import { startTlsServer, testCa } from 'pinfetch/testing'
@@ -85,6 +86,27 @@ describe.each(ROADS)('on %s', (_, init) => {
   test('a bomb inside another coding: ERR_TRANSPORT_BODY_TOO_LARGE', async () => {
     const { fetch } = await serve(gzipSync(gzipSync(Buffer.alloc(64 * MIB))), 'gzip, gzip')
     await refusalOf((await fetch(init)).text(), 'ERR_TRANSPORT_BODY_TOO_LARGE')
+  })
+
+  test.each([
+    ['gzip', Buffer.from('0123456789'), /^Z_DATA_ERROR$/],
+    ['deflate', Buffer.from('x0123456789'), /^Z_DATA_ERROR$/],
+    ['br', Buffer.from('0123456789'), /^ERR__ERROR_FORMAT/],
+    ['gzip, gzip', gzipSync('0123456789'), /^Z_DATA_ERROR$/],
+    ['gzip', Buffer.concat([gzipSync(randomBytes(200_000)).subarray(0, 150_000), Buffer.alloc(50_000)]), /^Z_/],
+  ])('a body that is not the %s it says it is: terminated by ERR_TRANSPORT_PROTOCOL', async (coding, body, code) => {
+    const { fetch, peer } = await serve(body, coding)
+    const response = await fetch(init)
+    const error = await response.text().catch((caught: unknown) => caught)
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error).toMatchObject({
+      message: 'terminated',
+      cause: {
+        code: 'ERR_TRANSPORT_PROTOCOL',
+        host: `localhost:${peer.port}`,
+        cause: { code: expect.stringMatching(code) },
+      },
+    })
   })
 
   test('the client goes on after a refusal', async () => {
