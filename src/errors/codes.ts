@@ -601,7 +601,7 @@ export const CODES = {
   },
   ERR_POLICY_HOST_HEADER: {
     retryable: false,
-    about: 'The Host header names another host than the URL.',
+    about: 'The Host header, or the path given to dispatch(), names another host than the URL.',
     fix: 'Put the host into the URL; policy, SNI and certificate checks follow it.',
   },
   ERR_POLICY_REDIRECT: {

@@ -11,7 +11,7 @@ import type { Timeouts } from './limits.ts'
 import { OriginPool, type OriginPoolOptions } from './origin-pool.ts'
 import { rawHandlerOf } from './raw-handler.ts'
 import { lengthOf } from './request-body.ts'
-import { checkedHeaders } from './request-headers.ts'
+import { checkedHeaders, requireOriginForm } from './request-headers.ts'
 import { createSeenPeers, type SeenPeers } from './seen-peers.ts'
 import { Sweep } from './sweep.ts'
 import { Dispatcher } from './undici.ts'
@@ -29,7 +29,7 @@ export interface DispatcherOptions extends ConnectorOptions, ExchangeLimits {
  * under is the policy in force; when the policy changes, live peers are judged again from what they presented, and
  * connections to refused ones get no further request.
  *
- * Refuses before any packet: other schemes than https, a Host header that names another host, origins without policy.
+ * Refuses before any packet: other schemes than https, a Host header or target that names another host, origins without policy.
  */
 export class PinnedDispatcher extends Dispatcher {
   readonly #options: DispatcherOptions
@@ -67,6 +67,7 @@ export class PinnedDispatcher extends Dispatcher {
     const origin = this.#originOf(options.origin)
     if (this.#closed) throw clientClosed(origin.text, 'no')
     this.#options.egress?.(origin, String(options.method), String(options.path))
+    requireOriginForm(options.path, origin)
     const headers = checkedHeaders(options.headers, origin, lengthOf(options.body))
     const pool = this.#poolOf(origin)
     // An explicit servername, so that no header steers which connection undici takes.

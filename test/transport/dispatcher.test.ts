@@ -79,6 +79,42 @@ describe('B7: undici takes SNI and identity from the Host header; this dispatche
     expect(peer.accepted).toBe(0)
   })
 
+  test.each([
+    ['https://evil.example/', 'GET'],
+    ['http://evil.example/', 'GET'],
+    ['evil.example:443', 'CONNECT'],
+  ] as const)('a request target of %j: ERR_POLICY_HOST_HEADER, no packet', async (path, method) => {
+    const { origin, dispatcher, peer } = await start()
+    const handler = {
+      onRequestStart: () => undefined,
+      onResponseError: () => undefined,
+      onRequestUpgrade: () => undefined,
+    }
+    const dispatch = () => dispatcher.dispatch({ origin: `https://${origin.text}`, path, method }, handler as never)
+    expect(dispatch).toThrow(expect.objectContaining({ code: 'ERR_POLICY_HOST_HEADER' }))
+    expect(peer.accepted).toBe(0)
+  })
+
+  test.each([
+    ['a list of both shapes', [['accept'], 'x', 'host', 'evil.example.com'], 'ERR_CONFIG_INVALID'],
+    ['pairs', [['host', 'evil.example.com']], 'ERR_POLICY_HOST_HEADER'],
+    ['a Map', new Map([['Host', 'evil.example.com']]), 'ERR_POLICY_HOST_HEADER'],
+  ] as const)('another host in %s: refused, no packet', async (_, headers, code) => {
+    const { get, peer } = await start()
+    await refusalOf(get(headers as never), code)
+    expect(peer.accepted).toBe(0)
+  })
+
+  test.each([
+    ['an iterator, which gives them once', () => new Map([['x-a', '1']]).entries()],
+    ['pairs', () => [['x-a', '1']]],
+    ['a flat list whose value is a list', () => ['x-a', ['1']]],
+  ])('control: header fields of %s are sent', async (_, headers) => {
+    const { get, peer } = await start()
+    expect((await get(headers() as never)).status).toBe(200)
+    expect(peer.requests[0]?.headers['x-a']).toBe('1')
+  })
+
   test('the URL’s own host is accepted in any spelling', async () => {
     const { get, origin, peer } = await start()
     expect((await get({ host: origin.text.toUpperCase() })).status).toBe(200)
