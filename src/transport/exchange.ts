@@ -136,7 +136,7 @@ export class Exchange implements RawHandler, Swept {
   restart(error: Error, most = MAX_RESTARTS): void {
     this.#restarts += 1
     if (this.#restarts > most || this.#lanes.isClosing) this.fail(error)
-    else this.#lanes.enqueue(this, this.#restarts > 1) // one idle connection that was dead has others beside it
+    else this.#lanes.enqueue(this, this.#restarts > 1 && most === MAX_RESTARTS) // a dead connection has others beside it
   }
 
   /** Ends one that has no connection. */
@@ -221,7 +221,7 @@ export class Exchange implements RawHandler, Swept {
       this.abort(this.#tooLarge('goes on'))
       return true
     }
-    return this.#mayFlow(this.#handler.onData(chunk))
+    return this.#mayFlow(this.#handler.onData(own(chunk)))
   }
 
   onComplete(trailers: Buffer[]): void {
@@ -357,6 +357,11 @@ export class Exchange implements RawHandler, Swept {
   }
 }
 
+/** A piece that waits for its reader keeps all that arrived with it in memory: chunk extensions, a thousand times its length. */
+function own(chunk: Buffer): Buffer {
+  return chunk.length * MOST_AROUND < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
+}
+
 function isIdempotent({ method, headers }: Dispatcher.DispatchOptions): boolean {
   if (IDEMPOTENT.has(method)) return true
   let isKeyed = false
@@ -377,6 +382,7 @@ const textAt = (headers: Buffer[], at: number): string => (headers[at]?.toString
 const EVENT_STREAM = /^text\/event-stream\b/
 const CLOSE = /\bclose\b/
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']) // RFC 9110 §9.2.2
+const MOST_AROUND = 8 // times its own length
 const MAX_RESTARTS = 2
 const MAX_REFUSALS = 5 // of a peer that promises to have done nothing
 const INTERIM_COST = 32 // of a status line, so that a flood of empty ones comes to an end

@@ -9,6 +9,10 @@ export function connectFailure(error: unknown, host: string): PinfetchError {
   if (code.startsWith('EAI_') || code === 'ENOTFOUND' || code === 'ENODATA') {
     return new TransportError('ERR_TRANSPORT_RESOLVE', `${host}: the name did not resolve (${code})`, details)
   }
+  if (code.includes('NO_APPLICATION_PROTOCOL')) {
+    const message = `${host}: the server speaks none of the versions of HTTP that were offered (${code})`
+    return new TlsError('ERR_TLS_ALPN', message, details)
+  }
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO') {
     return new TlsError('ERR_TLS_HANDSHAKE', `${host}: the TLS handshake failed (${code})`, details)
   }

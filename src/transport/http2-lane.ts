@@ -1,11 +1,11 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
 import { TransportError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
-import { nextTurn } from '../ports/turn.ts'
+import { inNextTurn, nextTurn } from '../ports/turn.ts'
 import type { Connection } from './connector.ts'
 import type { Exchange } from './exchange.ts'
 import { Unprocessed } from './failure.ts'
-import { Http2Stream, type StreamEnd } from './http2-stream.ts'
+import { FIELD_COST, Http2Stream, type StreamEnd } from './http2-stream.ts'
 import { FOREVER, GRACE_MS, Lane } from './lane.ts'
 import type { Limits } from './limits.ts'
 
@@ -29,6 +29,8 @@ export class Http2Lane extends Lane {
   /** An exchange got no answer: until the PING behind it has one, there are no others. */
   #isDoubtful = false
   #hasGrace = false
+  /** The last stream that the peer took up, once it said so. */
+  #lastTaken = Number.POSITIVE_INFINITY
   #ended: Error | undefined
   #cancelIdle: Cancel | undefined
   #cancelPing: Cancel | undefined
@@ -51,8 +53,9 @@ export class Http2Lane extends Lane {
       this.#capacity = Math.min(maxConcurrentStreams, MOST_STREAMS)
       this.#onRoom(this)
     })
-    session.on('goaway', () => {
-      this.#isOver = true // what the peer took up it finishes; Node closes the connection behind that
+    session.on('goaway', (_, last) => {
+      this.#lastTaken = Math.min(this.#lastTaken, last)
+      this.end() // what the peer took up it finishes
     })
     session.on('error', (error: Error) => {
       this.#ended ??= error
@@ -91,7 +94,7 @@ export class Http2Lane extends Lane {
       this.socket.ref()
       this.#watch()
     }
-    const stream = new Http2Stream(exchange, (end) => this.#failureOf(end))
+    const stream = new Http2Stream(exchange, this.#limits.headerBytes, (end) => this.#failureOf(end))
     this.#streams.set(exchange, stream)
     try {
       stream.start(this.#session, this.host)
@@ -123,7 +126,9 @@ export class Http2Lane extends Lane {
 
   end(): void {
     this.#isOver = true
-    if (this.isIdle && !this.#session.destroyed) this.#session.destroy() // with a GOAWAY
+    if (!this.isIdle) return
+    this.#session.destroy() // with a GOAWAY
+    inNextTurn(() => this.socket.destroy()) // Node would wait until the peer ends it too
   }
 
   retire(graceMs = GRACE_MS): void {
@@ -140,7 +145,8 @@ export class Http2Lane extends Lane {
     this.#ended ??= reason
     const ended = [...this.#streams].filter(([, stream]) => stream.silence())
     this.#session.destroy(reason, constants.NGHTTP2_CANCEL)
-    const told = reason ?? this.#failureOf({ code: constants.NGHTTP2_CANCEL, hasResponded: false })
+    this.socket.destroy()
+    const told = reason ?? closed()
     queueMicrotask(() => {
       for (const [exchange] of ended) exchange.onError(told)
     })
@@ -186,15 +192,15 @@ export class Http2Lane extends Lane {
     this.#cancelIdle?.()
     this.#cancelPing?.()
     this.#cancelGrace?.()
-    if (!this.#session.destroyed) this.#session.destroy()
-    if (!this.socket.destroyed) this.socket.destroy()
+    this.#session.destroy()
+    this.socket.destroy()
   }
 
-  #failureOf({ code, hasResponded }: StreamEnd): Error {
+  #failureOf({ code, hasResponded, id }: StreamEnd): Error {
     const { host } = this
-    if (code === constants.NGHTTP2_REFUSED_STREAM) return new Unprocessed()
+    if (code === constants.NGHTTP2_REFUSED_STREAM || id > this.#lastTaken) return new Unprocessed()
     const details = { host, cause: this.#ended, requestSent: hasResponded ? 'yes' : 'maybe' } as const
-    if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && !hasResponded) {
+    if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM) {
       const most = `expected at most ${this.#limits.headerBytes} bytes of header fields (limits.headerBytes)`
       const message = `${host}: ${most}, with ${FIELD_COST} more for each field, the server sent more`
       return new TransportError('ERR_TRANSPORT_HEADERS_TOO_LARGE', message, { ...details, requestSent: 'yes' })
@@ -241,7 +247,6 @@ const BROKEN: ReadonlySet<number> = new Set([
 const STREAM_WINDOW = 262_144 // what a peer may send of one response that nobody reads
 const CONNECTION_WINDOW = 1_048_576
 const MOST_STREAMS = 256 // as many as connections under HTTP/1.1
-const FIELD_COST = 32 // RFC 9113 §6.5.2: counted with each field
 const IDLE_MS = 60_000 // longer than under HTTP/1.1: the one handshake is what it is kept for
 const PING_AFTER_MS = 10_000
 const PING_MS = 5_000

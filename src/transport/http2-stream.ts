@@ -16,6 +16,7 @@ export interface StreamEnd {
   /** RFC 9113 §7. */
   readonly code: number
   readonly hasResponded: boolean
+  readonly id: number
 }
 
 /**
@@ -24,6 +25,7 @@ export interface StreamEnd {
  */
 export class Http2Stream {
   readonly #exchange: Exchange
+  readonly #headerBytes: number
   readonly #failureOf: (end: StreamEnd) => Error
   #stream: ClientHttp2Stream | undefined
   #hasResponded = false
@@ -32,8 +34,9 @@ export class Http2Stream {
   #received = 0
   #trailers: Buffer[] = []
 
-  constructor(exchange: Exchange, failureOf: (end: StreamEnd) => Error) {
+  constructor(exchange: Exchange, headerBytes: number, failureOf: (end: StreamEnd) => Error) {
     this.#exchange = exchange
+    this.#headerBytes = headerBytes
     this.#failureOf = failureOf
   }
 
@@ -48,6 +51,7 @@ export class Http2Stream {
     stream.on('headers', (fields: Fields, _: number, raw: string[]) => this.#onInterim(fields, raw))
     stream.once('response', (fields: Fields, _: number, raw: string[]) => this.#onResponse(fields, raw, isHead))
     stream.once('trailers', (_: Fields, __: number, raw: string[]) => {
+      if (this.#isOver || this.#isTooLarge(raw)) return
       this.#trailers = fieldsOf(raw)
     })
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
@@ -88,13 +92,14 @@ export class Http2Stream {
     length: number | undefined,
   ): Promise<void> {
     let sent = 0
+    const drained = drainOf(stream)
     try {
       for await (const piece of body) {
         if (this.#isOver) return
         const bytes = piece instanceof Uint8Array ? piece : Buffer.from(String(piece))
         sent += bytes.length
         if (length !== undefined && sent > length) throw new errors.RequestContentLengthMismatchError()
-        if (!stream.write(bytes)) await drained(stream)
+        if (!stream.write(bytes)) await drained()
         if (this.#isOver) return
         this.#exchange.onBodySent(bytes)
       }
@@ -108,7 +113,7 @@ export class Http2Stream {
   }
 
   #onInterim(fields: Fields, raw: readonly string[]): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#isTooLarge(raw)) return
     const status = Number(fields[':status'])
     if (status === 101)
       this.#end(constants.NGHTTP2_PROTOCOL_ERROR) // RFC 9113 §8.6
@@ -116,13 +121,22 @@ export class Http2Stream {
   }
 
   #onResponse(fields: Fields, raw: readonly string[], isHead: boolean): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#isTooLarge(raw)) return
     this.#hasResponded = true
     this.#exchange.onResponseStarted()
     const status = Number(fields[':status'])
     const length = fields['content-length']
     if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
     this.#mayFlow(this.#exchange.onHeaders(status, fieldsOf(raw), () => this.#stream?.resume(), ''))
+  }
+
+  /** The limit that the peer was told; Node keeps it only once the peer has confirmed it. */
+  #isTooLarge(raw: readonly string[]): boolean {
+    let size = 0
+    for (const text of raw) size += text.length + FIELD_COST / 2
+    if (size <= this.#headerBytes) return false
+    this.#end(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    return true
   }
 
   #onData(chunk: Buffer): void {
@@ -151,7 +165,7 @@ export class Http2Stream {
   }
 
   #end(code: number): void {
-    this.abort(this.#failureOf({ code, hasResponded: this.#hasResponded }))
+    this.abort(this.#failureOf({ code, hasResponded: this.#hasResponded, id: this.#stream?.id ?? 0 }))
   }
 }
 
@@ -165,10 +179,16 @@ function fieldsOf(raw: readonly string[]): Buffer[] {
   return fields
 }
 
-function drained(stream: ClientHttp2Stream): Promise<void> {
-  if (stream.destroyed) return Promise.resolve()
-  return new Promise((resolve) => {
-    stream.once('drain', resolve)
-    stream.once('close', resolve)
-  })
+/** What waits until the peer takes more, or nothing any longer. */
+function drainOf(stream: ClientHttp2Stream): () => Promise<void> {
+  let wake = (): void => undefined
+  stream.on('drain', () => wake())
+  stream.once('close', () => wake())
+  return () =>
+    new Promise((resolve) => {
+      wake = resolve
+      if (stream.destroyed) resolve()
+    })
 }
+
+export const FIELD_COST = 32 // RFC 9113 §6.5.2: counted with each field

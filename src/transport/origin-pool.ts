@@ -216,7 +216,7 @@ export class OriginPool implements Lanes {
       if (exchange === undefined || !this.#isCovered(exchange)) {
         if (this.#isDraining) lane.end()
         else this.#rest(lane)
-        return
+        break
       }
       if (lane.hasRoom) lane.run(exchange)
       else this.enqueue(exchange, false) // judged again just now
