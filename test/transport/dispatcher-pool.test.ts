@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { TrustError } from '../../src/errors/errors.ts'
+import type { Evidence } from '../../src/transport/connector.ts'
 import { refusalOf } from '../support/client.ts'
 import { next, OK, ok, server, start } from './raw-stage.ts'
 
@@ -307,15 +308,23 @@ describe('F64: close() and destroy()', () => {
   })
 })
 
-describe('a request whose connection ended before it was written, now on another', () => {
-  const moved = async () => {
+describe.each<[string, (socket: TLSSocket, request: number) => void]>([
+  ['before it was written', (socket) => socket.end(OK)], // says keep-alive, and closes
+  ['as it was written, which is repeated', (socket, request) => (request === 0 ? ok(socket) : socket.destroy())],
+])('a request whose connection ended %s, now on another', (_, reply) => {
+  const moved = async (evidence?: Evidence) => {
+    let isWaiting = false // for an answer, on the second connection
     const stage = await start({
-      reply: (socket, _, connection) => (connection === 0 ? socket.end(OK) : undefined), // says keep-alive, and closes
+      reply: (socket, request, connection) => {
+        if (connection === 0) reply(socket, request)
+        else isWaiting = true
+      },
+      ...(evidence === undefined ? {} : { evidence }),
     })
     await stage.send()
     const call = stage.send()
     call.catch(() => undefined)
-    await vi.waitUntil(() => stage.heads.length === 2, 10_000)
+    await vi.waitUntil(() => isWaiting, 10_000)
     expect(stage.peer.connections.length).toBe(2)
     return { ...stage, call }
   }
@@ -325,6 +334,16 @@ describe('a request whose connection ended before it was written, now on another
     expect(dispatcher.origins).toBe(1)
     setPolicy([next.pin], { denies: [{ spki: server.pin, reason: 'leaked' }] })
     await refusalOf(call, 'ERR_TRUST_PIN_DENIED')
+  })
+
+  test('is cut when its certificate turns out to be revoked: ERR_TRUST_CERT_REVOKED', async () => {
+    const answers: { status: 'revoked'; revokedAt: number; thisUpdate: number; validUntil: number }[] = []
+    const source = { version: 1, crls: () => answers, ocspResponses: () => [] }
+    const { dispatcher, call } = await moved({ source, want: () => undefined, gather: async () => undefined })
+    answers.push({ status: 'revoked', revokedAt: 0, thisUpdate: 0, validUntil: Number.POSITIVE_INFINITY })
+    source.version += 1
+    dispatcher.evidenceChanged()
+    await refusalOf(call, 'ERR_TRUST_CERT_REVOKED')
   })
 
   test('is ended by destroy(): ERR_TRANSPORT_CLIENT_CLOSED', async () => {

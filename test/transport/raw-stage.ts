@@ -5,6 +5,7 @@ import type { PinText } from '../../src/encoding/pin.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
 import type { Runtime } from '../../src/ports/runtime.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
+import type { Evidence } from '../../src/transport/connector.ts'
 import { PinnedDispatcher } from '../../src/transport/dispatcher.ts'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, type Limits, type Timeouts } from '../../src/transport/limits.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
@@ -28,6 +29,7 @@ export interface Setting {
   readonly connections?: number
   readonly policy?: Partial<HostPolicy>
   readonly maxVersion?: SecureVersion
+  readonly evidence?: Evidence
 }
 
 /** A server that answers with exactly the bytes it is told to, and a dispatcher that pins it. */
@@ -68,6 +70,7 @@ export async function start({ reply = ok, onConnect, runtime = systemRuntime, ..
     timeouts: { ...DEFAULT_TIMEOUTS, ...setting.timeouts },
     limits: { ...DEFAULT_LIMITS, ...setting.limits },
     ...(setting.connections === undefined ? {} : { connections: setting.connections }),
+    ...(setting.evidence === undefined ? {} : { evidence: setting.evidence }),
   })
   onTestFinished(() => dispatcher.destroy())
   const url = `https://${origin.text}`
