@@ -138,6 +138,26 @@ describe('limits.bodyBytes', () => {
     expect((await send()).text.length).toBe(1_000)
   })
 
+  test('a piece does not keep what arrived around it: chunk extensions', async () => {
+    const text = `1;${'e'.repeat(8_000)}\r\na\r\n`.repeat(64)
+    const { dispatcher, url } = await start({
+      reply: (socket) => socket.write(`${OK_HEAD}Transfer-Encoding: chunked\r\n\r\n${text}0\r\n\r\n`),
+    })
+    const pieces: Buffer[] = []
+    await new Promise<void>((resolve, reject) => {
+      const handler = {
+        onRequestStart: () => undefined,
+        onResponseData: (_: unknown, piece: Buffer) => pieces.push(piece),
+        onResponseEnd: () => resolve(),
+        onResponseError: (_: unknown, error: Error) => reject(error),
+      }
+      dispatcher.dispatch({ origin: url, path: '/', method: 'GET' }, handler)
+    })
+    expect(Buffer.concat(pieces).toString()).toBe('a'.repeat(64))
+    const kept = [...new Set(pieces.map(({ buffer }) => buffer))]
+    expect(kept.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(100_000)
+  })
+
   test('a length without a body is no body: HEAD', async () => {
     const { send } = await start({ limits, reply: (s) => s.write(`${OK_HEAD}Content-Length: 5000\r\n\r\n`) })
     expect(await send({ method: 'HEAD' })).toEqual({ status: 200, text: '' })
