@@ -21,7 +21,7 @@ export function leanRequest(
   if (!isPlain(init)) return undefined
   const request = input instanceof Request ? plainRequest(input) : NO_REQUEST
   if (request === undefined) return undefined
-  const method = METHODS[init.method === undefined ? request.method : init.method]
+  const method = METHODS.get(init.method === undefined ? request.method : init.method)
   const fields = fieldsOf(init.headers === undefined ? request.headers : init.headers)
   const signal = init.signal === undefined ? request.signal : init.signal
   const body = init.body === undefined || init.body === null ? NO_BODY : bodyOf(init.body)
@@ -35,7 +35,7 @@ export function leanRequest(
 function isPlain(init: RequestInit): boolean {
   for (const name in init) {
     const value = Reflect.get(init, name)
-    if (value !== undefined && !TAKEN.has(name) && INERT[name]?.includes(value) !== true) return false
+    if (value !== undefined && !TAKEN.has(name) && INERT.get(name)?.includes(value) !== true) return false
   }
   return true
 }
@@ -138,32 +138,36 @@ const UNUSUAL: readonly (readonly unknown[])[] = [[]]
 const TAKEN: ReadonlySet<string> = new Set(['method', 'headers', 'body', 'signal', 'redirect'])
 
 /** Members of init that a server-side fetch reads and that change nothing, with the values for which that is so. */
-const INERT: Readonly<Record<string, readonly unknown[] | undefined>> = {
-  credentials: ['omit', 'same-origin', 'include'],
-  duplex: ['half'],
-  integrity: [''],
-  keepalive: [true, false],
-  mode: ['cors'],
-  referrer: ['about:client'],
-  referrerPolicy: [''],
-}
+const INERT: ReadonlyMap<string, readonly unknown[]> = new Map<string, readonly unknown[]>(
+  Object.entries({
+    credentials: ['omit', 'same-origin', 'include'],
+    duplex: ['half'],
+    integrity: [''],
+    keepalive: [true, false],
+    mode: ['cors'],
+    referrer: ['about:client'],
+    referrerPolicy: [''],
+  }),
+)
 
 /** WHATWG Fetch §2.2.1, normalize: these and no others are written in capitals. */
-const METHODS: Readonly<Record<string, string | undefined>> = {
-  DELETE: 'DELETE',
-  delete: 'DELETE',
-  GET: 'GET',
-  get: 'GET',
-  HEAD: 'HEAD',
-  head: 'HEAD',
-  OPTIONS: 'OPTIONS',
-  options: 'OPTIONS',
-  PATCH: 'PATCH',
-  POST: 'POST',
-  post: 'POST',
-  PUT: 'PUT',
-  put: 'PUT',
-}
+const METHODS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    DELETE: 'DELETE',
+    delete: 'DELETE',
+    GET: 'GET',
+    get: 'GET',
+    HEAD: 'HEAD',
+    head: 'HEAD',
+    OPTIONS: 'OPTIONS',
+    options: 'OPTIONS',
+    PATCH: 'PATCH',
+    POST: 'POST',
+    post: 'POST',
+    PUT: 'PUT',
+    put: 'PUT',
+  }),
+)
 const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT']) // without one they say `content-length: 0`
 
 /** Fields that make fetch change its mind about others, or that it removes, joins or refuses. */

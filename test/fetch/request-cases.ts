@@ -100,7 +100,7 @@ const METHODS = [
   'OPTIONS',
   'options',
 ]
-const MORE_METHODS = ['PATCH', 'patch', 'QUERY', 'PROPFIND', 'chicken']
+const MORE_METHODS = ['PATCH', 'patch', 'QUERY', 'PROPFIND', 'chicken', 'constructor', '__proto__']
 const WRONG_METHODS = ['CONNECT', 'TRACE', 'TRACK', 'connect', 'a b', '', 'é', 'GET\r\n']
 
 const FOLDED: Wanted = {
@@ -116,6 +116,7 @@ const INITS: readonly Given[] = [
     'undefined members',
     { method: undefined, headers: undefined, body: undefined, signal: undefined } as unknown as RequestInit,
   ],
+  ['members that every object has', { toString: 1, valueOf: 1 } as unknown as RequestInit],
   ['a member that nobody knows', { agent: 'x', timeout: 5 } as RequestInit],
   ...[...METHODS, ...MORE_METHODS, ...WRONG_METHODS].map(
     (method): Given => [`method ${JSON.stringify(method)}`, { method }],
