@@ -170,4 +170,5 @@ const Config = z.strictObject({
   unixSockets: z.record(z.string(), z.string()).exactOptional().describe('Absolute path of a Unix socket by host'),
   egress: EgressInFile.exactOptional(),
   upgradeInsecure: z.enum(['never', 'hsts']).exactOptional(),
+  http2: z.enum(['never', 'prefer', 'require']).exactOptional().describe('Default never'),
 })

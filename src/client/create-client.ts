@@ -110,6 +110,7 @@ export function createClient(options: ClientOptions): Client {
     )
   const dispatcher = new PinnedDispatcher({
     ...connection,
+    http2: resolved.http2,
     runtime: judging,
     evidence,
     emit: (event) => {

@@ -196,17 +196,17 @@ export class Http2Lane extends Lane {
     this.socket.destroy()
   }
 
-  #failureOf({ code, hasResponded, id }: StreamEnd): Error {
+  #failureOf({ code, hasResponded, id, cause = this.#ended }: StreamEnd): Error {
     const { host } = this
     if (code === constants.NGHTTP2_REFUSED_STREAM || id > this.#lastTaken) return new Unprocessed()
-    const details = { host, cause: this.#ended, requestSent: hasResponded ? 'yes' : 'maybe' } as const
+    const details = { host, cause, requestSent: hasResponded ? 'yes' : 'maybe' } as const
     if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM) {
       const most = `expected at most ${this.#limits.headerBytes} bytes of header fields (limits.headerBytes)`
       const message = `${host}: ${most}, with ${FIELD_COST} more for each field, the server sent more`
       return new TransportError('ERR_TRANSPORT_HEADERS_TOO_LARGE', message, { ...details, requestSent: 'yes' })
     }
     const name = NAMES.get(code) ?? String(code)
-    if (BROKEN.has(code) || (this.#ended as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR') {
+    if (BROKEN.has(code) || (cause as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR') {
       const message = `${host}: the peer sent what is not HTTP/2 (${name})`
       return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
     }

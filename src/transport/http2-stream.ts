@@ -17,6 +17,8 @@ export interface StreamEnd {
   readonly code: number
   readonly hasResponded: boolean
   readonly id: number
+  /** What Node says of it. */
+  readonly cause: Error | undefined
 }
 
 /**
@@ -30,6 +32,7 @@ export class Http2Stream {
   #stream: ClientHttp2Stream | undefined
   #hasResponded = false
   #isOver = false
+  #cause: Error | undefined
   #announced: number | undefined
   #received = 0
   #trailers: Buffer[] = []
@@ -56,7 +59,9 @@ export class Http2Stream {
     })
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     stream.once('end', () => this.#onEnd())
-    stream.on('error', () => undefined) // its code is left behind for `close`
+    stream.on('error', (error) => {
+      this.#cause ??= error // `close` follows
+    })
     stream.once('close', () => this.#onClose())
     this.#send(stream, request)
   }
@@ -165,7 +170,8 @@ export class Http2Stream {
   }
 
   #end(code: number): void {
-    this.abort(this.#failureOf({ code, hasResponded: this.#hasResponded, id: this.#stream?.id ?? 0 }))
+    const id = this.#stream?.id ?? 0
+    this.abort(this.#failureOf({ code, id, hasResponded: this.#hasResponded, cause: this.#cause }))
   }
 }
 

@@ -44,6 +44,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     unixSockets: { 'api.example.com': '/run/api.sock' },
     egress: { origins: ['api.example.com'], methods: ['GET'] },
     upgradeInsecure: 'hsts',
+    http2: 'prefer',
   })
   for (const options of [
     configFromFile(path),
@@ -71,6 +72,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
       localAddress: '127.0.0.1',
       unixSockets: { 'api.example.com': '/run/api.sock' },
       upgradeInsecure: 'hsts',
+      http2: 'prefer',
     })
   }
 })

@@ -7,9 +7,9 @@ const pins = { 'api.example.com': [`sha256/${Buffer.alloc(32, 1).toString('base6
 const resolve = (options: object) => resolveOptions({ pins, ...options } as ClientOptions)
 
 test('by default private addresses are allowed, and nothing is listed', () => {
-  const { addresses, egress, unixSockets, localAddress, upgradeInsecure } = resolve({})
+  const { addresses, egress, unixSockets, localAddress, upgradeInsecure, http2 } = resolve({})
   expect(addresses).toEqual({ deny: [], private: 'allow' })
-  expect([egress, unixSockets, localAddress, upgradeInsecure]).toEqual([[], {}, undefined, 'never'])
+  expect([egress, unixSockets, localAddress, upgradeInsecure, http2]).toEqual([[], {}, undefined, 'never', 'never'])
 })
 
 test('blocks are read once, IPv4 in its IPv6 clothes as IPv4', () => {
@@ -43,6 +43,7 @@ describe('refused with ERR_CONFIG_INVALID, naming the option', () => {
     [{ egress: { methods: ['get'] } }, /^egress\.0\.methods\.0: expected a method in capitals/],
     [{ egress: { paths: ['v1'] } }, /^egress\.0\.paths\.0: expected a path/],
     [{ upgradeInsecure: true }, /^upgradeInsecure: /],
+    [{ http2: true }, /^http2: /],
   ])('%j', (options, message) => {
     expect(() => resolve(options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
     expect(() => resolve(options)).toThrow(message)
