@@ -2,8 +2,8 @@
  * `npm run bench`: the pinned client beside what a user would write instead. Starts one server in a process of its own and
  * the measurement in another, which trusts the server's CA by NODE_EXTRA_CA_CERTS: plain fetch has no other way.
  *
- * Prints JSON on standard output. `--quick` takes fewer rounds; names (`keep-alive`, `concurrent`, `connection`, `resumed`,
- * `connection, 16`, `resumed, 16`, `memory`, `cold-start`, `heap`, `path`, `revocation`, `manifest`) run those alone.
+ * Prints JSON on standard output. `--quick` takes fewer rounds; names (`keep-alive`, `concurrent`, `h2`, `h2, 64`, `connection`,
+ * `resumed`, `connection, 16`, `resumed, 16`, `memory`, `cold-start`, `heap`, `path`, `revocation`, `manifest`) run those alone.
  */
 import { fork } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'

@@ -46,6 +46,25 @@ export function createContenders({ ca, pins }: Served, port: number): readonly C
   ]
 }
 
+/** Over one HTTP/2 connection. undici's as it has to be told, or it would open one for each request. */
+export function createHttp2Contenders({ ca, pins, http2Port }: Served): readonly Contender[] {
+  const origin = `https://localhost:${http2Port}`
+  const pinned = createClient({ pins: { localhost: pins }, anchors: ca, http2: 'require' })
+  const agent = new Agent({ connect: { ca }, allowH2: true, connections: 1, pipelining: 128 })
+  return [
+    {
+      name: 'pinfetch',
+      get: async (path) => void (await (await pinned.fetch(origin + path)).arrayBuffer()),
+      close: () => pinned.close(),
+    },
+    {
+      name: 'undici.request',
+      get: async (path) => void (await (await request(origin + path, { dispatcher: agent })).body.arrayBuffer()),
+      close: () => agent.close(),
+    },
+  ]
+}
+
 /** `tls.connect` and a request written by hand: as fast as Node can be, and no client at all. */
 function handWritten(port: number, ca: string): Contender {
   const secureContext = tls.createSecureContext({ ca })

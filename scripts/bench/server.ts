@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:crypto'
 import { once } from 'node:events'
+import { createSecureServer } from 'node:http2'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { testCa } from '../../src/testing/ca.ts'
@@ -13,6 +14,8 @@ export interface Served {
   readonly port: number
   /** Of the server with which every handshake is a full one. */
   readonly fullPort: number
+  /** Of the server that speaks HTTP/2. */
+  readonly http2Port: number
   /** PEM of the root. */
   readonly ca: string
   readonly pins: readonly string[]
@@ -55,10 +58,24 @@ async function serve(options: ServerOptions): Promise<number> {
   return address.port
 }
 
+async function serveHttp2(): Promise<number> {
+  const server = createSecureServer({ key: identity.keyPem, cert: identity.pem + ca.issuer.pem })
+  server.on('stream', (stream) => {
+    stream.on('error', () => undefined)
+    stream.respond({ ':status': 200, 'content-type': 'application/json', 'content-length': body.length })
+    stream.end(body)
+  })
+  await once(server.listen(0, '127.0.0.1', 1_024), 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('expected a TCP port')
+  return address.port
+}
+
 const served: Served = {
   port: await serve({}),
   // Without tickets OpenSSL falls back to sessions it would have to remember, which Node does not do by itself.
   fullPort: await serve({ secureOptions: constants.SSL_OP_NO_TICKET }),
+  http2Port: await serveHttp2(),
   ca: ca.anchorPem,
   pins: [identity.pin, ca.issuer.pin],
 }

@@ -556,7 +556,7 @@ export const CODES = {
   },
   ERR_TRANSPORT_PROTOCOL: {
     retryable: false,
-    about: 'The peer does not speak HTTP as RFC 9112 defines it.',
+    about: 'The peer does not speak HTTP as RFC 9112 or RFC 9113 defines it.',
     fix: 'The cause carries the parser’s word.',
   },
   ERR_TRANSPORT_CLIENT_CLOSED: {

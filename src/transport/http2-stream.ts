@@ -75,8 +75,12 @@ export class Http2Stream {
   silence(): boolean {
     if (this.#isOver) return false
     this.#isOver = true
-    if (this.#stream?.closed === false) this.#stream.close(constants.NGHTTP2_CANCEL)
+    this.#cancel()
     return true
+  }
+
+  #cancel(): void {
+    if (this.#stream?.closed === false) this.#stream.close(constants.NGHTTP2_CANCEL)
   }
 
   #send(stream: ClientHttp2Stream, { body, length }: Http2Request): void {
@@ -161,7 +165,9 @@ export class Http2Stream {
       this.#end(constants.NGHTTP2_PROTOCOL_ERROR)
       return
     }
-    this.silence() // a request that is still on its way is wanted no longer
+    this.#isOver = true
+    // What is still on its way is wanted no longer. Never without need: peers end a connection of many RST_STREAM frames.
+    if (this.#stream?.writableFinished === false) this.#cancel()
     this.#exchange.onComplete(this.#trailers)
   }
 

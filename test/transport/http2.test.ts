@@ -222,6 +222,18 @@ describe('connections', () => {
     expect([peer.connections.length, streams.length]).toEqual([1, 64])
   })
 
+  test('many requests one after the other: one, of which no stream is reset', async () => {
+    const codes = new Set<number>()
+    const { send, peer, streams } = await start({
+      onStream: (stream) => {
+        stream.once('close', () => codes.add(stream.rstCode))
+        ok(stream)
+      },
+    })
+    for (let round = 0; round < 50; round += 1) await Promise.all(Array.from({ length: 32 }, () => send()))
+    expect([streams.length, peer.connections.length, [...codes]]).toEqual([1_600, 1, [0]])
+  })
+
   test('another only when the streams of those there are taken', async () => {
     const waiting: ServerHttp2Stream[] = []
     const { send, peer } = await start({
