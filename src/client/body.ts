@@ -28,7 +28,7 @@ export class BodyStream implements Sink {
   #isWanted = false
   #isPaused = false
 
-  /** @param onDone Called once: read to the end, cancelled, or failed. */
+  /** @param onDone Called when it is read to the end, cancelled, failed or abandoned. */
   constructor(flow: Flow, onDone: () => void) {
     this.#flow = flow
     this.#onDone = onDone
@@ -66,6 +66,13 @@ export class BodyStream implements Sink {
     if (this.#state === 'done') return
     this.#done()
     this.#controller?.error(error)
+  }
+
+  abandon(reason: Error): void {
+    if (this.#state === 'ended') this.#onDone()
+    if (this.#state !== 'open') return
+    this.fail(reason)
+    this.#flow.cancel(reason)
   }
 
   #pull(): void {

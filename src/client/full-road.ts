@@ -2,7 +2,7 @@ import { inNextTurn } from '../ports/turn.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { type DecodedLimits, DecodedMeter, isDecodingError } from './decode.ts'
 import { bodyFailure } from './lean-road.ts'
-import { cancelWhenAbandoned, receivedResponse } from './response.ts'
+import { type Abandonable, endWhenAbandoned, receivedResponse } from './response.ts'
 import type { Send } from './send.ts'
 
 type Dispatch = PinnedDispatcher['dispatch']
@@ -27,10 +27,11 @@ export function createFullRoad(
     const { body } = response
     if (!wasAsked || body === null) return response // a mock's answer, as it is
     const isEncoded = response.headers.has('content-encoding')
-    const stream = guarded(body, isEncoded ? meter : undefined)
+    const own = guarded(body, isEncoded ? meter : undefined)
     const { status, statusText, headers } = response
-    const received = receivedResponse(stream, { url: response.url, status, statusText, headers: [...headers] }, headers)
-    cancelWhenAbandoned(received, stream)
+    const head = { url: response.url, status, statusText, headers: [...headers] }
+    const received = receivedResponse(own.stream, head, headers)
+    endWhenAbandoned(received, own)
     return received
   }
 }
@@ -62,16 +63,21 @@ function attended(handler: Handler, meter: DecodedMeter): Handler {
 }
 
 /** @param meter Of a body that is decoded on the way. */
-function guarded(body: ReadableStream<Uint8Array>, meter: DecodedMeter | undefined): ReadableStream<Uint8Array> {
+function guarded(body: ReadableStream<Uint8Array>, meter: DecodedMeter | undefined): Abandonable {
   const reader = body.getReader()
   const named = (error: unknown): unknown => {
     if (!(error instanceof TypeError && error.message === 'terminated')) return error
     const { cause } = error
     return bodyFailure(meter !== undefined && isDecodingError(cause) ? meter.undecodable(cause) : cause)
   }
-  return new ReadableStream({
+  let abandon: Abandonable['abandon'] = () => undefined
+  const stream: ReadableStream<Uint8Array> = new ReadableStream({
     type: 'bytes',
     start: (controller) => {
+      abandon = (reason) => {
+        controller.error(reason)
+        reader.cancel(reason).catch(() => undefined)
+      }
       reader.closed.catch((error) => controller.error(named(error)))
     },
     pull: async (controller) => {
@@ -88,4 +94,5 @@ function guarded(body: ReadableStream<Uint8Array>, meter: DecodedMeter | undefin
     },
     cancel: (reason) => reader.cancel(reason),
   })
+  return { stream, abandon: (reason) => abandon(reason) }
 }

@@ -6,7 +6,7 @@ import type { RawHandler } from '../transport/raw-handler.ts'
 import { BodyStream, type Flow, type Sink } from './body.ts'
 import { codingsOf, createDecoder, type DecodedLimits, DecodedMeter, decodeWhole } from './decode.ts'
 import type { LeanRequest } from './request.ts'
-import { cancelWhenAbandoned, type FieldLine, type ResponseHead, receivedResponse } from './response.ts'
+import { endWhenAbandoned, type FieldLine, type ResponseHead, receivedResponse } from './response.ts'
 
 export interface Target {
   readonly url: URL
@@ -116,9 +116,9 @@ class Call implements RawHandler, Flow {
       return
     }
     try {
-      const { stream } = this.#receive(head)
-      const response = receivedResponse(stream, head)
-      if (!this.#isComplete || signal !== null) cancelWhenAbandoned(response, stream)
+      const body = this.#receive(head)
+      const response = receivedResponse(body.stream, head)
+      if (!this.#isComplete || signal !== null) endWhenAbandoned(response, body)
       this.#resolve(response)
     } catch (error) {
       this.cancel(error)

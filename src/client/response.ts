@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+
 /** A name in lower case and a value; a field that comes several times is several lines. */
 export type FieldLine = readonly [name: string, value: string]
 
@@ -23,14 +25,21 @@ export function receivedResponse(
   return new ReceivedResponse(body, head, headers) as unknown as Response
 }
 
-/** A response that nobody holds any longer, and whose body nobody began to read, gives its connection back. */
-export function cancelWhenAbandoned(response: Response, body: ReadableStream): void {
-  abandoned.register(response, new WeakRef(body))
+export interface Abandonable {
+  readonly stream: ReadableStream<Uint8Array>
+  /** Ends the stream with the error, unless all of it is there: who kept the body alone must not take it for an empty one. */
+  readonly abandon: (reason: Error) => void
 }
 
-const abandoned = new FinalizationRegistry<WeakRef<ReadableStream>>((held) => {
-  const body = held.deref()
-  if (body?.locked === false) body.cancel('the response was not read').catch(() => undefined)
+/** A response that nobody holds any longer, and whose body nobody began to read, gives its connection back. */
+export function endWhenAbandoned(response: Response, body: Abandonable): void {
+  abandoned.register(response, body)
+}
+
+const abandoned = new FinalizationRegistry<Abandonable>((body) => {
+  if (body.stream.locked || Readable.isDisturbed(body.stream as unknown as Readable)) return
+  const cause = new Error('nobody held the response any longer, nor began to read its body')
+  body.abandon(new TypeError('terminated', { cause }))
 })
 
 /** The runtime's classes as they are: accessors and methods of a prototype, which their typings describe as properties. */

@@ -228,11 +228,40 @@ describe.each(ROADS)('bodies on %s', (_, init) => {
     await reader?.cancel()
   })
 
+  test('a body whose response nobody keeps does not pass for an empty one: terminated', async () => {
+    const { peer } = await serve(answer)
+    const client = testClient({ ...options, timeouts: { totalMs: 600_000, bodyMs: 600_000 } })
+    const body = await (async () => (await client.fetch(`${peer.origin}/part`, init)).body)()
+    const { socket } = peer.connections[0] ?? {}
+    while (socket?.destroyed === false) {
+      collect()
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    await expect(body?.getReader().read()).rejects.toThrow('terminated')
+  })
+
+  test('a body that was begun is read to its end without its response', async () => {
+    const { peer } = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': 8 }).write('part')
+      finish = () => response.end('rest')
+    })
+    let finish = (): void => undefined
+    const body = await (async () => (await testClient(options).fetch(peer.origin, init)).body)()
+    const first = body?.getReader()
+    const start = await first?.read()
+    first?.releaseLock()
+    for (let turn = 0; turn < 20; turn += 1) {
+      collect()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    finish()
+    const rest = await body?.getReader().read()
+    expect(`${Buffer.from(start?.value ?? [])}${Buffer.from(rest?.value ?? [])}`).toBe('partrest')
+  })
+
   test('a response that nobody keeps gives its connection back', async () => {
     const { peer } = await serve(answer)
     const client = testClient({ ...options, timeouts: { totalMs: 600_000, bodyMs: 600_000 } }) // which would end it too
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void
     await (async () => void (await client.fetch(`${peer.origin}/part`, init)).status)()
     const { socket } = peer.connections[0] ?? {}
     while (socket?.destroyed === false) {
@@ -242,6 +271,11 @@ describe.each(ROADS)('bodies on %s', (_, init) => {
     expect(socket?.destroyed).toBe(true)
   })
 })
+
+function collect(): void {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+}
 
 const answer: TestHandler = ({ path }, response) => {
   if (path === '/none') response.writeHead(204).end()
