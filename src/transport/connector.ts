@@ -143,6 +143,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       if (settled) return
       settled = true
       cancelTimeout()
+      judged = undefined // Node's view holds copies of what was sent, as long as the connection lives
       if (result instanceof PinfetchError) {
         socket?.destroy()
         if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
