@@ -37,7 +37,8 @@ export function http2RequestOf(options: Options, authority: string): Http2Reques
   const isExpected = method === 'POST' || method === 'PUT' || method === 'PATCH' // RFC 9110 §8.6: then a length of 0 is said
   if (length !== undefined && (length > 0 || isExpected)) headers['content-length'] = String(length)
   const isEmpty = content === undefined || (content instanceof Uint8Array && content.length === 0)
-  Object.assign(headers, { [sensitiveHeaders]: SENSITIVE }) // no intermediary keeps them in a table: RFC 7541 §7.1.3
+  const secret = SENSITIVE.filter((name) => name in headers)
+  if (secret.length > 0) Object.assign(headers, { [sensitiveHeaders]: secret }) // in no table on the way: RFC 7541 §7.1.3
   return { headers, body: isEmpty ? undefined : content, length }
 }
 
