@@ -148,6 +148,20 @@ describe('refused', () => {
     })
   })
 
+  test.each([
+    [126, { kind: 'answered', addresses: ['192.0.2.1'], ttl: 60 } as const],
+    [127, failed('a name of too many pointers')],
+  ])('a name behind %i pointers in a row', (count, expected) => {
+    const question = encodeQuery(HOST, 'A').subarray(12)
+    const from = 12 + question.length + 11
+    const to = (at: number): number[] => [0xc0 | (at >> 8), at & 0xff]
+    const chain = Array.from({ length: count }, (_, at) => to(at === 0 ? 12 : from + 2 * (at - 1))).flat()
+    const text = [0, 0, 16, 0, 1, 0, 0, 0, 60, 0, chain.length, ...chain]
+    const address = [...to(from + chain.length - 2), ...RECORD, 0, 4, 192, 0, 2, 1]
+    const bytes = [0, 0, 0x80, 0, 0, 1, 0, 2, 0, 0, 0, 0, ...question, ...text, ...address]
+    expect(readAnswer(Uint8Array.from(bytes), HOST, 'A')).toEqual(expected)
+  })
+
   test.each<[string, readonly number[]]>([
     ['a name that points forward', [0xc0, 40, ...RECORD, 0, 4, 192, 0, 2, 1]],
     ['a name that points forward', [0xc0, 33, ...RECORD, 0, 4, 192, 0, 2, 1]],
