@@ -65,7 +65,6 @@ class Call implements RawHandler, Flow {
 
   onConnect(abort: (reason?: Error) => void): void {
     this.#abort = abort
-    if (this.#failure !== undefined) abort(this.#failure.error as Error) // while it waited for a connection
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {

@@ -74,8 +74,7 @@ export class PinnedDispatcher extends Dispatcher {
     const servername = origin.kind === 'dns' ? origin.host : null
     const request = { ...options, headers, servername } as UndiciDispatcher.DispatchOptions
     const now = this.#options.runtime.clock.monotonic()
-    const exchange = new Exchange(origin, request, rawHandlerOf(handler), pool, this.#sweep, this.#options, now)
-    pool.enqueue(exchange, false)
+    new Exchange(origin, request, rawHandlerOf(handler), pool, this.#sweep, this.#options, now).begin()
     return true
   }
 

@@ -54,8 +54,8 @@ export class Exchange implements RawHandler, Swept {
   #isWritten = false
   /** To its end. */
   #isSent = false
-  /** The caller was told so, in whichever attempt. */
-  #wasStarted = false
+  /** Why it ends before anything of it is written on the connection that it has. */
+  #givenUp: Error | undefined
   #restarts = 0
   /** What to say of the attempt before this one, which may have arrived. */
   #lost: ((cause: Error) => Error) | undefined
@@ -122,6 +122,19 @@ export class Exchange implements RawHandler, Swept {
     return inPieces(this.#options)
   }
 
+  /**
+   * Tells the caller how to end it, before it waits for a connection: one that was given up in line must not take a sound
+   * connection along.
+   */
+  begin(): void {
+    try {
+      this.#handler.onConnect((reason) => this.abort(reason ?? new Error('aborted')))
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)))
+    }
+    if (!this.#isOver) this.#lanes.enqueue(this, false)
+  }
+
   /** Ends it, wherever it is: for a reason of ours, or because the caller has lost patience. */
   abort(reason: Error): void {
     if (this.#isOver) return
@@ -129,13 +142,21 @@ export class Exchange implements RawHandler, Swept {
     else if (this.#lane === undefined) {
       this.#lanes.withdraw(this)
       this.fail(reason)
-    }
+    } else this.#givenUp ??= reason
+  }
+
+  /** Whether it was given up after it got its connection, which then serves another. */
+  isGivenUp(): boolean {
+    if (this.#givenUp === undefined) return false
+    this.onError(this.#givenUp)
+    return true
   }
 
   /** The connection that was to carry it ended before that. */
   restart(error: Error, most = MAX_RESTARTS): void {
     this.#restarts += 1
-    if (this.#restarts > most || this.#lanes.isClosing) this.fail(error)
+    if (this.#givenUp !== undefined) this.fail(this.#givenUp)
+    else if (this.#restarts > most || this.#lanes.isClosing) this.fail(error)
     else this.#lanes.enqueue(this, this.#restarts > 1 && most === MAX_RESTARTS) // a dead connection has others beside it
   }
 
@@ -168,13 +189,11 @@ export class Exchange implements RawHandler, Swept {
     }
   }
 
-  onConnect(abort: (reason?: Error) => void, context?: unknown): void {
+  onConnect(abort: (reason?: Error) => void): void {
     this.#abort = abort
     this.#isWritten = true
     this.#hasMoved = true
-    if (this.#wasStarted) return
-    this.#wasStarted = true
-    this.#handler.onConnect((reason) => this.abort(reason ?? new Error('aborted')), context)
+    if (this.#givenUp !== undefined) abort(this.#givenUp)
   }
 
   onBodySent(chunk: Uint8Array | string): void {
@@ -293,6 +312,7 @@ export class Exchange implements RawHandler, Swept {
   /** The fields that decide how the body is read, and whether it is. */
   #read(headers: Buffer[], isBodiless: boolean): TransportError | undefined {
     let refusal: TransportError | undefined
+    let types = 0
     for (let at = 0; at + 1 < headers.length; at += 2) {
       const size = headers[at]?.length ?? 0
       if (size !== 14 && size !== 12 && size !== 10 && size !== 17) continue
@@ -303,7 +323,8 @@ export class Exchange implements RawHandler, Swept {
           refusal = this.#tooLarge(`announces ${value}`)
           break
         case 'content-type':
-          this.#isEndless = EVENT_STREAM.test(value)
+          types += 1
+          this.#isEndless = types === 1 && EVENT_STREAM.test(value) // of two types, neither counts
           break
         case 'connection':
           this.#isLast = CLOSE.test(value)

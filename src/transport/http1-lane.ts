@@ -65,6 +65,7 @@ export class Http1Lane extends Lane {
       exchange.onError(this.#lost())
       return
     }
+    if (exchange.isGivenUp()) return
     this.#client ??= this.#open()
     this.#isDispatched = true
     this.#client.dispatch(exchange.sent, exchange as unknown as UndiciDispatcher.DispatchHandler)

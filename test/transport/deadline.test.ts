@@ -207,6 +207,21 @@ describe('timeouts.totalMs', () => {
     await runtime.advance(31_000)
     expect((await text).message).toContain('timeouts.bodyMs')
   })
+
+  test('of two content types neither makes an event stream: ERR_TRANSPORT_TIMEOUT', async () => {
+    const { dispatcher, url, runtime, asked, sockets, settle } = await still()
+    const call = dispatcher.request({ origin: url, path: '/', method: 'GET' })
+    await asked()
+    sockets[0]?.write(`${OK_HEAD}Content-Type: application/json\r\nContent-Type: text/event-stream\r\n\r\n`)
+    const { body } = await call
+    const text = refusalOf(body.text(), 'ERR_TRANSPORT_TIMEOUT')
+    for (let piece = 0; piece < 3; piece += 1) {
+      sockets[0]?.write(': \n\n')
+      await settle()
+      await runtime.advance(20_000)
+    }
+    expect((await text).message).toContain('timeouts.totalMs')
+  })
 })
 
 test('timers end with the requests, and with the client', async () => {

@@ -367,3 +367,32 @@ test('a caller who aborts a request frees its place for the next', async () => {
   await expect(first).rejects.toMatchObject({ name: 'AbortError' })
   expect(await second).toEqual({ status: 200, text: 'ok' })
 })
+
+test('callers who give up in line take no connection along', async () => {
+  const held: TLSSocket[] = []
+  const { send, peer, heads } = await start({ connections: 1, reply: (socket) => void held.push(socket) })
+  const first = send()
+  await vi.waitUntil(() => heads.length === 1, 10_000)
+  const controller = new AbortController()
+  const impatient = Array.from({ length: 20 }, () => send({ signal: controller.signal }))
+  const patient = send()
+  controller.abort()
+  for (const call of impatient) await expect(call).rejects.toMatchObject({ name: 'AbortError' })
+  for (const socket of held) ok(socket)
+  expect(await first).toEqual({ status: 200, text: 'ok' })
+  await vi.waitUntil(() => heads.length === 2, 10_000)
+  for (const socket of held.slice(1)) ok(socket)
+  expect(await patient).toEqual({ status: 200, text: 'ok' })
+  expect([peer.connections.length, heads.length]).toEqual([1, 2])
+})
+
+test('a caller who gives up before the first byte leaves the connection to the next', async () => {
+  const { send, peer, heads } = await start()
+  await send()
+  const controller = new AbortController()
+  const call = send({ signal: controller.signal })
+  controller.abort()
+  await expect(call).rejects.toMatchObject({ name: 'AbortError' })
+  await send()
+  expect([peer.connections.length, heads.length]).toEqual([1, 2])
+})
