@@ -58,6 +58,11 @@ export function createHttp2Contenders({ ca, pins, http2Port }: Served): readonly
       close: () => pinned.close(),
     },
     {
+      name: 'undici.fetch',
+      get: async (path) => void (await (await undiciFetch(origin + path, { dispatcher: agent })).arrayBuffer()),
+      close: async () => undefined,
+    },
+    {
       name: 'undici.request',
       get: async (path) => void (await (await request(origin + path, { dispatcher: agent })).body.arrayBuffer()),
       close: () => agent.close(),
