@@ -95,6 +95,7 @@ await step(
 await step('e', 'an interceptor whose CA is trusted switches himself in', async () => {
   wire.setTarget(interceptor)
   api.destroyConnections()
+  await wire.idle() // the client has heard of it
   const seenBefore = wire.connections.length
   const error = await client.fetch(url, { headers }).catch((caught: unknown) => caught)
   await wire.idle()

@@ -4,7 +4,7 @@ import type { CanonicalOrigin } from '../encoding/host.ts'
 import { type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { certificateFailure } from './client-certificate.ts'
-import { type Facts, headersTooLarge, isClosed, responseFailure, Unprocessed } from './failure.ts'
+import { afterLost, type Facts, headersTooLarge, isClosed, responseFailure, Unprocessed } from './failure.ts'
 import type { Lane } from './lane.ts'
 import type { Limits, Timeouts } from './limits.ts'
 import type { RawHandler } from './raw-handler.ts'
@@ -58,7 +58,7 @@ export class Exchange implements RawHandler, Swept {
   #givenUp: Error | undefined
   #restarts = 0
   /** What to say of the attempt before this one, which may have arrived. */
-  #lost: ((cause: Error) => Error) | undefined
+  #lost: ((cause?: Error) => Error) | undefined
   #isOver = false
 
   #hasResponded = false
@@ -166,7 +166,7 @@ export class Exchange implements RawHandler, Swept {
     this.#end()
     const { requestSent } = error as { requestSent?: RequestSent }
     const isDoubt = this.#lost !== undefined && requestSent === 'no' // the first attempt may have arrived
-    this.#handler.onError(isDoubt && this.#lost !== undefined ? this.#lost(error) : error)
+    this.#handler.onError(isDoubt && this.#lost !== undefined ? afterLost(error, this.#lost) : error)
   }
 
   check(now: number): void {
@@ -283,7 +283,7 @@ export class Exchange implements RawHandler, Swept {
     else if (!wasWritten) this.restart(failure)
     else if (error instanceof Unprocessed && isReplayable(this.#options.body)) this.restart(failure, MAX_REFUSALS)
     else if (isReused && this.#mayRepeat(error)) {
-      this.#lost = (cause) => responseFailure(error, { ...this.#facts(true), cause })
+      this.#lost = (cause = error) => responseFailure(error, { ...this.#facts(true), cause })
       this.#lanes.enqueue(this, true)
     } else this.fail(failure)
   }

@@ -1,4 +1,12 @@
-import { ConfigurationError, PinfetchError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import {
+  ConfigurationError,
+  PinfetchError,
+  PolicyError,
+  type RequestSent,
+  TlsError,
+  TransportError,
+  TrustError,
+} from '../errors/errors.ts'
 import type { Limits } from './limits.ts'
 
 /** What a failed connection attempt was, in our words. Nothing of the request had left. */
@@ -67,6 +75,21 @@ export function isClosed(error: Error): boolean {
 export function headersTooLarge({ host, limits }: Facts, cause?: Error): TransportError {
   const message = `${host}: expected at most ${limits.headerBytes} bytes of header fields (limits.headerBytes), the server sent more`
   return new TransportError('ERR_TRANSPORT_HEADERS_TOO_LARGE', message, { cause, requestSent: 'yes', host })
+}
+
+/**
+ * A second attempt ended before it began. A refusal says so by its own code, since somebody may be in the middle, and a fault
+ * of the network by that of the first attempt; `lost`, which may have arrived, is in the cause of either.
+ */
+export function afterLost(error: Error, lost: (cause?: Error) => Error): Error {
+  const isRefusal = error instanceof TrustError || error instanceof TlsError || error instanceof PolicyError
+  if (!isRefusal) return lost(error)
+  const message = `${error.message}\n  before, a kept connection closed with this request on its way, which may have arrived`
+  const details = { ...error, cause: lost(), requestSent: 'maybe' } as const
+  if (error instanceof TrustError) return new TrustError(error.code, message, details)
+  return error instanceof TlsError
+    ? new TlsError(error.code, message, details)
+    : new PolicyError(error.code, message, details)
 }
 
 export function clientClosed(host: string, requestSent: RequestSent, cause?: unknown): TransportError {

@@ -198,7 +198,8 @@ export class Http2Lane extends Lane {
 
   #failureOf({ code, hasResponded, id, cause = this.#ended }: StreamEnd): Error {
     const { host } = this
-    if (code === constants.NGHTTP2_REFUSED_STREAM || id > this.#lastTaken) return new Unprocessed()
+    const isRefused = code === constants.NGHTTP2_REFUSED_STREAM || id > this.#lastTaken
+    if (isRefused && !hasResponded) return new Unprocessed() // whoever began to answer did take it up
     const details = { host, cause, requestSent: hasResponded ? 'yes' : 'maybe' } as const
     if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM) {
       const most = `expected at most ${this.#limits.headerBytes} bytes of header fields (limits.headerBytes)`

@@ -32,6 +32,8 @@ export class Http2Stream {
   #stream: ClientHttp2Stream | undefined
   #hasResponded = false
   #isOver = false
+  /** The peer said END_STREAM. */
+  #isWhole = false
   #cause: Error | undefined
   #announced: number | undefined
   #received = 0
@@ -50,6 +52,7 @@ export class Http2Stream {
     if (this.#isOver) return // by the caller, who was told just now
     const stream = session.request(request.headers, { endStream: request.body === undefined })
     this.#stream = stream
+    this.#watchForEnd(stream)
     const isHead = request.headers[':method'] === 'HEAD'
     stream.on('headers', (fields: Fields, _: number, raw: string[]) => this.#onInterim(fields, raw))
     stream.once('response', (fields: Fields, _: number, raw: string[]) => this.#onResponse(fields, raw, isHead))
@@ -64,6 +67,15 @@ export class Http2Stream {
     })
     stream.once('close', () => this.#onClose())
     this.#send(stream, request)
+  }
+
+  /** RST_STREAM with NO_ERROR looks like END_STREAM later on; but before it ends the stream, Node marks that as closed. */
+  #watchForEnd(stream: ClientHttp2Stream): void {
+    const push = stream.push
+    stream.push = (...given) => {
+      if (given[0] === null && !stream.closed) this.#isWhole = true
+      return push.apply(stream, given)
+    }
   }
 
   /** Ends this exchange alone. */
@@ -160,7 +172,8 @@ export class Http2Stream {
 
   #onEnd(): void {
     const code = this.#stream?.rstCode
-    if (this.#isOver || !this.#hasResponded || code !== constants.NGHTTP2_NO_ERROR) return // `close` follows
+    const isComplete = this.#isWhole && this.#hasResponded && code === constants.NGHTTP2_NO_ERROR
+    if (this.#isOver || !isComplete) return // `close` follows
     if (this.#announced !== undefined && this.#announced !== this.#received) {
       this.#end(constants.NGHTTP2_PROTOCOL_ERROR)
       return

@@ -55,16 +55,45 @@ describe('a kept-alive connection that the peer closes as a request is written t
     expect(heads.length).toBe(3)
   })
 
-  test('a new connection that cannot be had leaves the doubt: ERR_TRANSPORT_CLOSED', async () => {
+  test('a second attempt that is refused says so, and leaves the doubt: ERR_TRUST_NO_TRUSTED_MANIFEST', async () => {
     const { send, setPolicy } = await closing((socket) => {
       setPolicy(new TrustError('ERR_TRUST_NO_TRUSTED_MANIFEST', 'gone'))
+      socket.destroy()
+    })
+    await send()
+    const error = await refusalOf(send(), 'ERR_TRUST_NO_TRUSTED_MANIFEST')
+    expect([error.requestSent, error.cause]).toEqual([
+      'maybe',
+      expect.objectContaining({ code: 'ERR_TRANSPORT_CLOSED' }),
+    ])
+  })
+
+  test('so does one that meets somebody in the middle, with all that it saw: ERR_TRUST_PIN_MISMATCH', async () => {
+    const { send, peer } = await closing((socket) => {
+      peer.setIdentity(next)
+      socket.destroy()
+    })
+    await send()
+    const error = await refusalOf(send(), 'ERR_TRUST_PIN_MISMATCH')
+    expect(error).toBeInstanceOf(TrustError)
+    expect(error).toMatchObject({
+      requestSent: 'maybe',
+      findings: [{}],
+      message: expect.stringContaining('may have arrived'),
+    })
+    expect((error as TrustError).chain[0]?.spki).toBe(next.pin)
+  })
+
+  test('a second attempt that finds no peer leaves the doubt: ERR_TRANSPORT_CLOSED', async () => {
+    const { send, peer } = await closing((socket) => {
+      void peer.close()
       socket.destroy()
     })
     await send()
     const error = await refusalOf(send(), 'ERR_TRANSPORT_CLOSED')
     expect([error.requestSent, error.cause]).toEqual([
       'maybe',
-      expect.objectContaining({ code: 'ERR_TRUST_NO_TRUSTED_MANIFEST' }),
+      expect.objectContaining({ code: 'ERR_TRANSPORT_CONNECT' }),
     ])
   })
 
