@@ -69,10 +69,18 @@ describe('F31: RST_STREAM', () => {
   test.each([
     ['CANCEL', CANCEL, 'ERR_TRANSPORT_CLOSED'],
     ['INTERNAL_ERROR', INTERNAL_ERROR, 'ERR_TRANSPORT_CLOSED'],
+    ['NO_ERROR', NO_ERROR, 'ERR_TRANSPORT_CLOSED'],
+    ['REFUSED_STREAM', REFUSED_STREAM, 'ERR_TRANSPORT_CLOSED'],
     ['PROTOCOL_ERROR', PROTOCOL_ERROR, 'ERR_TRANSPORT_PROTOCOL'],
   ] as const)('%s in the middle of a response: what came is not taken for all of it', async (_, code, expected) => {
     const { send } = await raw((stream) => Buffer.concat([part(stream), reset(stream, code)]))
     expect((await refusalOf(send(), expected)).requestSent).toBe('yes')
+  })
+
+  test('NO_ERROR after a response that is complete takes nothing away from it', async () => {
+    const { send } = await raw((stream) => Buffer.concat([whole(stream), reset(stream, NO_ERROR)]))
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('without end')) })
+    expect(await send({ method: 'POST', body: body as never })).toEqual({ status: 200, text: 'ok' })
   })
 
   test.each([['GET'], ['POST']] as const)(
@@ -114,6 +122,14 @@ describe('F31: GOAWAY', () => {
     const calls = Array.from({ length: 4 }, () => send({ method: 'POST', body: 'a' }))
     expect(await Promise.all(calls)).toEqual(Array(4).fill({ status: 200, text: 'ok' }))
     expect([held, peer.connections.length]).toEqual([[1, 3, 5, 7], 2])
+  })
+
+  test('that denies what was begun to be answered: ERR_TRANSPORT_CLOSED, and no second response after the first', async () => {
+    const { send, peer } = await raw((stream, connection) =>
+      connection === 0 ? Buffer.concat([part(stream), goaway(0, INTERNAL_ERROR)]) : whole(stream),
+    )
+    expect((await refusalOf(send(), 'ERR_TRANSPORT_CLOSED')).requestSent).toBe('yes')
+    expect(peer.connections.length).toBe(1)
   })
 
   test('with an error: what it names fails, what came after it goes out again', async () => {
