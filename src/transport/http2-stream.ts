@@ -143,9 +143,13 @@ export class Http2Stream {
 
   #onResponse(fields: Fields, raw: readonly string[], isHead: boolean): void {
     if (this.#isOver || this.#isTooLarge(raw)) return
+    const status = Number(fields[':status'])
+    if (status < 200) {
+      this.#end(constants.NGHTTP2_PROTOCOL_ERROR) // 099: it would pass for an interim response, and no other follow
+      return
+    }
     this.#hasResponded = true
     this.#exchange.onResponseStarted()
-    const status = Number(fields[':status'])
     const length = fields['content-length']
     if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
     this.#mayFlow(this.#exchange.onHeaders(status, fieldsOf(raw), () => this.#stream?.resume(), ''))

@@ -187,6 +187,13 @@ describe('a connection that breaks', () => {
     await refusalOf(send(), 'ERR_TRANSPORT_PROTOCOL')
   })
 
+  test.each([['000'], ['099']])('a response of status %s, which is none: ERR_TRANSPORT_PROTOCOL', async (status) => {
+    const fields = Buffer.concat([Buffer.from([0x08, 3]), Buffer.from(status)])
+    const { send } = await raw((stream) => (stream === 1 ? frame(1, 5, stream, fields) : whole(stream)))
+    await refusalOf(send(), 'ERR_TRANSPORT_PROTOCOL')
+    expect(await send()).toEqual({ status: 200, text: 'ok' })
+  })
+
   test('a response of status 101, which HTTP/2 has not: ERR_TRANSPORT_PROTOCOL', async () => {
     const { send } = await raw((stream) => frame(1, 4, stream, Buffer.from([0x08, 3, 0x31, 0x30, 0x31])))
     await refusalOf(send(), 'ERR_TRANSPORT_PROTOCOL')
