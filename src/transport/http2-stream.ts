@@ -138,7 +138,7 @@ export class Http2Stream {
     const status = Number(fields[':status'])
     if (status === 101)
       this.#end(constants.NGHTTP2_PROTOCOL_ERROR) // RFC 9113 §8.6
-    else this.#exchange.onHeaders(status, fieldsOf(raw), () => undefined, '')
+    else this.#tell(() => this.#exchange.onHeaders(status, fieldsOf(raw), () => undefined, '') || true) // none pauses
   }
 
   #onResponse(fields: Fields, raw: readonly string[], isHead: boolean): void {
@@ -152,7 +152,7 @@ export class Http2Stream {
     this.#exchange.onResponseStarted()
     const length = fields['content-length']
     if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
-    this.#mayFlow(this.#exchange.onHeaders(status, fieldsOf(raw), () => this.#stream?.resume(), ''))
+    this.#tell(() => this.#exchange.onHeaders(status, fieldsOf(raw), () => this.#stream?.resume(), ''))
   }
 
   /** The limit that the peer was told; Node keeps it only once the peer has confirmed it. */
@@ -167,11 +167,16 @@ export class Http2Stream {
   #onData(chunk: Buffer): void {
     if (this.#isOver) return
     this.#received += chunk.length
-    this.#mayFlow(this.#exchange.onData(chunk))
+    this.#tell(() => this.#exchange.onData(chunk))
   }
 
-  #mayFlow(answer: boolean): void {
-    if (!answer) this.#stream?.pause()
+  /** What a handler throws ends its own exchange, as under HTTP/1.1, and not the process. */
+  #tell(call: () => boolean): void {
+    try {
+      if (call() === false) this.#stream?.pause()
+    } catch (error) {
+      this.abort(error instanceof Error ? error : new Error('the handler failed', { cause: error }))
+    }
   }
 
   #onEnd(): void {

@@ -110,6 +110,42 @@ describe('F31: RST_STREAM', () => {
   })
 })
 
+test('a handler that answers nothing pauses nothing', async () => {
+  const interim = (stream: number) => frame(1, 4, stream, Buffer.from([0x08, 3, 0x31, 0x30, 0x33]))
+  const { dispatcher, url } = await raw((stream) => Buffer.concat([interim(stream), whole(stream)]))
+  const statuses: number[] = []
+  await new Promise<unknown>((resolve, reject) => {
+    const handler = {
+      onConnect: () => undefined,
+      onHeaders: (status: number) => void statuses.push(status),
+      onData: () => undefined,
+      onComplete: resolve,
+      onError: reject,
+    }
+    dispatcher.dispatch({ origin: url, path: '/', method: 'GET' }, handler as never)
+  })
+  expect(statuses).toEqual([103, 200])
+})
+
+test.each([['onHeaders'], ['onData']])('what a handler throws in %s ends its exchange, and no other', async (name) => {
+  const { dispatcher, send, url } = await raw(whole)
+  const error = await new Promise((resolve) => {
+    const handler = {
+      onConnect: () => undefined,
+      onHeaders: () => true,
+      onData: () => true,
+      onComplete: () => resolve(undefined),
+      onError: resolve,
+      [name]: () => {
+        throw new Error('of the handler')
+      },
+    }
+    dispatcher.dispatch({ origin: url, path: '/', method: 'GET' }, handler as never)
+  })
+  expect(error).toMatchObject({ message: 'of the handler' })
+  expect(await send()).toEqual({ status: 200, text: 'ok' })
+})
+
 describe('F31: GOAWAY', () => {
   test('what it names is finished, what came after it goes out again, a POST too', async () => {
     const held: number[] = []
