@@ -74,7 +74,8 @@ export function createOwnCertificate(
     if (ended) return
     const known = error instanceof PinfetchError
     const code = known ? error.code : 'ERR_TLS_CLIENT_CERTIFICATE_UNAVAILABLE'
-    const message = known ? error.message : `${places.cert}: ${error instanceof Error ? error.message : String(error)}`
+    const reason = error instanceof Error ? error.message : typeof error === 'string' ? error : 'failed' // not every object has a text
+    const message = known ? error.message : `${places.cert}: ${reason}`
     emit({ type: 'certificate.rejected', code, message })
   }
 

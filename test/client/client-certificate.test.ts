@@ -193,6 +193,7 @@ describe('load', () => {
     const one = issue()
     const load = async () => {
       calls += 1
+      if (calls === 2) throw Object.create(null) // has no text
       if (calls < 4) throw new Error('no agent')
       return pair(one)
     }
