@@ -3,6 +3,7 @@
  * 443 is the one of PINFETCH_TEST_PORT, so that a walk can be typed with the host names and without the ports of real life.
  */
 import dns from 'node:dns'
+import { syncBuiltinESMExports } from 'node:module'
 import { Socket } from 'node:net'
 
 const port = Number(process.env['PINFETCH_TEST_PORT'])
@@ -15,6 +16,7 @@ dns.lookup = ((host: string, options: unknown, callback: unknown) =>
     options,
     callback,
   )) as typeof lookup
+syncBuiltinESMExports() // for whoever imported it by name
 
 const { connect } = Socket.prototype
 Socket.prototype.connect = function (this: Socket, ...args: readonly unknown[]) {

@@ -235,7 +235,7 @@ describe('a list of the CA', () => {
   })
 
   test('cannot be waited for beside a client certificate in hard-fail, which would be shown first', () => {
-    const own = issue()
+    const own = ca.issue({ subject: 'client', extendedKeyUsage: ['clientAuth'] })
     const certificate = { cert: own.pem, key: own.keyPem }
     expect(() => clientFor({ certificate, revocation: { mode: 'hard-fail', fetch: 'blocking' } })).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('client certificate') }),
