@@ -16,7 +16,6 @@ import { type Answer, outcome } from './suite.ts'
 
 /** One statement about one certificate; binary members are base64 of DER. */
 export interface RevocationCase {
-  readonly id?: string
   readonly kind: 'ocsp' | 'crl' | 'crl-parse'
   readonly response?: string
   readonly crl?: string
@@ -60,13 +59,13 @@ export function isAsExpected(expected: string, { status, result, code }: Revocat
 
 function evidenceOf(row: RevocationCase): Evidence {
   try {
-    if (row.kind === 'crl-parse') return parsed(crlOf(row))
+    if (row.kind === 'crl-parse') return parsed(bytesOf(row.crl))
     const certificate = parseCertificate(bytesOf(row.cert ?? labelled(row, 'CERTIFICATE')))
     const issuer = parseCertificate(bytesOf(row.issuer ?? labelled(row, 'CA CERTIFICATE')))
     const limits = limitsOf(row)
     if (row.kind === 'crl') {
       const now = toUnixMs(Date.parse(row.now))
-      return judgeCrl({ crl: readCrl(crlOf(row), issuer, limits), certificate, now, limits })
+      return judgeCrl({ crl: readCrl(bytesOf(row.crl), issuer, limits), certificate, now, limits })
     }
     const response = bytesOf(row.response ?? labelled(row, 'OCSP RESPONSE'))
     const { nonce, requireNonce = false } = row.options ?? {}
@@ -111,12 +110,6 @@ function instantOf(text: string, response: Uint8Array): UnixMs {
   const parsedResponse = parseOcspResponse(response)
   const producedAt = parsedResponse.kind === 'basic' ? parsedResponse.producedAt : 0
   return toUnixMs(producedAt + Number(relative[1]) * 1_000)
-}
-
-/** The list as the case gives it: one is about PEM, of which the file keeps the body alone. */
-function crlOf({ id = '', crl = '' }: RevocationCase): Uint8Array {
-  if (!id.endsWith('/pem-given')) return bytesOf(crl)
-  return new TextEncoder().encode(`-----BEGIN X509 CRL-----\n${crl}\n-----END X509 CRL-----\n`)
 }
 
 const labelled = ({ pem = [] }: RevocationCase, label: string): string =>
