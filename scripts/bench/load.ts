@@ -19,7 +19,10 @@ export function loadScenarios(served: Served, rounds: number, quick: boolean): R
     return { ...report, [`share of ${kind} handshakes`]: shares(kind, before, await tallyOf(served)) }
   }
   const overHttp2 = (run: Load) => () =>
-    compare(createHttp2Contenders(served), run, rounds, [{ against: 'undici.fetch', time: { max: 1.05 } }]) // fetch by fetch
+    compare(createHttp2Contenders(served), run, rounds, [
+      { against: 'undici.request', time: { max: 1.05 } },
+      { against: 'undici.fetch', time: { max: 1.05 } }, // like with like: both hand out a Response
+    ])
   const one = sequential('/close', quick ? 10 : 30)
   const many = concurrent('/close', 16, quick ? 64 : 160)
   return {
