@@ -112,6 +112,7 @@ export function createClient(options: ClientOptions): Client {
     ...connection,
     http2: resolved.http2,
     runtime: judging,
+    hasListeners,
     evidence,
     emit: (event) => {
       emit(event)

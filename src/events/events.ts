@@ -42,6 +42,18 @@ export type ClientEvent =
       readonly after: string
       readonly manifestVersion: number
     }
+  /** A connection whose peer was accepted: what its secrecy rests on. */
+  | {
+      readonly type: 'tls.connected'
+      readonly host: string
+      readonly protocol: 'TLSv1.2' | 'TLSv1.3'
+      /** The suite by its name in the IANA registry. */
+      readonly cipher: string
+      /** The key exchange group by its name there: `X25519MLKEM768` withstands quantum computers. Absent where TLS 1.2 was resumed. */
+      readonly group?: string
+      /** The connection resumed a TLS session. */
+      readonly resumed?: true
+    }
   /** What was known of the revocation status of a peer that was accepted. `causes`: why nothing said good. */
   | {
       readonly type: 'revocation.checked'
@@ -116,6 +128,21 @@ export type ClientEvent =
       readonly date: number
       readonly link?: string
     }
+  /** How far the clock of a server is ahead of this machine's was learned anew: what is dated for it is corrected by that. */
+  | { readonly type: 'clock.offset'; readonly host: string; readonly offsetMs: number }
+  /** An authorization server does what it should not, or less than it was asked for; its token is used all the same. */
+  | {
+      readonly type: 'auth.notice'
+      readonly host: string
+      readonly kind: 'refresh-token-ignored' | 'scope-reduced' | 'metadata-kept' | 'client-secret-previous'
+      readonly message: string
+    }
+  /** Another version of a secret is in force; the one before stays at hand for servers that do not know the new one yet. */
+  | { readonly type: 'secret.changed'; readonly name: string; readonly source: string; readonly version: string }
+  /** A secret could not be read again, or what was read is none; the one in force stays until it ends. */
+  | { readonly type: 'secret.rejected'; readonly name: string; readonly code: ErrorCode; readonly message: string }
+  /** The file of a secret will not change as its operator expects. */
+  | { readonly type: 'secret.source'; readonly name: string; readonly source: string; readonly message: string }
   /** Something outside the options tries to weaken TLS, or an option loosens it. `effect` says what became of it. */
   | { readonly type: 'posture'; readonly subject: string; readonly effect: string }
 

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
+import type { Emitter } from '../events/emitter.ts'
 import type { EventOf } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
@@ -18,6 +19,7 @@ import {
 } from './client-certificate.ts'
 import { contextFor } from './contexts.ts'
 import { connectFailure } from './failure.ts'
+import { groupOf } from './groups.ts'
 import type { Http2, Timeouts } from './limits.ts'
 import { afterPatience } from './patience.ts'
 import { readPresented } from './peer.ts'
@@ -33,6 +35,8 @@ export interface ConnectorOptions extends RouteOptions {
   readonly http2?: Http2
   /** The client's certificate that new connections are made with. Throws a PinfetchError while there is none. */
   readonly certificate?: () => ClientIdentity
+  /** Whether anyone listens to what takes a look at every connection. Default: nobody. */
+  readonly hasListeners?: Emitter['hasListeners']
   /** Lists and responses that are fetched beside the connections. Default: none, and staples alone count. */
   readonly evidence?: Evidence
 }
@@ -86,7 +90,7 @@ export interface Connector {
  * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, timeouts, evidence, http2 = 'never' } = options
+  const { certificate, policyOf, runtime, emit, hasListeners, timeouts, evidence, http2 = 'never' } = options
   const routes = createRoutes(options)
 
   const evaluator = createEvaluator()
@@ -216,6 +220,7 @@ export function createConnector(options: ConnectorOptions): Connector {
         ...checkedOf(current),
         ...(resumed ? { resumed } : {}),
       })
+      if (hasListeners?.('tls.connected') === true) emit(connectedTo(origin, tlsSocket))
       evidence?.want(current.path, policy.revocation)
       settle({ socket: tlsSocket, peer: current, identity })
       const shownAt = resumed && offered !== undefined ? offered.shownAt : known.at
@@ -317,6 +322,18 @@ export function admit(
     throw new TlsError('ERR_TLS_NO_VERDICT', message, details)
   }
   return peer
+}
+
+function connectedTo({ text }: CanonicalOrigin, socket: tls.TLSSocket): EventOf<'tls.connected'> {
+  const group = groupOf(socket)
+  return {
+    type: 'tls.connected',
+    host: text,
+    protocol: socket.getProtocol() === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2', // `refuseVersion` let no other through
+    cipher: socket.getCipher().standardName,
+    ...(group === undefined ? {} : { group }),
+    ...(socket.isSessionReused() ? { resumed: true } : {}),
+  }
 }
 
 function checkedOf({ revocation }: VerifiedPeer): Pick<EventOf<'revocation.checked'>, 'status' | 'source' | 'causes'> {

@@ -4,6 +4,7 @@ import { TlsError } from '../errors/errors.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { ClientIdentity } from './client-certificate.ts'
+import { offeredGroups } from './groups.ts'
 
 /**
  * One SecureContext for each client certificate, set of anchors and lowest version. Reading 120 roots takes OpenSSL 10 to 35 ms, so
@@ -33,6 +34,7 @@ function createContext(
     maxVersion: 'TLSv1.3',
     ciphers: (minTlsVersion === '1.3' ? TLS13_SUITES : [...TLS13_SUITES, ...TLS12_SUITES]).join(':'),
     sigalgs: SIGNATURE_ALGORITHMS,
+    ecdhCurve: offeredGroups(),
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION, // disableRenegotiation() does nothing on a client socket
     ...identity?.material,
   }
