@@ -36,6 +36,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ['transport'],
   'tldts-icann': ['encoding/public-suffix.ts'],
   jose: ['manifest/verify.ts', 'publisher', 'auth', 'stores', 'signing'],
+  oauth4webapi: ['auth'],
   commander: ['cli'],
   picocolors: ['cli'],
   zod: ['client', 'manifest', 'publisher', 'cli', 'auth'],

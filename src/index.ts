@@ -14,9 +14,11 @@ export type { AddressOptions } from './client/network.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
 export { CODES, type ErrorCode } from './errors/codes.ts'
 export {
+  AuthError,
   type ChainEntry,
   ConfigurationError,
   type Finding,
+  KeyError,
   ManifestError,
   type ManifestErrorKind,
   PinfetchError,

@@ -77,6 +77,8 @@ const CLASSES: Readonly<Record<Domain, string>> = {
   POLICY: 'PolicyError',
   MANIFEST: 'ManifestError',
   STORE: 'StoreError',
+  AUTH: 'AuthError',
+  KEY: 'KeyError',
 }
 
 const MAX_LENGTH = 80

@@ -949,6 +949,87 @@ export const CODES = {
     about: 'What was about to be signed would stop clients, or weaken them unnoticed.',
     fix: 'Each finding says what to type. A rule is set aside by name alone: --allow <id>.',
   },
+  ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE: {
+    retryable: true,
+    about: 'The authorization server could not be reached, or answered with a fault of its own.',
+    fix: 'See the cause, and `requestSent`: with `no` nothing was consumed. The token in force serves until its end.',
+  },
+  ERR_AUTH_TOKEN_ENDPOINT_THROTTLED: {
+    retryable: true,
+    about: 'The authorization server asks to wait before the next request.',
+    fix: 'See `retryAfterMs`; share tokens between processes through a store if there are many of them.',
+  },
+  ERR_AUTH_TOKEN_TIMEOUT: {
+    retryable: true,
+    about: 'The authorization server did not answer in full before the deadline.',
+    fix: 'Raise `refresh.timeoutMs` only if the server is known to be slow.',
+  },
+  ERR_AUTH_TOKEN_RESPONSE_INVALID: {
+    retryable: false,
+    about: 'The answer of an authorization server is not what OAuth defines.',
+    fix: 'Look at what stands in its place: an error page of a gateway is the usual cause. A new refresh token in it was kept.',
+  },
+  ERR_AUTH_TOKEN_RESPONSE_TOO_LARGE: {
+    retryable: false,
+    about: 'The answer of an authorization server is longer than 1 MiB.',
+    fix: 'Look at what the URL serves; no token response is that long.',
+  },
+  ERR_AUTH_TOKEN_REDIRECT: {
+    retryable: false,
+    about:
+      'An endpoint of an authorization server answered with a redirect, which would carry the credentials elsewhere.',
+    fix: 'Configure the endpoint itself, or correct the metadata of the server.',
+  },
+  ERR_AUTH_CLIENT_REJECTED: {
+    retryable: false,
+    about: 'The authorization server does not accept the client authentication.',
+    fix: 'Correct the secret or the key; nothing is sent under the same secret again before it changes.',
+  },
+  ERR_AUTH_GRANT_REJECTED: {
+    retryable: false,
+    about: 'The authorization server refused the grant.',
+    fix: 'See `oauthError`: the word of the server for the reason.',
+  },
+  ERR_AUTH_TOKEN_TYPE_DOWNGRADE: {
+    retryable: false,
+    about: 'A token bound to a key was asked for, and a bearer token was issued.',
+    fix: 'Have the server issue tokens bound by DPoP to this client; whoever steals a bearer token can use it.',
+  },
+  ERR_AUTH_SCOPE_NOT_GRANTED: {
+    retryable: false,
+    about: 'The authorization server granted less than `requireScopes` names.',
+    fix: 'Have the missing scopes allowed for this client, or do not require them.',
+  },
+  ERR_AUTH_ISSUER_MISMATCH: {
+    retryable: false,
+    about: 'The metadata of an authorization server are of another issuer than the configured one.',
+    fix: 'Write the issuer exactly as the server does; otherwise somebody mixes up two servers.',
+  },
+  ERR_AUTH_METADATA_ORIGIN: {
+    retryable: false,
+    about: 'The metadata of an authorization server name an endpoint at an origin that is not allowed.',
+    fix: 'If the origin is right, name it in `allowedEndpointOrigins`.',
+  },
+  ERR_AUTH_DISCOVERY_FAILED: {
+    retryable: true,
+    about: 'The metadata of an authorization server could not be had.',
+    fix: 'See the cause; give `metadata` with the endpoints where the server publishes none.',
+  },
+  ERR_AUTH_CLOCK_SKEW: {
+    retryable: false,
+    about: 'The authorization server refuses what this machine dates, and its clock is further away than is corrected.',
+    fix: 'Correct the clock of this machine, or of the server: see `offsetMs`.',
+  },
+  ERR_AUTH_DPOP_NONCE_REJECTED: {
+    retryable: false,
+    about: 'A server asks for a DPoP nonce again after it was given the one that it had named.',
+    fix: 'Look at the server: behind a load balancer, all of its nodes must accept the nonces of each.',
+  },
+  ERR_AUTH_SIGNER_FAILED: {
+    retryable: true,
+    about: 'The signer of a client assertion or a DPoP proof failed; nothing was sent.',
+    fix: 'Look at the log of the key service or the hardware: what it said is not repeated here.',
+  },
   ERR_STORE_READ: {
     retryable: true,
     about: 'Stored bytes could not be read.',
@@ -978,6 +1059,22 @@ export const CODES = {
     retryable: false,
     about: 'A symbolic link stands where stored bytes should be.',
     fix: 'Find out who put it there; links are never followed.',
+  },
+  ERR_KEY_SOURCE_MISSING: {
+    retryable: false,
+    about: 'The environment variable or file that a secret should come from is not there.',
+    fix: 'Set the variable or mount the file that the message names.',
+  },
+  ERR_KEY_SOURCE_INVALID: {
+    retryable: false,
+    about:
+      'What a source has is no secret: empty, short, a placeholder, of the wrong characters, or readable by everyone.',
+    fix: 'Put a real secret of 16 bytes or more there, in a file of mode 600 (Kubernetes: defaultMode 0400).',
+  },
+  ERR_KEY_SOURCE_UNAVAILABLE: {
+    retryable: true,
+    about: 'The source of a secret could not be asked: a vault or keychain that fails or does not answer.',
+    fix: 'Look at the source that the message names, or configure another one behind it.',
   },
 } as const satisfies Record<
   `ERR_${string}`,

@@ -124,7 +124,35 @@ export class ManifestError extends PinfetchError<CodeIn<'MANIFEST'>> {
   }
 }
 
+export interface AuthDetails extends ErrorDetails {
+  /** The error code of the authorization server (RFC 6749 §5.2), where it is a registered one. */
+  readonly oauthError?: string
+  readonly retryAfterMs?: number
+  /** How far the clock of the server is ahead of this machine's. */
+  readonly offsetMs?: number
+}
+
+/** There is no credential for a request, or a server did not accept it. Names servers and codes, never a secret. */
+export class AuthError extends PinfetchError<CodeIn<'AUTH'>> {
+  override readonly name = 'AuthError'
+  declare readonly oauthError?: string
+  declare readonly retryAfterMs?: number
+  declare readonly offsetMs?: number
+
+  constructor(code: CodeIn<'AUTH'>, message: string, details: AuthDetails = {}) {
+    super(code, message, details)
+    if (details.oauthError !== undefined) this.oauthError = details.oauthError
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs
+    if (details.offsetMs !== undefined) this.offsetMs = details.offsetMs
+  }
+}
+
 /** Durable bytes could not be read or written. */
 export class StoreError extends PinfetchError<CodeIn<'STORE'>> {
   override readonly name = 'StoreError'
+}
+
+/** A secret could not be had from its source, or is none. The message names the source, never the value. */
+export class KeyError extends PinfetchError<CodeIn<'KEY'>> {
+  override readonly name = 'KeyError'
 }

@@ -12,6 +12,8 @@ const CLASSES = {
   POLICY: errors.PolicyError,
   MANIFEST: errors.ManifestError,
   STORE: errors.StoreError,
+  AUTH: errors.AuthError,
+  KEY: errors.KeyError,
 } as const
 
 const codes = Object.keys(CODES) as ErrorCode[]
