@@ -14,12 +14,12 @@ export function createFullRoad(
   dispatcher: PinnedDispatcher,
   limits: DecodedLimits,
 ): Send {
-  return async (input, init, url) => {
+  return async (input, init, url, call) => {
     const meter = new DecodedMeter(limits, url.host)
     let wasAsked = false
     const dispatch: Dispatch = (options, handler) => {
       wasAsked = true
-      return dispatcher.dispatch(options, attended(handler, meter))
+      return dispatcher.dispatch({ ...options, call }, attended(handler, meter))
     }
     // The cast: Node's typings know a class, its fetch calls this one method.
     const metered = { dispatch } as unknown as NonNullable<RequestInit['dispatcher']>

@@ -1,12 +1,28 @@
 import { TransportError } from '../errors/errors.ts'
+import type { CallTime } from '../transport/call.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
 import type { DecodedLimits } from './decode.ts'
 import { createFullRoad } from './full-road.ts'
 import { sendLean } from './lean-road.ts'
 import { type DefaultHeaders, leanRequest } from './request.ts'
 
-/** Sends one request and follows nothing. `url` is what `input` names. */
-export type Send = (input: string | URL | Request, init: RequestInit, url: URL) => Promise<Response>
+/** A call of the caller's, where it may take several requests: redirects that are followed. */
+export interface Call extends CallTime {
+  /** Redirects followed so far. */
+  hops: number
+  /**
+   * A redirect led to another origin. What was meant for the first is gone for good, also where a later redirect leads back: by
+   * then another server chose what is asked.
+   */
+  hasLeftOrigin: boolean
+}
+
+/**
+ * Sends one request and follows nothing. `url` is what `input` names.
+ *
+ * @param call The call that the request is part of; `undefined` where it is the only one of it.
+ */
+export type Send = (input: string | URL | Request, init: RequestInit, url: URL, call?: Call) => Promise<Response>
 
 /**
  * Two roads to one dispatcher. The full one is the runtime's own fetch, so that Request, FormData and streams are those of the
@@ -28,15 +44,15 @@ export function sendOver(dispatcher: PinnedDispatcher, limits: DecodedLimits): S
     known.set('', defaults)
     if (port !== '') known.set(port, (await recordDefaults(fetch, port)) && defaults)
   }
-  const send: Send = (input, init, url) => {
+  const send: Send = (input, init, url, call) => {
     const defaults = isOwn ? known.get(url.port) : undefined
     const request = defaults === undefined || endsInQuestion(url) ? undefined : leanRequest(input, init, defaults)
-    if (request === undefined) return full(input, init, url)
-    return sendLean(dispatcher, request, { url, host: url.host, limits })
+    if (request === undefined) return full(input, init, url, call)
+    return sendLean(dispatcher, request, { url, host: url.host, limits, call })
   }
-  return (input, init, url) => {
+  return (input, init, url, call) => {
     const port = isOwn ? url.port : ''
-    return known.has(port) ? send(input, init, url) : ask(port).then(() => send(input, init, url))
+    return known.has(port) ? send(input, init, url, call) : ask(port).then(() => send(input, init, url, call))
   }
 }
 

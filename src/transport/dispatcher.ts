@@ -3,6 +3,7 @@ import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 import { PinfetchError, PolicyError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
+import type { CallTime } from './call.ts'
 import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
 import { Exchange, type ExchangeLimits } from './exchange.ts'
 import { clientClosed } from './failure.ts'
@@ -15,6 +16,9 @@ import { checkedHeaders, requireOriginForm } from './request-headers.ts'
 import { createSeenPeers, type SeenPeers } from './seen-peers.ts'
 import { Sweep } from './sweep.ts'
 import { Dispatcher } from './undici.ts'
+
+/** A request, and the call that it is part of where that takes several. */
+export type DispatchOptions = UndiciDispatcher.DispatchOptions & { readonly call?: CallTime | undefined }
 
 export interface DispatcherOptions extends ConnectorOptions, ExchangeLimits {
   readonly timeouts: Timeouts // the connector names two of them
@@ -63,7 +67,7 @@ export class PinnedDispatcher extends Dispatcher {
     }
   }
 
-  override dispatch(options: UndiciDispatcher.DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
+  override dispatch(options: DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
     const origin = this.#originOf(options.origin)
     if (this.#closed) throw clientClosed(origin.text, 'no')
     this.#options.egress?.(origin, String(options.method), String(options.path))
@@ -74,7 +78,7 @@ export class PinnedDispatcher extends Dispatcher {
     const servername = origin.kind === 'dns' ? origin.host : null
     const request = { ...options, headers, servername } as UndiciDispatcher.DispatchOptions
     const now = this.#options.runtime.clock.monotonic()
-    new Exchange(origin, request, rawHandlerOf(handler), pool, this.#sweep, this.#options, now).begin()
+    new Exchange(origin, request, rawHandlerOf(handler), pool, this.#sweep, this.#options, now, options.call).begin()
     return true
   }
 

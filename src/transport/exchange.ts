@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
+import type { CallTime } from './call.ts'
 import { certificateFailure } from './client-certificate.ts'
 import { afterLost, type Facts, headersTooLarge, isClosed, responseFailure, Unprocessed } from './failure.ts'
 import type { Lane } from './lane.ts'
@@ -47,6 +48,7 @@ export class Exchange implements RawHandler, Swept {
   readonly #sweep: Sweep
   readonly #given: ExchangeLimits
   readonly #startedAt: number
+  readonly #call: CallTime | undefined
 
   /** The connection of this attempt. */
   #lane: Lane | undefined
@@ -73,7 +75,7 @@ export class Exchange implements RawHandler, Swept {
   /** Whether anything moved since the last look, so that a piece costs no reading of the clock. */
   #hasMoved = false
   #idleSince: number
-  /** Bytes of both bodies. */
+  /** Bytes of both bodies, and of those before in the same call. */
   #moved = 0
   #received = 0
   #interimBytes = 0
@@ -86,6 +88,7 @@ export class Exchange implements RawHandler, Swept {
     sweep: Sweep,
     given: ExchangeLimits,
     now: number,
+    call?: CallTime,
   ) {
     this.origin = origin
     this.#options = options
@@ -93,8 +96,13 @@ export class Exchange implements RawHandler, Swept {
     this.#lanes = lanes
     this.#sweep = sweep
     this.#given = given
-    this.#startedAt = now
+    this.#startedAt = call?.startedAt ?? now
     this.#idleSince = now
+    this.#call = call
+    if (call !== undefined) {
+      call.startedAt = this.#startedAt
+      this.#moved = call.moved
+    }
     sweep.add(this)
   }
 
@@ -347,6 +355,7 @@ export class Exchange implements RawHandler, Swept {
 
   #end(): void {
     this.#isOver = true
+    if (this.#call !== undefined) this.#call.moved = this.#moved
     this.#lane = undefined
     this.#isWritten = false
     this.#sweep.delete(this)
