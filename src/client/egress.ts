@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import type { CanonicalOrigin } from '../encoding/host.ts'
-import { formatHostPattern, parseHostPattern, patternsOver } from '../encoding/host-pattern.ts'
+import { isOriginPattern, type OriginPattern, originMatcher } from '../encoding/origin-pattern.ts'
 import { PolicyError } from '../errors/errors.ts'
 
 /** A request is allowed that meets every member of the rule; a member that is left out allows all. */
 export interface EgressRule {
   /** Host patterns, with a port where it is not 443: `api.example.com`, `*.example.com:8443`, `[::1]:*` for every port. */
-  readonly origins?: readonly string[]
+  readonly origins?: readonly OriginPattern[]
   /** As sent: `GET` is not `HEAD`. */
   readonly methods?: readonly string[]
   /** Without the query, case-sensitive. One that ends in `/*` stands for all below it: `/v1/*`, which is not `/v1` itself. */
@@ -41,12 +41,9 @@ export function createEgress(rules: readonly EgressRule[]): EgressCheck | undefi
 }
 
 function compile({ origins, methods, paths }: EgressRule) {
-  const known = origins === undefined ? undefined : new Set(origins.map(originKey))
   const prefixes = paths?.filter((path) => path.endsWith('/*')).map((path) => path.slice(0, -1)) ?? []
   return {
-    coversOrigin: ({ host, port }: CanonicalOrigin): boolean =>
-      known === undefined ||
-      [...patternsOver(host)].some((pattern) => known.has(`${pattern} ${port}`) || known.has(`${pattern} *`)),
+    coversOrigin: origins === undefined ? () => true : originMatcher(origins),
     coversMethod: (method: string): boolean => methods === undefined || methods.includes(method),
     coversPath: (path: string, isPlain: boolean): boolean =>
       paths === undefined || (isPlain && (paths.includes(path) || prefixes.some((prefix) => path.startsWith(prefix)))),
@@ -73,29 +70,12 @@ function isUtf8(path: string): boolean {
   }
 }
 
-/** `undefined` when the text is no pattern for origins. */
-function parseOriginPattern(text: string): { readonly pattern: string; readonly port: string } | undefined {
-  const [, host = '', port = '443'] = /^(\[[^\]]*\]|[^:]*)(?::(\*|[1-9]\d{0,4}))?$/.exec(text) ?? []
-  const pattern = parseHostPattern(host)
-  return pattern === undefined || Number(port) > 65_535 ? undefined : { pattern: formatHostPattern(pattern), port }
-}
-
-function originKey(text: string): string {
-  const parsed = parseOriginPattern(text)
-  return parsed === undefined ? '' : `${parsed.pattern} ${parsed.port}`
-}
+/** For lists of origins in the options. */
+export const OriginPatternSchema = z.string().refine(isOriginPattern, 'expected a host, *.host or **.host, and :port')
 
 const Rule = z
   .strictObject({
-    origins: z
-      .array(
-        z
-          .string()
-          .refine((text) => parseOriginPattern(text) !== undefined, 'expected a host, *.host or **.host, and :port'),
-      )
-      .min(1)
-      .max(1_000)
-      .exactOptional(),
+    origins: z.array(OriginPatternSchema).min(1).max(1_000).exactOptional(),
     methods: z
       .array(z.string().regex(/^[A-Z]+(-[A-Z]+)*$/, 'expected a method in capitals'))
       .min(1)
