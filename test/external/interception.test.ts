@@ -1,0 +1,176 @@
+/**
+ * Programs that are made to stand in the middle, in the place of a server whose name an attacker resolves. Every refusal has
+ * its control: Node's own client with the same trust anchors is read, request and client certificate.
+ */
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import type { ErrorCode } from 'pinfetch'
+import { allowTls12 } from 'pinfetch/dangerous'
+import {
+  selfSigned,
+  startRelay,
+  startTlsServer,
+  type TestCertificate,
+  type TestHandler,
+  type TestTlsServer,
+  testCa,
+} from 'pinfetch/testing'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { refusalOf, testClient, until } from '../support/client.ts'
+import { expectOnlyClientHello } from '../support/scene.ts'
+import { freePorts, installed, startTool, type Tool } from './tools.ts'
+
+const genuine = testCa({ name: 'Genuine' })
+const server = genuine.issue({ names: ['*.example.com'] })
+const owned = testCa({ name: 'Owned', intermediates: 0 }).root // the client trusts it, and an attacker has its key
+const impostor = selfSigned({ ca: true, subject: 'Genuine Intermediate' }) // so too, with the name of the pinned one
+const own = testCa({ name: 'Clients', intermediates: 0 }).issue({ subject: 'client', extendedKeyUsage: ['clientAuth'] })
+const SECRET = 'Bearer secret'
+
+type Version = 'TLSv1.2' | 'TLSv1.3'
+const VERSIONS: readonly Version[] = ['TLSv1.2', 'TLSv1.3']
+
+let origin: TestTlsServer
+beforeAll(async () => {
+  origin = await startTlsServer({ identity: server, requestCert: true, handler: answerAndClose })
+  return () => origin.close()
+})
+
+interface Attack {
+  readonly title: string
+  readonly authority: TestCertificate
+  /** Of mitmdump. */
+  readonly flags?: readonly string[]
+  readonly trusted: ErrorCode
+  readonly untrusted: ErrorCode
+}
+
+const ATTACKS: readonly Attack[] = [
+  { title: 'mints', authority: owned, trusted: 'ERR_TRUST_PIN_MISMATCH', untrusted: 'ERR_TRUST_UNKNOWN_ISSUER' },
+  {
+    title: 'mints as the pinned intermediate, and appends the certificates of the real server',
+    authority: impostor,
+    flags: ['--set', 'add_upstream_certs_to_client_chain=true'],
+    trusted: 'ERR_TRUST_PIN_MISMATCH',
+    untrusted: 'ERR_TRUST_SIGNATURE_INVALID',
+  },
+]
+
+describe.skipIf(!installed('mitmdump'))('mitmproxy', () => {
+  const running = new Map<string, { readonly tool: Tool; readonly port: number }>()
+  beforeAll(async () => {
+    const combinations = ATTACKS.flatMap((attack) => VERSIONS.map((version) => ({ attack, version })))
+    const ports = await freePorts(combinations.length)
+    await Promise.all(
+      combinations.map(async ({ attack, version }, number) => {
+        const port = ports[number] ?? 0
+        running.set(attack.title + version, { port, tool: await startMitmdump(port, version, attack) })
+      }),
+    )
+  })
+
+  describe.each(VERSIONS)('under %s', (version) => {
+    describe.each(ATTACKS)('$title', ({ title, authority, trusted, untrusted }) => {
+      test(`under a CA that the client trusts: ${trusted}; nothing but a ClientHello is sent`, async () => {
+        await expectRefused('trusted', [genuine.anchorPem, authority.pem], trusted)
+      })
+
+      test(`under one that it does not trust: ${untrusted}; nothing but a ClientHello is sent`, async () => {
+        await expectRefused('untrusted', [genuine.anchorPem], untrusted)
+      })
+
+      test('the control: without pins the request and the client certificate are read', async () => {
+        const host = 'naive.example.com'
+        const { relay, witness } = await stage(host)
+        expect(await naive(host, relay.port, authority)).toBe(200)
+        expect(witness().map(({ event }) => event)).toEqual(['clientHello', 'established', 'request'])
+        expect(witness().slice(1)).toMatchObject([
+          { version, certificates: 1 },
+          { secret: SECRET, certificates: 1 },
+        ])
+      })
+
+      async function expectRefused(name: string, anchors: readonly string[], code: ErrorCode): Promise<void> {
+        const host = `${name}.example.com`
+        const { relay, witness, moveIn } = await stage(host, { first: 'origin' })
+        const client = clientFor(host, anchors)
+        const send = () => client.fetch(`https://${host}:${relay.port}/`, { headers: { authorization: SECRET } })
+        expect(await (await send()).text()).toBe('ok') // the server itself
+        const before = relay.connections.length
+        moveIn()
+        await refusalOf(send(), code)
+        await expectOnlyClientHello({ relay, peer: origin, url: () => relay.origin }, before)
+        await expect.poll(() => witness().at(-1)?.event, POLLING).toBe('failed')
+        expect(witness()).toEqual([seen('clientHello', host), seen('failed', host)])
+      }
+
+      async function stage(host: string, { first }: { readonly first?: 'origin' } = {}) {
+        const mitm = running.get(title + version)
+        if (mitm === undefined) throw new Error('mitmdump was not started')
+        const relay = await until(startRelay({ target: first === 'origin' ? origin : mitm }))
+        const witness = () => seenBy(mitm.tool).filter(({ sni }) => sni === host)
+        return { relay, witness, moveIn: () => relay.setTarget(mitm) }
+      }
+    })
+  })
+})
+
+function startMitmdump(port: number, version: Version, { authority, flags = [] }: Pick<Attack, 'authority' | 'flags'>) {
+  const only = version === 'TLSv1.2' ? ['--set', 'tls_version_client_max=TLS1_2'] : []
+  const mode = [
+    '--mode',
+    `reverse:https://127.0.0.1:${origin.port}`,
+    '--ssl-insecure',
+    '--set',
+    'keep_host_header=true',
+  ]
+  const where = ['--listen-host', '127.0.0.1', '--listen-port', `${port}`, '--set', 'confdir=.']
+  return startTool('mitmdump', [...mode, ...where, ...only, ...flags, '-s', 'witness.py'], {
+    ports: [port],
+    // With no CA in its folder it would make one of its own.
+    files: { 'mitmproxy-ca.pem': authority.keyPem + authority.pem, 'witness.py': WITNESS },
+    env: { WITNESS: 'witness.log' },
+  })
+}
+
+interface Seen {
+  readonly event: 'clientHello' | 'established' | 'failed' | 'request'
+  readonly sni: string
+  /** That the client showed. */
+  readonly certificates: number
+}
+
+const seen = (event: Seen['event'], sni: string): Seen => ({ event, sni, certificates: 0 })
+
+const seenBy = (tool: Tool): readonly Seen[] => {
+  const lines = tool.read('witness.log').split('\n').slice(0, -1)
+  return lines.map((line) => JSON.parse(line) as Seen)
+}
+
+function clientFor(host: string, anchors: readonly string[]) {
+  return testClient({
+    pins: { [host]: [genuine.issuer.pin] },
+    anchors,
+    certificate: { cert: own.pem, key: own.keyPem },
+    tls12Hosts: [allowTls12(host, { reason: 'both versions are tested' })],
+  })
+}
+
+/** A client that knows of no pins. @returns The status it was answered with. */
+function naive(host: string, port: number, authority: TestCertificate): Promise<number | undefined> {
+  const identity = { cert: own.pem, key: own.keyPem, ca: authority.pem }
+  const where = { host: '127.0.0.1', port, servername: host, agent: false }
+  const headers = { host: `${host}:${port}`, authorization: SECRET }
+  return new Promise((resolve, reject) => {
+    const sent = request({ ...where, ...identity, headers }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+    sent.once('error', reject).end()
+  })
+}
+
+const answerAndClose: TestHandler = (_, response) => response.writeHead(200, { connection: 'close' }).end('ok')
+const POLLING = { timeout: 20_000, interval: 50 }
+const WITNESS = readFileSync(join(import.meta.dirname, 'witness.py'), 'utf8')
