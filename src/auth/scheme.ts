@@ -22,6 +22,8 @@ export interface AuthHost {
   readonly fetch: typeof globalThis.fetch
   readonly runtime: Runtime
   readonly emit: Emit
+  /** Of the client certificate that new connections show: base64url of its SHA-256 (RFC 8705 §3.1). Absent: there is none. */
+  readonly certificateThumbprint?: () => string | undefined
 }
 
 export interface Authenticator {
@@ -50,7 +52,10 @@ export interface Attempt {
   /** 0 for the first; one more for each time that `onResponse` asked for another. */
   readonly number: number
   readonly signal: AbortSignal | null
-  /** What `apply` wants to find again in `onResponse`: the token's version, the nonce of the proof. */
+  /**
+   * What `apply` wants to find again in `onResponse`: the token's version, the nonce of the proof. Kept from one attempt of a
+   * request to the next, to the same origin.
+   */
   state?: unknown
 }
 

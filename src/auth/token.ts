@@ -35,6 +35,14 @@ export interface TokenEndpoint {
   readonly request: (request: TokenRequest) => Promise<IssuedToken>
   /** RFC 7009. Resolves where the server has no such endpoint. */
   readonly revoke: (token: string, hint: 'access_token' | 'refresh_token', signal: AbortSignal) => Promise<void>
-  /** Of everything that makes a token another one: issuer, client, grant, scopes, resources, key and certificate; no secret. */
+  /**
+   * Of everything that makes a token another one: issuer, client, grant, scopes, resources, DPoP key; no secret. Without the
+   * client certificate: a refresh token outlives it (RFC 8705 §4), and access tokens are told apart by their binding.
+   */
   readonly cacheKey: (tenant: string | undefined) => Promise<string>
+  /**
+   * The refresh token that the configuration starts with, where the grant is one. The manager redeems it like any other, and
+   * remembers that it was spent; another one after that starts the session anew.
+   */
+  readonly initialRefreshToken?: (tenant: string | undefined, signal: AbortSignal) => Promise<string>
 }
