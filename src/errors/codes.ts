@@ -544,6 +544,36 @@ export const CODES = {
     about: 'No TCP connection could be made.',
     fix: 'Check that the server listens and that no firewall stands between.',
   },
+  ERR_TRANSPORT_PROXY_CONNECT: {
+    retryable: true,
+    about: 'The proxy cannot be reached, or closed the connection before there was a tunnel.',
+    fix: 'Check that the proxy listens, and its name, port and scheme in the option `proxy`.',
+  },
+  ERR_TRANSPORT_PROXY_AUTH: {
+    retryable: false,
+    about: 'The proxy wants credentials: there are none, or it does not take those given.',
+    fix: 'Put them into the URL of `proxy`, or into `proxy.credentials`.',
+  },
+  ERR_TRANSPORT_PROXY_DENIED: {
+    retryable: false,
+    about: 'The proxy does not allow a tunnel to the server.',
+    fix: 'Ask who runs the proxy to allow the host and the port, or name the host in `proxy.bypass`.',
+  },
+  ERR_TRANSPORT_PROXY_FAILED: {
+    retryable: true,
+    about: 'The proxy could not make a tunnel to the server.',
+    fix: 'The message has the status: see whether the server is up, and the log of the proxy.',
+  },
+  ERR_TRANSPORT_PROXY_PROTOCOL: {
+    retryable: false,
+    about: 'What answers at the address of the proxy is no proxy of the configured kind.',
+    fix: 'Check the scheme and the port in `proxy`: http, https, socks5 and socks5h are different protocols.',
+  },
+  ERR_TRANSPORT_PROXY_EARLY_BYTES: {
+    retryable: false,
+    about: 'The proxy sent bytes that nobody had asked for, which would have passed for the server’s.',
+    fix: 'Look at the proxy: a tunnel carries nothing before the client’s first byte. Nothing was sent.',
+  },
   ERR_TRANSPORT_CLOSED: {
     retryable: true,
     about: 'The peer closed or reset the connection before the response was complete.',
@@ -566,8 +596,8 @@ export const CODES = {
   },
   ERR_POLICY_SUNSET: {
     retryable: false,
-    about: 'The manifest allowed the host a legacy profile until a date, and that date has passed.',
-    fix: 'Bring the host up to date and drop the profile, or publish a later sunset.',
+    about: 'The host was allowed a legacy profile until a date, and that date has passed.',
+    fix: 'Bring the host up to date and drop the profile, or agree on a later sunset.',
   },
   ERR_POLICY_CONTAINED: {
     retryable: false,
@@ -606,8 +636,18 @@ export const CODES = {
   },
   ERR_POLICY_REDIRECT: {
     retryable: false,
-    about: 'The server answered with a redirect, which this client does not follow.',
-    fix: 'Request the target itself, or pass `redirect: "manual"` and decide.',
+    about: 'The server answered with a redirect that the option `redirect` does not allow, or that cannot be read.',
+    fix: 'Request the target itself, allow its origin in `redirect`, or pass `redirect: "manual"` and decide.',
+  },
+  ERR_POLICY_REDIRECT_BODY: {
+    retryable: false,
+    about: 'A redirect asks for the body once more, and it goes to another origin or can be read only once.',
+    fix: 'Request the target itself; for the same origin, give the body as text, bytes, Blob or FormData.',
+  },
+  ERR_POLICY_REDIRECT_LIMIT: {
+    retryable: false,
+    about: 'A call was redirected again and again.',
+    fix: 'Look for a loop at the server; `redirect.maxHops` allows up to 20.',
   },
   ERR_MANIFEST_FETCH_TOO_LARGE: {
     retryable: false,
@@ -1030,6 +1070,47 @@ export const CODES = {
     about: 'The signer of a client assertion or a DPoP proof failed; nothing was sent.',
     fix: 'Look at the log of the key service or the hardware: what it said is not repeated here.',
   },
+  ERR_AUTH_REFRESH_OUTCOME_UNKNOWN: {
+    retryable: true,
+    about:
+      'A refresh token was sent, and no answer came: whether it is spent is not known. The same one is sent again later.',
+    fix: 'See the cause. Once the server answers, the session either goes on or ends with `lost_rotation`.',
+  },
+  ERR_AUTH_REAUTH_REQUIRED: {
+    retryable: false,
+    about: 'The refresh token is not accepted any more, and nobody who shares it has a newer one.',
+    fix: 'Have the user or operator authorize again. `reason`: `lost_rotation` is an answer that was lost, not a theft.',
+  },
+  ERR_AUTH_TENANT_UNKNOWN: {
+    retryable: false,
+    about: 'No tenant could be named for a request, and no tenant’s token is lent to another.',
+    fix: 'Have `tenant` answer a name for every request that carries a token.',
+  },
+  ERR_AUTH_TOKEN_REJECTED: {
+    retryable: false,
+    about: 'A server rejected a token that had just been renewed.',
+    fix: 'Look at audience, scope and keys on the side of the server; the next renewal for it waits longer each time.',
+  },
+  ERR_AUTH_INSUFFICIENT_SCOPE: {
+    retryable: false,
+    about: 'A server asks for more than the token was granted.',
+    fix: 'Have the scopes in `scope` of the error granted to this client.',
+  },
+  ERR_AUTH_STEP_UP_REQUIRED: {
+    retryable: false,
+    about: 'A server asks for a stronger or a newer authentication of the user (RFC 9470).',
+    fix: 'Authenticate the user again with `acrValues` and `maxAge` of the error.',
+  },
+  ERR_AUTH_CERT_BINDING: {
+    retryable: true,
+    about: 'A token is bound to a client certificate, and no certificate, or another one, is in force.',
+    fix: 'Look at why the certificate is missing, or why it changes faster than tokens are issued.',
+  },
+  ERR_AUTH_CLOSED: {
+    retryable: false,
+    about: 'The client was closed; it hands out no token any more.',
+    fix: 'Make requests before closing, or create another client.',
+  },
   ERR_STORE_READ: {
     retryable: true,
     about: 'Stored bytes could not be read.',
@@ -1059,6 +1140,21 @@ export const CODES = {
     retryable: false,
     about: 'A symbolic link stands where stored bytes should be.',
     fix: 'Find out who put it there; links are never followed.',
+  },
+  ERR_STORE_CONFLICT: {
+    retryable: true,
+    about: 'Other processes kept a record, or the right to renew it, for too long.',
+    fix: 'Look at the processes that share the store, and at their clocks.',
+  },
+  ERR_STORE_WRITE_FAILED: {
+    retryable: true,
+    about: 'A renewed token could not be stored. It stays in use here, and writing it is tried again.',
+    fix: 'Repair the store before this process ends: with it goes the only copy of the refresh token.',
+  },
+  ERR_STORE_RECORD_INVALID: {
+    retryable: false,
+    about: 'A record of the token store is not one of this library. It is left alone.',
+    fix: 'Find out who else writes under this prefix.',
   },
   ERR_KEY_SOURCE_MISSING: {
     retryable: false,

@@ -130,7 +130,16 @@ export interface AuthDetails extends ErrorDetails {
   readonly retryAfterMs?: number
   /** How far the clock of the server is ahead of this machine's. */
   readonly offsetMs?: number
+  /** Why a session ended. */
+  readonly reason?: ReauthReason
+  /** What a resource server asks for: scopes (RFC 6750 §3), authentication contexts and age in seconds (RFC 9470 §3). */
+  readonly scope?: readonly string[]
+  readonly acrValues?: readonly string[]
+  readonly maxAge?: number
 }
+
+/** `revoked` also for one that expired: OAuth has one word for both. `lost_rotation`: an answer of the server was lost. */
+export type ReauthReason = 'revoked' | 'lost_rotation'
 
 /** There is no credential for a request, or a server did not accept it. Names servers and codes, never a secret. */
 export class AuthError extends PinfetchError<CodeIn<'AUTH'>> {
@@ -138,12 +147,20 @@ export class AuthError extends PinfetchError<CodeIn<'AUTH'>> {
   declare readonly oauthError?: string
   declare readonly retryAfterMs?: number
   declare readonly offsetMs?: number
+  declare readonly reason?: ReauthReason
+  declare readonly scope?: readonly string[]
+  declare readonly acrValues?: readonly string[]
+  declare readonly maxAge?: number
 
   constructor(code: CodeIn<'AUTH'>, message: string, details: AuthDetails = {}) {
     super(code, message, details)
     if (details.oauthError !== undefined) this.oauthError = details.oauthError
     if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs
     if (details.offsetMs !== undefined) this.offsetMs = details.offsetMs
+    if (details.reason !== undefined) this.reason = details.reason
+    if (details.scope !== undefined) this.scope = details.scope
+    if (details.acrValues !== undefined) this.acrValues = details.acrValues
+    if (details.maxAge !== undefined) this.maxAge = details.maxAge
   }
 }
 

@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../errors/codes.ts'
-import type { ChainEntry, Finding, ManifestErrorKind } from '../errors/errors.ts'
+import type { ChainEntry, Finding, ManifestErrorKind, ReauthReason } from '../errors/errors.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 
 /** What a client tells its listeners. Public values only: no token, header, body or private key is ever part of an event. */
 export type ClientEvent =
   | ManifestLifecycleEvent
+  | TokenEvent
   /** A peer was refused; nothing was sent to it. */
   | {
       readonly type: 'tls.rejected'
@@ -94,6 +95,16 @@ export type ClientEvent =
   | ({ readonly type: 'certificate.loaded' } & CertificateFacts)
   /** A client certificate could not be had, or was refused; the one in force stays. */
   | { readonly type: 'certificate.rejected'; readonly code: ErrorCode; readonly message: string }
+  /** A legacy host is refused from `sunset` on: told 30, 14, 7 and 1 days before, and at its end with 0 days left. */
+  | {
+      readonly type: 'policy.sunset'
+      /** Host pattern of the option, or the origin where the manifest says so. */
+      readonly host: string
+      /** Unix milliseconds. */
+      readonly sunset: UnixMs
+      /** Begun days count. */
+      readonly daysLeft: number
+    }
   /** Two thirds of the client certificate’s life are over; nine tenths; all. */
   | ({ readonly type: 'certificate.renewalDue' | 'certificate.expiring' | 'certificate.expired' } & CertificateFacts)
   /** The files of the client certificate will not change as their operator expects. */
@@ -143,6 +154,21 @@ export type ClientEvent =
   | { readonly type: 'secret.rejected'; readonly name: string; readonly code: ErrorCode; readonly message: string }
   /** The file of a secret will not change as its operator expects. */
   | { readonly type: 'secret.source'; readonly name: string; readonly source: string; readonly message: string }
+  /** A redirect is about to be followed. `from`, `to`: origins, as `https://api.example.com`. `hop`: 1 for the first of a call. */
+  | {
+      readonly type: 'redirect.followed'
+      readonly from: string
+      readonly to: string
+      readonly status: number
+      readonly hop: number
+    }
+  /** A redirect leads to another origin, and these header fields, in lower case, stay behind for the rest of the call. */
+  | {
+      readonly type: 'redirect.stripped'
+      readonly from: string
+      readonly to: string
+      readonly headers: readonly string[]
+    }
   /** Something outside the options tries to weaken TLS, or an option loosens it. `effect` says what became of it. */
   | { readonly type: 'posture'; readonly subject: string; readonly effect: string }
 
@@ -226,6 +252,51 @@ export type ManifestLifecycleEvent =
   | { readonly type: 'manifest.source'; readonly source: string; readonly message: string }
   /** The cache could not be used, or held something that did not verify. The client goes on without it. */
   | { readonly type: 'manifest.cacheError'; readonly code: ErrorCode; readonly message: string }
+
+export type TokenEvent =
+  /** A renewal ended. `waiters`: requests that could not go on without it. */
+  | {
+      readonly type: 'token.refresh'
+      readonly result: 'renewed' | 'adopted' | 'failed'
+      readonly trigger: 'first' | 'early' | 'expired' | 'rejected' | 'step-up'
+      readonly waiters: number
+      readonly ms: number
+      /** Of a failure. */
+      readonly code?: ErrorCode
+      /** Consecutive failures, this one included. */
+      readonly failures?: number
+      /** Digest of the tenant's name, where there are tenants. */
+      readonly tenantHash?: string
+    }
+  /** Another process renewed the token that they share. */
+  | { readonly type: 'token.adopted'; readonly ageMs: number; readonly tenantHash?: string }
+  /** How old a token was when another one took its place; `lifetimeMs` as its server named it. */
+  | { readonly type: 'token.age'; readonly ageMs: number; readonly lifetimeMs?: number; readonly tenantHash?: string }
+  /** The application asked for the text of a token. */
+  | { readonly type: 'token.revealed'; readonly tenantHash?: string }
+  /** A resource server refused a token; its response went to the caller. */
+  | { readonly type: 'token.refused'; readonly host: string; readonly code: ErrorCode; readonly tenantHash?: string }
+  /** A session ended: somebody has to authorize again. */
+  | { readonly type: 'token.reauthRequired'; readonly reason: ReauthReason; readonly tenantHash?: string }
+  /** A token was revoked at its server (RFC 7009), or could not be. */
+  | {
+      readonly type: 'token.revoked'
+      readonly hint: 'access_token' | 'refresh_token'
+      readonly result: 'revoked' | 'failed'
+      readonly code?: ErrorCode
+      readonly tenantHash?: string
+    }
+  /** How long a renewal waited for the right to be the only one; `held`: whether it got it. */
+  | { readonly type: 'store.lease_wait'; readonly ms: number; readonly held: boolean; readonly tenantHash?: string }
+  /** The token store could not be used. `effect`: what became of the renewal that needed it. */
+  | {
+      readonly type: 'store.failed'
+      readonly code: ErrorCode
+      readonly effect: 'refused' | 'alone' | 'unsaved' | 'not shared'
+      readonly tenantHash?: string
+    }
+  /** What could not be stored is stored now, after so many attempts. */
+  | { readonly type: 'store.recovered'; readonly attempts: number; readonly tenantHash?: string }
 
 export type EventOf<Type extends ClientEvent['type']> = Extract<ClientEvent, { readonly type: Type }>
 export type Emit = (event: ClientEvent) => void
