@@ -116,6 +116,55 @@ describe.skipIf(!installed('mitmdump'))('mitmproxy', () => {
   })
 })
 
+describe.skipIf(!installed('sslsplit'))('sslsplit', () => {
+  const running = new Map<Version, { readonly tool: Tool; readonly port: number }>()
+  beforeAll(async () => {
+    const ports = await freePorts(VERSIONS.length)
+    await Promise.all(
+      VERSIONS.map(async (version, number) => {
+        const port = ports[number] ?? 0
+        running.set(version, { port, tool: await startSslsplit(port, version) })
+      }),
+    )
+  })
+
+  test.each(VERSIONS)(
+    'under %s: ERR_TRUST_PIN_MISMATCH; it logs the request of the control, and none of ours',
+    async (version) => {
+      const splitter = running.get(version)
+      if (splitter === undefined) throw new Error('sslsplit was not started')
+      const { tool, port } = splitter
+      const [host, control] = ['pinned.example.com', 'naive.example.com']
+      const relay = await until(startRelay({ target: origin }))
+      const client = clientFor(host, [genuine.anchorPem, owned.pem])
+      const send = () => client.fetch(`https://${host}:${relay.port}/`, { headers: { authorization: SECRET } })
+      expect(await (await send()).text()).toBe('ok') // the server itself
+      relay.setTarget(splitter)
+      await refusalOf(send(), 'ERR_TRUST_PIN_MISMATCH')
+      const sent = relay.connections.slice(1).flatMap(({ clientToServer }) => clientToServer.records)
+      expect(sent.map(({ type, firstByte }) => `${type} ${firstByte}`)).toEqual(version === 'TLSv1.2' ? ONCE : TWICE)
+      await expect.poll(() => tool.read('output'), POLLING).toContain(`SNI peek: [${host}]`)
+
+      expect(await naive(control, port, owned)).toBe(200)
+      await expect.poll(() => tool.read('connections.log'), POLLING).toContain(`sni:${control}`)
+      expect(tool.read('connections.log')).toMatch(new RegExp(`GET / 200 .*sproto:${version}:`))
+      expect(tool.read('connections.log')).not.toContain(host) // it logs in order
+    },
+  )
+  const ONCE = ['22 1'] // a ClientHello
+  const TWICE = [...ONCE, '20 1', ...ONCE] // it knows the curve P-256 alone, and asks for it
+})
+
+function startSslsplit(port: number, version: Version): Promise<Tool> {
+  const only = version === 'TLSv1.2' ? ['-r', 'tls12'] : []
+  const own = process.getuid?.() === 0 ? ['-u', 'root'] : [] // by itself root becomes nobody, who may not write here
+  const route = ['https', '127.0.0.1', `${port}`, '127.0.0.1', `${origin.port}`]
+  return startTool('sslsplit', ['-D', ...own, ...only, '-c', 'ca.pem', '-l', 'connections.log', ...route], {
+    ports: [port],
+    files: { 'ca.pem': owned.pem + owned.keyPem },
+  })
+}
+
 function startMitmdump(port: number, version: Version, { authority, flags = [] }: Pick<Attack, 'authority' | 'flags'>) {
   const only = version === 'TLSv1.2' ? ['--set', 'tls_version_client_max=TLS1_2'] : []
   const mode = [
