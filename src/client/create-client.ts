@@ -22,6 +22,7 @@ import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
 import { sendOver } from './send.ts'
 import { createUpgrade } from './upgrade.ts'
+import { watchSunsets } from './sunsets.ts'
 
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
@@ -94,6 +95,7 @@ export function createClient(options: ClientOptions): Client {
   })
   const revocation = { handshakes: 0, good: 0 }
   const cacheDir = resolved.manifests.find((manifest) => manifest.cacheDir !== undefined)?.cacheDir
+    onSunset: (host, sunset) => sunsets.note(host, sunset),
   const { upgradeInsecure } = resolved
   const keepsHsts = upgradeInsecure === 'hsts' && cacheDir !== undefined
   const hsts = createHsts({ runtime, ...(keepsHsts ? { store: fileStore(cacheDir) } : {}) })
@@ -129,7 +131,14 @@ export function createClient(options: ClientOptions): Client {
     egress: createEgress(resolved.egress),
     onResponse: createNotices({ emit, onHsts: hsts.note }),
   })
-  managers = orClose([anchors, certificate], () => createManagers(resolved.manifests.map(startManifest)))
+  const sunsets = watchSunsets({
+    runtime: judging,
+    inCode: resolved.legacyHosts,
+    emit,
+    say: (line) => process.stderr.write(line),
+    onOver: () => dispatcher.policyChanged(),
+  })
+  managers = orClose([anchors, certificate, sunsets], () => createManagers(resolved.manifests.map(startManifest)))
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
   function startManifest(given: ResolvedManifest): Manager {
@@ -156,7 +165,10 @@ export function createClient(options: ClientOptions): Client {
         const hosts = dispatcher.seen.refusedUnder(of, runtime.clock.now())
         if (hosts.length > 0) emit({ type: 'manifest.wouldBreak', version: view.version, hosts })
       },
-      onChange: () => dispatcher.policyChanged(),
+      onChange: () => {
+        sunsets.forgetNoted()
+        dispatcher.policyChanged()
+      },
     })
     if (cacheDir === undefined && !memoryOnly) process.stderr.write(NO_CACHE_DIR)
     const close = async (): Promise<void> => {
@@ -197,6 +209,7 @@ export function createClient(options: ClientOptions): Client {
     await Promise.all([evidence.close(), hsts.close(), ...managers.all.map((manager) => manager.close())])
   }
 
+    sunsets.close()
   const destroy = async (reason?: Error): Promise<void> => {
     const closed = close()
     await dispatcher.destroy(reason)

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import {
   isMinted,
+  type LegacyHost,
   type Loosening,
   type ManifestMay,
   type Tls12Host,
@@ -100,6 +101,8 @@ export interface ClientOptions {
   readonly tls12Hosts?: readonly Tls12Host[]
   /** What the manifest may loosen, from `manifestMay` of `pinfetch/dangerous`. Default nothing. */
   readonly manifestMay?: ManifestMay
+  /** Hosts that may speak TLS 1.2 with CBC suites until a date, from `allowLegacy` of `pinfetch/dangerous`. Default none. */
+  readonly legacyHosts?: readonly LegacyHost[]
   /** Trust anchors for every host. Default `'bundled'`: whatever the environment adds to Node's own default is not in it. */
   readonly anchors?: AnchorSource | readonly AnchorSource[]
   /** Trust anchors of single hosts, in place of `anchors`: a partner's private root, or its self-signed certificate. */
@@ -184,12 +187,19 @@ export interface ResolvedOptions {
   readonly egress: readonly EgressRule[]
   readonly upgradeInsecure: 'never' | 'hsts'
   readonly http2: Http2
+export interface ResolvedLegacy {
+  readonly pattern: string
+  readonly reason: string
+  readonly sunset: UnixMs
+}
+
   readonly timeouts: Timeouts
   readonly limits: Limits
   readonly runtime: Runtime
 }
 
 /**
+  readonly legacyHosts: readonly ResolvedLegacy[]
  * Reads the options once. Unknown members are errors: a misspelt security option must not become a silent default.
  *
  * @throws ConfigurationError naming the path of the option, what was expected and what was given.
@@ -260,6 +270,11 @@ function resolveRevocation({
   }
 }
 
+    legacyHosts: rest.legacyHosts.map(({ pattern, reason, sunset }) => ({
+      pattern,
+      reason,
+      sunset: toUnixMs(sunset.getTime()), // the caller's Date may change later
+    })),
 function resolveManifests(given: readonly z.infer<typeof Manifest>[]): readonly ResolvedManifest[] {
   const manifests = given.map(resolveManifest)
   if (manifests.length > 1 && manifests.some(({ hosts }) => hosts === undefined)) {
@@ -486,5 +501,6 @@ const Options = z.strictObject({
     .custom<Runtime>((value) => typeof value === 'object' && value !== null && 'clock' in value, 'expected a Runtime')
     .default(systemRuntime),
 })
+  legacyHosts: z.array(minted('legacyHost')).default([]),
 
 const OptionsOfSeveral = Options.extend({ manifest: z.array(Manifest).min(1).max(16) })

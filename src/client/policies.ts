@@ -10,12 +10,14 @@ import type { Emit } from '../events/events.ts'
 import type { HostEntry } from '../manifest/schema.ts'
 import type { ManifestView } from '../manifest/updater.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import { MAX_CONNECTIONS } from '../transport/limits.ts'
 import { type AnchorSet, createAnchors, uniteAnchors } from '../trust/anchors.ts'
 import type { Deny, HostPolicy, Pin } from '../trust/policy.ts'
 import { DEFAULT_REVOCATION } from '../trust/revocation/policy.ts'
 import { normalSerial, type RevokedCertificates } from '../trust/revoked.ts'
 import { enforcementOf } from './enforcement.ts'
 import type { ResolvedOptions, ResolvedPins } from './options.ts'
+import { reviewOf } from './posture.ts'
 import { createRevocationLookup, showsFirst, withManifestRevocation } from './revocation.ts'
 
 export interface Policies {
@@ -26,6 +28,11 @@ export interface Policies {
    * @throws TrustError or PolicyError when the origin may not be connected to at all.
    */
   readonly of: (origin: CanonicalOrigin) => HostPolicy
+  /**
+   * The policy for a proxy that is reached by TLS: by its own pins, so that it does not take the manifest to fetch the manifest.
+   * Denied keys are refused all the same.
+   */
+  readonly ofProxy: (origin: CanonicalOrigin) => HostPolicy
   /** Whether pins in code serve the origin while no manifest was ever accepted. */
   readonly bundled: (origin: CanonicalOrigin) => boolean
 }
@@ -38,6 +45,8 @@ export interface PolicySources {
   readonly anchorsFor: (host: CanonicalHost) => AnchorSet
   /** Another number when `anchorsFor` may answer differently. Default: it never does. */
   readonly anchorsVersion?: () => number
+  /** Told of the end of a legacy profile that the manifest gives. Default: nobody. */
+  readonly onSunset?: (host: string, sunset: UnixMs) => void
 }
 
 interface Made {
@@ -49,13 +58,15 @@ interface Made {
 }
 
 /** Joins what is known about hosts into one policy per origin, memoised until the manifest or the clock changes it. */
-export function createPolicies({ options, view, emit, anchorsFor, anchorsVersion = () => 0 }: PolicySources): Policies {
+export function createPolicies(sources: PolicySources): Policies {
+  const { options, view, emit, anchorsFor, anchorsVersion = () => 0, onSunset } = sources
   const { clock } = options.runtime
   const createdAt = clock.now()
   const revocationFor = createRevocationLookup(options.revocation)
   const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
   const unpinned = patternIndex(options.unlistedHosts)
   const tls12 = patternIndex(options.tls12Hosts)
+  const legacy = patternIndex(options.legacyHosts)
   const uriFor = hostIndex(options.expectedUris.map(({ pattern, uri }) => [pattern, uri] as const))
   const mayBringAnchors = patternIndex((options.manifestMay?.anchorHosts ?? []).map((pattern) => ({ pattern })))
   const may = (loosening: ManifestLoosening): boolean => options.manifestMay?.loosenings.includes(loosening) === true
@@ -69,10 +80,18 @@ export function createPolicies({ options, view, emit, anchorsFor, anchorsVersion
     const known = memo.get(origin.text)
     if (known !== undefined && known.view === manifest && known.anchorsVersion === version && now < known.until)
       return known.policy
-    const made = make(origin, manifest, now)
+    const made = untilSunset(origin, make(origin, manifest, now), now)
     if (memo.size >= MAX_ORIGINS) memo.clear()
     memo.set(origin.text, { ...made, view: manifest, anchorsVersion: version })
     return made.policy
+  }
+
+  /** What code allows a legacy host ends, as what the manifest allows does. */
+  const untilSunset = (origin: CanonicalOrigin, made: Made, now: UnixMs): Made => {
+    const rule = made.policy.profile === undefined ? undefined : legacy(origin.host)
+    if (rule === undefined) return made
+    if (now >= rule.sunset) throw pastSunset(origin, rule.sunset)
+    return { ...made, until: Math.min(made.until, rule.sunset) }
   }
 
   const make = (origin: CanonicalOrigin, manifest: ManifestView | undefined, now: UnixMs): Made => {
@@ -115,21 +134,24 @@ export function createPolicies({ options, view, emit, anchorsFor, anchorsVersion
     if (isOver && !reportsStale) throw manifestExpired(origin, manifest)
 
     const asked = enforcementOf(entry, manifest.clientId, now)
-    if (asked.isOver) throw pastSunset(origin, manifest.version)
+    if (asked.isOver) throw pastSunset(origin, entry.sunset)
     const reports = asked.asksForReport && loosened(entry, 'report', 'report mode') && asked.reports
-    if (entry.profile === 'legacy') loosened(entry, 'legacy', 'the legacy profile')
-    const { minTlsVersion } = entry
-    const floor = minTlsVersion === '1.2' && !loosened(entry, 'tls12', 'TLS 1.2') ? undefined : minTlsVersion
+    const { minTlsVersion, profile, sunset, reviewBy, maxConnectionAge } = entry
+    const isLegacy = profile === 'legacy' && loosened(entry, 'legacy', 'the legacy profile') && minTlsVersion !== '1.3'
+    if (isLegacy && sunset !== undefined) onSunset?.(origin.text, sunset)
+    const is12 = minTlsVersion === '1.2' && loosened(entry, 'tls12', 'TLS 1.2', may('tls12'), reviewOf(reviewBy, now))
+    const floor = minTlsVersion === '1.2' && !is12 ? undefined : minTlsVersion
     const policy = policyOf(origin, manifest, {
       source: 'manifest',
       mode: options.mode === 'report' || reports || reportsStale ? 'report' : 'enforce',
       pinGroups: pinGroups(entry),
       ...(floor === undefined ? {} : { minTlsVersion: floor }),
+      ...(isLegacy ? { profile } : {}),
       ...(entry.expectedUri === undefined ? {} : { expectedUri: entry.expectedUri }),
       ...(entry.allowedAddresses === undefined
         ? {}
         : { allowedAddresses: entry.allowedAddresses.flatMap((text) => parseBlock(text) ?? []) }),
-      ...(entry.maxConnectionAge === undefined ? {} : { maxConnectionAgeMs: entry.maxConnectionAge * 1_000 }),
+      ...(maxConnectionAge === undefined ? {} : { maxConnectionAgeMs: maxConnectionAge * 1_000 }),
       ...anchorsOf(origin, entry, manifest),
       revocation: withManifestRevocation(revocationFor(origin.host), entry, () =>
         loosened(entry, 'report', 'revocation mode report'),
@@ -167,12 +189,13 @@ export function createPolicies({ options, view, emit, anchorsFor, anchorsVersion
   /** A manifest may loosen what the client's own options allow it to; otherwise the strict reading holds, and is told. */
   const loosened = (
     { host }: HostEntry,
-    loosening: ManifestLoosening | 'legacy',
+    loosening: ManifestLoosening,
     what: string,
-    allowed = loosening !== 'legacy' && may(loosening),
+    allowed = may(loosening),
+    review = '',
   ): boolean => {
     const effect = allowed
-      ? 'in force: manifestMay allows it'
+      ? `in force: manifestMay allows it${review}`
       : 'the strict reading holds: manifestMay does not allow it'
     emit({ type: 'posture', subject: `manifest: ${host} asks for ${what}`, effect })
     return allowed
@@ -182,9 +205,13 @@ export function createPolicies({ options, view, emit, anchorsFor, anchorsVersion
     { host, port }: CanonicalOrigin,
     manifest: ManifestView | undefined,
     decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> &
-      Partial<Pick<HostPolicy, 'minTlsVersion' | 'expectedUri' | 'anchors' | 'revocation' | 'maxConnectionAgeMs'>>,
-  ): HostPolicy =>
-    withGeneration({
+      Partial<
+        Pick<HostPolicy, 'minTlsVersion' | 'profile' | 'expectedUri' | 'anchors' | 'revocation' | 'maxConnectionAgeMs'>
+      >,
+  ): HostPolicy => {
+    const { minTlsVersion, profile, maxConnectionAgeMs } = decided
+    const isLegacy = profile !== undefined || (minTlsVersion === undefined && legacy(host) !== undefined)
+    return withGeneration({
       host,
       port,
       denies: deniesFor(host, manifest),
@@ -195,10 +222,25 @@ export function createPolicies({ options, view, emit, anchorsFor, anchorsVersion
       anchors: anchorsFor(host),
       manifestVersion: manifest?.version ?? 0,
       ...decided,
+      ...(isLegacy ? legacyTerms(maxConnectionAgeMs) : {}),
     })
+  }
+
+  const ofProxy = (origin: CanonicalOrigin): HostPolicy => {
+    const manifest = view(origin.host)
+    const { pins = [] } = options.proxy ?? {}
+    if (pins.length > 0) {
+      const pinGroups = [pins.map((spki): Pin => ({ spki }))]
+      const policy = policyOf(origin, manifest, { source: 'code', mode: 'enforce', pinGroups })
+      return untilSunset(origin, { policy, until: FOREVER }, clock.now()).policy
+    }
+    const isUnpinned = inCode(origin.host) === undefined && unpinned(origin.host) !== undefined
+    return isUnpinned && manifest?.kind === 'cold' ? unlisted(origin, manifest).policy : of(origin)
+  }
 
   return {
     of,
+    ofProxy,
     bundled: (origin) => {
       const entry = inCode(origin.host)
       if (entry === undefined) return false
@@ -247,6 +289,16 @@ function deniesFor(host: CanonicalHost, manifest: ManifestView | undefined): rea
       ({ hosts }) => hosts === undefined || hostIndex(hosts.map((pattern) => [pattern, true] as const))(host) === true,
     )
     .map(({ spki, reason }) => ({ spki, reason }))
+}
+
+/** What is known to be weak gets little: an eighth of the connections that any other host may have, each for a minute. */
+function legacyTerms(maxConnectionAgeMs = LEGACY_AGE_MS) {
+  return {
+    profile: 'legacy',
+    minTlsVersion: '1.2',
+    maxConnections: LEGACY_CONNECTIONS,
+    maxConnectionAgeMs: Math.min(maxConnectionAgeMs, LEGACY_AGE_MS),
+  } as const
 }
 
 /** Compiled once a manifest. */
@@ -311,8 +363,8 @@ function contained({ text }: CanonicalOrigin): PolicyError {
   return new PolicyError('ERR_POLICY_CONTAINED', message, { host: text })
 }
 
-function pastSunset({ text }: CanonicalOrigin, manifestVersion: number): PolicyError {
-  const message = `${text}: the legacy profile of manifest ${manifestVersion} is past its sunset: no connection is made`
+function pastSunset({ text }: CanonicalOrigin, sunset = 0): PolicyError {
+  const message = `${text}: its legacy profile ended at ${new Date(sunset).toISOString()}: no connection is made`
   return new PolicyError('ERR_POLICY_SUNSET', message, { host: text })
 }
 
@@ -330,5 +382,7 @@ const compiled = new WeakMap<ManifestView, RevokedCertificates>()
 const DAY_MS = 86_400_000
 const FALLBACK_LIFE_MS = 90 * DAY_MS // HPKP deployments used 60 days; a quarter leaves room for one missed release
 const FOREVER = Number.POSITIVE_INFINITY
+const LEGACY_CONNECTIONS = MAX_CONNECTIONS / 8
+const LEGACY_AGE_MS = 60_000
 const MAX_ORIGINS = 10_000
 const MAX_ANCHOR_SETS = 64

@@ -20,10 +20,15 @@ export interface PostureFinding {
 }
 
 /** Names each attempt to weaken TLS from outside the options. Pure; the effects are what the transport's tests measure. */
-export function findPosture({ env, flags, replaced }: Surroundings): readonly PostureFinding[] {
+export function findPosture(
+  { env, flags, replaced }: Surroundings,
+  proxy?: ResolvedOptions['proxy'],
+): readonly PostureFinding[] {
   const findings: PostureFinding[] = []
+  const ofProxies = proxy?.isFromEnvironment === true ? PROXY_ASKED_FOR : PROXY
   for (const [name, effect] of Object.entries(VARIABLES)) {
-    if ((env[name] || env[name.toLowerCase()] || '') !== '') findings.push({ subject: name, effect })
+    if ((env[name] || env[name.toLowerCase()] || '') === '') continue
+    findings.push({ subject: name, effect: effect === PROXY && FOLLOWED.has(name) ? ofProxies : effect })
   }
   for (const given of flags) {
     const flag = given.replace(/^--[^=]+/, (name) => name.replaceAll('_', '-')) // Node takes either
@@ -36,9 +41,13 @@ export function findPosture({ env, flags, replaced }: Surroundings): readonly Po
 
 /** Names each option that loosens a default, with the reason its author gave. Pure. */
 export function findLoosenings(options: ResolvedOptions, now: UnixMs): readonly PostureFinding[] {
-  const { mode, pins, unlistedHosts, tls12Hosts, manifestMay } = options
+  const { mode, pins, unlistedHosts, tls12Hosts, legacyHosts, manifestMay, proxy } = options
+  const isOpenProxy = proxy?.server.credentials !== undefined && proxy.server.scheme !== 'https'
   const reporting = pins.filter((entry) => entry.mode === 'report' && mode === 'enforce')
   return [
+    ...(isOpenProxy
+      ? [{ subject: proxy.server.text, effect: 'the credentials for this proxy are sent in the clear' }]
+      : []),
     ...(mode === 'report' ? [{ subject: 'mode: report', effect: 'pin mismatches are let through' }] : []),
     ...reporting.map(({ pattern }) => ({
       subject: `${formatHostPattern(pattern)}: mode report`,
@@ -47,7 +56,14 @@ export function findLoosenings(options: ResolvedOptions, now: UnixMs): readonly 
     ...unlistedHosts.map(({ pattern, reason }) => ({ subject: `${pattern}: unpinned`, effect: `in force: ${reason}` })),
     ...tls12Hosts.map(({ pattern, reason, reviewBy }) => ({
       subject: `${pattern}: TLS 1.2`,
-      effect: `in force: ${reason}${reviewBy !== undefined && now > reviewBy.getTime() ? '; its review is overdue' : ''}`,
+      effect: `in force: ${reason}${reviewOf(reviewBy?.getTime(), now)}`,
+    })),
+    ...legacyHosts.map(({ pattern, reason, sunset }) => ({
+      subject: `${pattern}: legacy`,
+      effect:
+        now < sunset
+          ? `in force for ${inDays(sunset - now)}, until ${new Date(sunset).toISOString()}: ${reason}`
+          : `refused: its sunset was ${new Date(sunset).toISOString()}`,
     })),
     ...options.revocation.loosened.map(({ subject, mode, reason }) => ({
       subject: `${subject}: ${mode}`,
@@ -58,6 +74,20 @@ export function findLoosenings(options: ResolvedOptions, now: UnixMs): readonly 
       effect: `in force: ${manifestMay?.reason}`,
     })),
   ]
+}
+
+/** What is to be said of a review that was promised for a date; nothing before its last thirty days. */
+export function reviewOf(reviewBy: number | undefined, now: number): string {
+  if (reviewBy === undefined || reviewBy - now > REVIEW_SOON_MS) return ''
+  return reviewBy < now ? '; its review is overdue' : `; its review is due in ${inDays(reviewBy - now)}`
+}
+
+/** Begun days count. */
+export const daysIn = (ms: number): number => Math.max(0, Math.ceil(ms / DAY_MS))
+
+export function inDays(ms: number): string {
+  const days = daysIn(ms)
+  return days === 1 ? '1 day' : `${days} days`
 }
 
 /** Reads the process. Only names leave it, no values: a proxy variable may carry a password. */
@@ -110,9 +140,14 @@ function hasReplacedDefaultAnchors(): boolean {
 
 const nodeFlags = (): readonly string[] => [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
 
+const DAY_MS = 86_400_000
+const REVIEW_SOON_MS = 30 * DAY_MS
+
 const NO_EFFECT = 'no effect: every TLS option is passed explicitly'
 const ANCHORS = 'no effect: anchors come from the options or from Node’s bundled roots'
-const PROXY = 'no effect: this client connects directly'
+const PROXY = 'no effect: the option `proxy` alone decides'
+const PROXY_ASKED_FOR = 'in force: the option `proxy` asks for the environment'
+const FOLLOWED: ReadonlySet<string> = new Set(['HTTPS_PROXY', 'ALL_PROXY'])
 
 const VARIABLES: Readonly<Record<string, string>> = {
   NODE_TLS_REJECT_UNAUTHORIZED: NO_EFFECT,

@@ -1,5 +1,6 @@
 /** `pinfetch/dangerous`: everything that loosens a default. Each needs a reason; each is told at start as a `posture` event. */
 import {
+  type LegacyHost,
   type ManifestLoosening,
   type ManifestMay,
   mint,
@@ -9,7 +10,15 @@ import {
   type Why,
 } from './loosening.ts'
 
-export type { ManifestLoosening, ManifestMay, RelaxedRevocation, Tls12Host, UnpinnedHost, Why } from './loosening.ts'
+export type {
+  LegacyHost,
+  ManifestLoosening,
+  ManifestMay,
+  RelaxedRevocation,
+  Tls12Host,
+  UnpinnedHost,
+  Why,
+} from './loosening.ts'
 
 /**
  * For `unlistedHosts`: lets hosts be requested that no manifest and no pins cover. Anyone with a trusted CA can then stand in
@@ -24,10 +33,23 @@ export const allowUnpinned = (pattern: string, { reason }: Why): UnpinnedHost =>
  * For `tls12Hosts`: lets TLS 1.2 be spoken with hosts that have nothing better. Under 1.2 the server's certificate travels in
  * the clear; forward secrecy and authenticated encryption stay required.
  *
- * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`
+ * @param why.reviewBy The start says so from thirty days before it on.
+ * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`, `ERR_CONFIG_INVALID`
  */
 export const allowTls12 = (pattern: string, { reason, reviewBy }: Why & { readonly reviewBy?: Date }): Tls12Host =>
   mint({ kind: 'tls12Host', pattern, reason, ...(reviewBy === undefined ? {} : { reviewBy }) })
+
+/**
+ * For `legacyHosts`: lets TLS 1.2 with ECDHE and CBC suites be spoken, HMAC-SHA-1 included, with hosts that have nothing better.
+ * Forward secrecy stays required; no static RSA, DHE, 3DES or RC4. Such a host gets an eighth of the connections, none for
+ * longer than a minute, no session resumption and no HTTP/2.
+ *
+ * @param why.sunset From then on the host is refused with `ERR_POLICY_SUNSET`, whatever it speaks by then. An event says so
+ *   30, 14, 7 and 1 days before.
+ * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`, `ERR_CONFIG_INVALID`
+ */
+export const allowLegacy = (pattern: string, { reason, sunset }: Why & { readonly sunset: Date }): LegacyHost =>
+  mint({ kind: 'legacyHost', pattern, reason, sunset })
 
 /**
  * For `manifestMay`: what the signed manifest may loosen in this client. Whoever holds the manifest keys can then use it.

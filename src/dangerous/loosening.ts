@@ -20,6 +20,13 @@ export interface Tls12Host extends Why {
   readonly reviewBy?: Date
 }
 
+/** Hosts that have nothing better than TLS 1.2 with ECDHE and CBC suites. They are refused from the sunset on. */
+export interface LegacyHost extends Why {
+  readonly kind: 'legacyHost'
+  readonly pattern: string
+  readonly sunset: Date
+}
+
 /** What a signed manifest may loosen. Whatever is not named is read strictly, and an event says so. */
 export interface ManifestMay extends Why {
   readonly kind: 'manifestMay'
@@ -29,10 +36,10 @@ export interface ManifestMay extends Why {
 }
 
 /**
- * `report`: mode report. `stale`: report mode past expiry. `tls12`: TLS 1.2 with a reason. `anchors`: further trust anchors, for
- * the hosts that the application names.
+ * `report`: mode report. `stale`: report mode past expiry. `tls12`: TLS 1.2 with a reason. `legacy`: also CBC suites, until a
+ * sunset. `anchors`: further trust anchors, for the hosts that the application names.
  */
-export type ManifestLoosening = 'report' | 'stale' | 'tls12' | 'anchors'
+export type ManifestLoosening = 'report' | 'stale' | 'tls12' | 'legacy' | 'anchors'
 
 /** Connections to certificates that may be, or are, revoked. */
 export interface RelaxedRevocation extends Why {
@@ -40,7 +47,7 @@ export interface RelaxedRevocation extends Why {
   readonly mode: 'off' | 'report'
 }
 
-export type Loosening = UnpinnedHost | Tls12Host | ManifestMay | RelaxedRevocation
+export type Loosening = UnpinnedHost | Tls12Host | LegacyHost | ManifestMay | RelaxedRevocation
 
 /** Options take loosenings made here and no look-alikes, so that every one of them is an import a reviewer can find. */
 export function mint<Kind extends Loosening>(loosening: Kind): Kind {
@@ -53,6 +60,10 @@ export function mint<Kind extends Loosening>(loosening: Kind): Kind {
     const message = `${loosening.kind}: expected a host, *.host or **.host, got ${JSON.stringify(pattern)}`
     throw new ConfigurationError('ERR_CONFIG_HOST', message)
   }
+  for (const [name, date] of datesOf(loosening)) {
+    if (date instanceof Date && !Number.isNaN(date.getTime())) continue
+    throw new ConfigurationError('ERR_CONFIG_INVALID', `${loosening.kind}: ${name}: expected a valid Date`)
+  }
   const made = { ...loosening }
   minted.add(Object.freeze(made))
   return made
@@ -61,6 +72,12 @@ export function mint<Kind extends Loosening>(loosening: Kind): Kind {
 function patternsOf(loosening: Loosening): readonly string[] {
   if ('pattern' in loosening) return [loosening.pattern]
   return 'anchorHosts' in loosening ? loosening.anchorHosts : []
+}
+
+/** From callers without types they may be anything; a date that is none would never come. */
+function datesOf(loosening: Loosening): readonly (readonly [string, unknown])[] {
+  if (loosening.kind === 'legacyHost') return [['sunset', loosening.sunset]]
+  return loosening.kind === 'tls12Host' && loosening.reviewBy !== undefined ? [['reviewBy', loosening.reviewBy]] : []
 }
 
 export function isMinted<Kind extends Loosening['kind']>(

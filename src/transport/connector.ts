@@ -17,7 +17,7 @@ import {
   hasAskedForCertificate,
   rememberPresentation,
 } from './client-certificate.ts'
-import { contextFor } from './contexts.ts'
+import { contextFor, isOffered, offerOf } from './contexts.ts'
 import { connectFailure } from './failure.ts'
 import { groupOf } from './groups.ts'
 import type { Http2, Timeouts } from './limits.ts'
@@ -150,6 +150,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       judged = undefined // Node's view holds copies of what was sent, as long as the connection lives
       if (result instanceof PinfetchError) {
         socket?.destroy()
+    let spoken = http2
         if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
       }
       done(result)
@@ -189,7 +190,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
       hasShown = true // a resumption under TLS 1.2 raises no event: the next handshake’s would be taken for the first
       const { alpnProtocol, authorized } = tlsSocket
-      if (!isSpoken(http2, alpnProtocol)) throw wrongProtocol(origin, http2, alpnProtocol)
+      if (!isSpoken(spoken, alpnProtocol)) throw wrongProtocol(origin, spoken, alpnProtocol)
       const resumed = tlsSocket.isSessionReused()
       if (!resumed && offered !== undefined) sessions.drop(offered)
       const admitted = admit(origin, { authorized, resumed, peer: resumed ? offered?.peer : peer })
@@ -247,7 +248,7 @@ export function createConnector(options: ConnectorOptions): Connector {
         secureContext: contextFor(policy, identity),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
         requestOCSP: true, // makes the event of the verdict fire, staple or not
-        ALPNProtocols: [...ALPN[http2]],
+        ALPNProtocols: [...ALPN[spoken]],
         checkServerIdentity: () => secondOpinion(origin, peer, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
         ...(offered === undefined ? {} : { session: offered.bytes }),
@@ -260,6 +261,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
       // Before Node's own listener, which sends the ClientHello.
       tlsSocket.prependOnceListener('connect', () => attempt(() => route.arrivedAt(tlsSocket.remoteAddress)))
+      spoken = http2Over(origin, policy, http2)
       tlsSocket.once('connect', () => {
         cancelTimeout()
         if (!settled) cancelTimeout = within('tlsMs', 'no finished handshake')
@@ -347,10 +349,16 @@ function identityOf({ kind, host }: CanonicalOrigin, { expectedUri }: HostPolicy
   return kind === 'dns' ? { kind, name: host } : { kind, address: host }
 }
 
-/** The handshake keeps to the policy it began under; the one in force now may have taken TLS 1.2 back. */
+/** The handshake keeps to the policy it began under; the one in force now may have taken TLS 1.2 or its CBC suites back. */
 function refuseVersion({ text }: CanonicalOrigin, socket: tls.TLSSocket, policy: HostPolicy): TlsError | undefined {
   const version = socket.getProtocol()
-  if (version === 'TLSv1.3' || (version === 'TLSv1.2' && policy.minTlsVersion === '1.2')) return undefined
+  if (version === 'TLSv1.3') return undefined
+  if (version === 'TLSv1.2' && policy.minTlsVersion === '1.2') {
+    const { name } = socket.getCipher()
+    if (isOffered(name, offerOf(policy))) return undefined
+    const message = `${text}: expected a suite with authenticated encryption, the connection speaks ${name}`
+    return new TlsError('ERR_TLS_VERSION', message, { host: text })
+  }
   const message = `${text}: expected TLS ${policy.minTlsVersion} or later, the connection speaks ${version ?? 'none any longer'}`
   return new TlsError('ERR_TLS_VERSION', message, { host: text })
 }
@@ -429,3 +437,11 @@ const ALPN: Readonly<Record<Http2, readonly string[]>> = {
   require: ['h2'],
 }
 const TCP_KEEP_ALIVE_MS = 60_000
+/** HTTP/2 forbids CBC suites (RFC 9113 §9.2.2), so it is not offered beside them. */
+function http2Over({ text }: CanonicalOrigin, { profile }: HostPolicy, http2: Http2): Http2 {
+  if (profile === undefined || http2 === 'never') return http2
+  if (http2 === 'prefer') return 'never'
+  const message = `${text}: a legacy host gets HTTP/1.1 alone, and the option http2 requires HTTP/2`
+  throw new TlsError('ERR_TLS_ALPN', message, { host: text })
+}
+

@@ -8,7 +8,7 @@ import { type Connection, type ConnectorOptions, createConnector } from './conne
 import { Exchange, type ExchangeLimits } from './exchange.ts'
 import { clientClosed } from './failure.ts'
 import { FOREVER, type Lane } from './lane.ts'
-import type { Timeouts } from './limits.ts'
+import { MAX_CONNECTIONS, type Timeouts } from './limits.ts'
 import { OriginPool, type OriginPoolOptions } from './origin-pool.ts'
 import { rawHandlerOf } from './raw-handler.ts'
 import { lengthOf } from './request-body.ts'
@@ -231,5 +231,4 @@ const COMPROMISED: ReadonlySet<ErrorCode> = new Set([
   'ERR_TRUST_CERT_REVOKED',
   'ERR_TRUST_CA_DISTRUSTED',
 ])
-const MAX_CONNECTIONS = 256 // to one origin: a quarter of the 1 024 descriptors that a process often has
 const MAX_SPELLINGS = 1_000 // origins are few; the cap stops a caller who feeds random hosts

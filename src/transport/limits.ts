@@ -44,3 +44,5 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   minBytesPerSecond: 8_192,
   connectionAgeMs: 600_000,
 })
+
+export const MAX_CONNECTIONS = 256 // to one origin: a quarter of the 1 024 descriptors that a process often has

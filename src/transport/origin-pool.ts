@@ -144,7 +144,8 @@ export class OriginPool implements Lanes {
   }
 
   get #isFull(): boolean {
-    return this.lanes.size + this.#attempts.size >= this.#options.connections
+    const most = Math.min(this.#options.connections, this.policy.maxConnections ?? FOREVER)
+    return this.lanes.size + this.#attempts.size >= most
   }
 
   #connectMore(): void {

@@ -149,6 +149,7 @@ export function isOfferable(
     evidenceVersion === known.evidenceVersion &&
     identity === known.identity &&
     (protocol === 'TLSv1.3' || policy.minTlsVersion === '1.2') &&
+    policy.profile === undefined && // a ticket of TLS 1.2 carries the keys, and these are the servers that never change theirs
     policy.revocation.fetch !== 'blocking' &&
     peer.reported.length === 0 &&
     wall >= shownAt.wall &&

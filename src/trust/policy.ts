@@ -40,12 +40,16 @@ export interface HostPolicy {
   readonly revoked?: RevokedCertificates
   readonly revocation: RevocationPolicy
   readonly minTlsVersion: '1.2' | '1.3'
+  /** CBC suites beside those of TLS 1.2, and less of everything: no resumption, no HTTP/2. */
+  readonly profile?: 'legacy'
   /** Where a path to the host may end. */
   readonly anchors: AnchorSet
   /** A SPIFFE ID the peer must have; it then takes the place of the host name. */
   readonly expectedUri?: string
   /** A connection older than this gets no further request. Absent: the client's own limit alone counts. */
   readonly maxConnectionAgeMs?: number
+  /** No more connections at once. Absent: the client's own limit alone counts. */
+  readonly maxConnections?: number
   /** What the manifest narrows the addresses of the host to. */
   readonly allowedAddresses?: readonly AddressBlock[]
   /** 0 when no manifest is in force. */
