@@ -1,0 +1,118 @@
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { encodeBase64Url } from '../encoding/base64.ts'
+import { BoundedMap } from '../encoding/bounded-map.ts'
+import { AuthError, ConfigurationError } from '../errors/errors.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import { tokenChallenge } from './challenge.ts'
+import type { ClockOffsets } from './clock-offset.ts'
+import { publicJwk, signJwt } from './jwt.ts'
+import { localSigner, type Signer } from './signer.ts'
+
+/**
+ * Demonstrating Proof of Possession (RFC 9449): a fresh proof for every request and every attempt, with the nonce that the origin
+ * asked for. Nonces belong to the origin that named them and are shown to no other.
+ */
+export interface Dpop {
+  /** RFC 7638 thumbprint of the key: what the tokens are bound to. */
+  readonly jkt: string
+  readonly proof: (request: ProofRequest) => Promise<DpopProof>
+  /** Takes a new nonce from a response, of whatever status. */
+  readonly learn: (url: URL, headers: Headers) => void
+  /**
+   * What a response says about the proof that was sent with its request: `retry` when the server named a nonce to use, once.
+   * Learns the nonce.
+   *
+   * @throws AuthError `ERR_AUTH_DPOP_NONCE_REJECTED` where the server asks for the nonce that it was given.
+   */
+  readonly judge: (response: DpopResponse, sent: DpopProof) => 'retry' | 'settled'
+  /** Whether no nonce of the origin is known: for `primeNonce`. */
+  readonly hasNonce: (url: URL) => boolean
+}
+
+export interface ProofRequest {
+  /** As it stands on the wire. */
+  readonly method: string
+  readonly url: URL
+  /** For a resource server: bound into the proof as `ath`. */
+  readonly accessToken?: string
+  readonly signal: AbortSignal
+}
+
+export interface DpopProof {
+  /** The value of the DPoP header field. */
+  readonly header: string
+  readonly url: URL
+  readonly nonce: string | undefined
+}
+
+export interface DpopResponse {
+  readonly status: number
+  readonly headers: Headers
+  /** Of a token endpoint: the `error` of its body. A resource server says it in WWW-Authenticate. */
+  readonly oauthError?: string | undefined
+}
+
+/** @param signer `'ephemeral-es256'`: a key of this client alone, gone with it, and its tokens with it. */
+export function createDpop(signer: Signer | 'ephemeral-es256', world: DpopWorld): Dpop {
+  const key = signer === 'ephemeral-es256' ? ephemeral() : signer
+  if (key.publicKey === undefined) {
+    const message = 'dpop.signer: expected a signer with a publicKey, which every proof shows; this one has none'
+    throw new ConfigurationError('ERR_CONFIG_INVALID', message)
+  }
+  const jwk = publicJwk(key.publicKey)
+  const nonces = new BoundedMap<string, string>(MAX_ORIGINS)
+  const learn = (url: URL, headers: Headers): void => {
+    const nonce = headers.get('dpop-nonce')
+    if (nonce !== null && NONCE.test(nonce)) nonces.set(url.origin, nonce)
+  }
+  return {
+    jkt: createHash('sha256').update(JSON.stringify(jwk)).digest('base64url'),
+    learn,
+    hasNonce: (url) => nonces.get(url.origin) !== undefined,
+    proof: async ({ method, url, accessToken, signal }) => {
+      const nonce = nonces.get(url.origin)
+      const claims = {
+        jti: encodeBase64Url(world.runtime.random(16)),
+        htm: method,
+        htu: targetUri(url),
+        iat: Math.floor(world.offsets.now(url.origin) / 1_000),
+        ...(accessToken === undefined ? {} : { ath: createHash('sha256').update(accessToken).digest('base64url') }),
+        ...(nonce === undefined ? {} : { nonce }),
+      }
+      const header = await signJwt(key, { header: { typ: 'dpop+jwt', jwk }, claims, signal })
+      return { header, url, nonce }
+    },
+    judge: (response, { url, nonce: used }) => {
+      const { headers } = response
+      learn(url, headers)
+      if (!asksForNonce(response)) return 'settled'
+      const named = headers.get('dpop-nonce')
+      // A nonce is no secret: the server tells it to whoever asks.
+      if (named !== null && NONCE.test(named) && named !== used) return 'retry'
+      const message = `${url.host}: the server asks for a DPoP nonce and names ${named === null ? 'none' : 'the one that it was given'}`
+      throw new AuthError('ERR_AUTH_DPOP_NONCE_REJECTED', message, { host: url.host, requestSent: 'yes' })
+    },
+  }
+}
+
+export interface DpopWorld {
+  readonly runtime: Runtime
+  readonly offsets: ClockOffsets
+}
+
+function asksForNonce({ status, headers, oauthError }: DpopResponse): boolean {
+  if (status === 400) return oauthError === 'use_dpop_nonce'
+  return status === 401 && tokenChallenge(headers.get('www-authenticate'), 'dpop')?.error === 'use_dpop_nonce'
+}
+
+/** RFC 9449 §4.2 `htu`: no query, no fragment. The URL parser writes the rest as the wire has it (RFC 3986 §6.2). */
+function targetUri(url: URL): string {
+  return `${url.origin}${url.pathname}`
+}
+
+function ephemeral(): Signer {
+  return localSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)
+}
+
+const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,1024}$/ // RFC 9449 §8.1: 1*NQCHAR; the bound is ours
+const MAX_ORIGINS = 1_000
