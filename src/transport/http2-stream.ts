@@ -60,7 +60,6 @@ export class Http2Stream {
       if (this.#isOver || this.#isTooLarge(raw)) return
       this.#trailers = fieldsOf(raw)
     })
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     stream.once('end', () => this.#onEnd())
     stream.on('error', (error) => {
       this.#cause ??= error // `close` follows
@@ -153,6 +152,7 @@ export class Http2Stream {
     const length = fields['content-length']
     if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
     this.#tell(() => this.#exchange.onHeaders(status, fieldsOf(raw), () => this.#stream?.resume(), ''))
+    if (!this.#isOver) this.#stream?.on('data', (chunk: Buffer) => this.#onData(chunk)) // DATA may be read before this event
   }
 
   /** The limit that the peer was told; Node keeps it only once the peer has confirmed it. */
