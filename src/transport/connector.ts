@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
@@ -23,6 +24,7 @@ import { groupOf } from './groups.ts'
 import type { Http2, Timeouts } from './limits.ts'
 import { afterPatience } from './patience.ts'
 import { readPresented } from './peer.ts'
+import { createTunnels, type ProxyServer, type Tunnel, type Tunnels } from './proxy.ts'
 import { createRoutes, type RouteOptions } from './route.ts'
 import { createSessions, isOfferable, type Session } from './sessions.ts'
 
@@ -37,6 +39,10 @@ export interface ConnectorOptions extends RouteOptions {
   readonly certificate?: () => ClientIdentity
   /** Whether anyone listens to what takes a look at every connection. Default: nobody. */
   readonly hasListeners?: Emitter['hasListeners']
+  /** Connections go through it, but for those that it is not for. Default: none, and the environment has no say. */
+  readonly proxy?: ProxyServer
+  /** The policy for the proxy's own certificate. Default: `policyOf`. */
+  readonly proxyPolicyOf?: (origin: CanonicalOrigin) => HostPolicy
   /** Lists and responses that are fetched beside the connections. Default: none, and staples alone count. */
   readonly evidence?: Evidence
 }
@@ -92,6 +98,9 @@ export interface Connector {
 export function createConnector(options: ConnectorOptions): Connector {
   const { certificate, policyOf, runtime, emit, hasListeners, timeouts, evidence, http2 = 'never' } = options
   const routes = createRoutes(options)
+  const { proxy, proxyPolicyOf = policyOf } = options
+  const tunnels = proxy && createTunnels(proxy, { ...options, proxyPolicyOf }, createConnector)
+  const tunnelOf = new WeakMap<tls.TLSSocket, Tunnel>()
 
   const evaluator = createEvaluator()
   const evaluate: Connector['evaluate'] = (origin, { presented, staple }, policy, mayWait = false) => {
@@ -104,6 +113,12 @@ export function createConnector(options: ConnectorOptions): Connector {
   const judge = (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy, mayWait = false): VerifiedPeer => {
     const verdict = evaluate(origin, sent, policy, mayWait)
     const { manifestVersion } = policy
+    const { interception } = verdict.kind === 'trusted' ? verdict.peer : verdict
+    if (interception !== undefined) {
+      const outcome = verdict.kind === 'trusted' ? 'accepted' : 'refused'
+      const { spki, isVerified: verified } = interception
+      emit({ type: 'tls.interception', host: origin.text, spki, verified, outcome, manifestVersion })
+    }
     if (verdict.kind === 'rejected') {
       const { findings, chain, refusedPath } = verdict
       const lacksEvidence = findings[0].code === 'ERR_TRUST_REVOCATION_UNDETERMINED'
@@ -133,13 +148,15 @@ export function createConnector(options: ConnectorOptions): Connector {
   })
 
   const connect: Connector['connect'] = (origin, done) => {
-    let socket: tls.TLSSocket | undefined
+    let socket: Socket | undefined
+    let giveUpTunnel: ((reason: PinfetchError) => void) | undefined
     let identity: ClientIdentity | undefined
     let peer: VerifiedPeer | undefined
     let judged: X509Certificate | undefined
     let judgedBy: number | undefined // version of the evidence: what arrives during the handshake counts too
     let hasShown = false
     let offered: Session | undefined
+    let spoken = http2
     let keepSession: ((bytes: Buffer) => void) | undefined // once the connection is released
     let settled = false
 
@@ -149,8 +166,8 @@ export function createConnector(options: ConnectorOptions): Connector {
       cancelTimeout()
       judged = undefined // Node's view holds copies of what was sent, as long as the connection lives
       if (result instanceof PinfetchError) {
+        giveUpTunnel?.(result)
         socket?.destroy()
-    let spoken = http2
         if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
       }
       done(result)
@@ -172,7 +189,9 @@ export function createConnector(options: ConnectorOptions): Connector {
         fail(new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host: origin.text }))
       })
     }
-    let cancelTimeout = within('connectMs', 'no TCP connection')
+    const through = tunnels?.lead(origin) === true ? tunnels : undefined
+    const begun = through === undefined ? 'no TCP connection' : `no tunnel through the proxy ${proxy?.text}`
+    let cancelTimeout = within('connectMs', begun)
 
     const onCertificates = (tlsSocket: tls.TLSSocket, staple: Buffer | null): void => {
       const { certificates: presented, endEntity } = readPresented(tlsSocket)
@@ -237,13 +256,20 @@ export function createConnector(options: ConnectorOptions): Connector {
       fail(refusal ?? certificateFailure(tlsSocket, error, 'no') ?? error ?? closedEarly(origin))
     }
 
-    attempt(() => {
-      const policy = policyOf(origin)
-      const route = routes.to(origin, policy)
+    const onConnected = (tlsSocket: tls.TLSSocket): void => {
+      cancelTimeout()
+      if (!settled) cancelTimeout = within('tlsMs', 'no finished handshake')
+      // Not sooner: where the first of several addresses fails, Node asks for sessions on the handle that failed.
+      tlsSocket.on('session', (bytes) => keepSession?.(bytes)) // Node holds back what comes before secureConnect
+    }
+
+    /** Speaks TLS over `way`: to an address, or inside of a tunnel. */
+    const begin = (policy: HostPolicy, way: tls.ConnectionOptions): tls.TLSSocket => {
       identity = certificate?.()
       offered = sessions.offer(origin, policy)
+      spoken = http2Over(origin, policy, http2)
       const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> & SocketOptions = {
-        ...route.settings,
+        ...way,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
         secureContext: contextFor(policy, identity),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
@@ -257,20 +283,6 @@ export function createConnector(options: ConnectorOptions): Connector {
       socket = tlsSocket
       Object.defineProperty(tlsSocket, 'getPeerCertificate', { value: noLegacyView })
       tlsSocket.removeAllListeners('keylog') // --tls-keylog adds one that writes the session's secrets to a file
-      tlsSocket.setNoDelay(true)
-      tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
-      // Before Node's own listener, which sends the ClientHello.
-      tlsSocket.prependOnceListener('connect', () => attempt(() => route.arrivedAt(tlsSocket.remoteAddress)))
-      spoken = http2Over(origin, policy, http2)
-      tlsSocket.once('connect', () => {
-        cancelTimeout()
-        if (!settled) cancelTimeout = within('tlsMs', 'no finished handshake')
-      })
-      // Not sooner: where the first of several addresses fails, Node asks for sessions on the handle that failed.
-      tlsSocket.once(
-        'connect',
-        () => tlsSocket.on('session', (bytes) => keepSession?.(bytes)), // Node holds back what comes before secureConnect
-      )
       tlsSocket.on('OCSPResponse', (staple) => {
         if (!hasShown) attempt(() => onCertificates(tlsSocket, staple))
         else tlsSocket.destroy(secondHandshake(origin)) // whoever uses the socket by then
@@ -279,6 +291,38 @@ export function createConnector(options: ConnectorOptions): Connector {
       tlsSocket.once('secureConnect', () => attempt(() => onSecure(tlsSocket)))
       tlsSocket.on('error', (error) => onEnd(tlsSocket, error))
       tlsSocket.once('close', () => onEnd(tlsSocket))
+      return tlsSocket
+    }
+
+    const goDirectly = (policy: HostPolicy): void => {
+      const route = routes.to(origin, policy)
+      const tlsSocket = begin(policy, route.settings)
+      tlsSocket.setNoDelay(true)
+      tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+      // Before Node's own listener, which sends the ClientHello.
+      tlsSocket.prependOnceListener('connect', () => attempt(() => route.arrivedAt(tlsSocket.remoteAddress)))
+      tlsSocket.once('connect', () => onConnected(tlsSocket))
+    }
+
+    const goThrough = (tunnels: Tunnels, asked: HostPolicy): void => {
+      giveUpTunnel = tunnels.open(origin, asked, (tunnel) =>
+        attempt(() => {
+          if (tunnel instanceof PinfetchError) throw tunnel
+          socket = tunnel.socket
+          const policy = policyOf(origin) // another one perhaps by now
+          const refusal = tunnels.refusalOf(origin, tunnel, policy)
+          if (refusal !== undefined) throw refusal
+          const tlsSocket = begin(policy, { socket: tunnel.socket })
+          tunnelOf.set(tlsSocket, tunnel)
+          onConnected(tlsSocket)
+        }),
+      )
+    }
+
+    attempt(() => {
+      const policy = policyOf(origin)
+      if (through === undefined) goDirectly(policy)
+      else goThrough(through, policy)
     })
     return settle
   }
@@ -286,15 +330,26 @@ export function createConnector(options: ConnectorOptions): Connector {
   const reevaluate: Connector['reevaluate'] = (origin, { socket, peer }, policy) => {
     const tooOld = refuseVersion(origin, socket, policy)
     if (tooOld !== undefined) return tooOld
-    const elsewhere = routes.refusalOf(origin, socket.remoteAddress, policy)
+    const tunnel = tunnelOf.get(socket) // its remoteAddress is the proxy's
+    const elsewhere =
+      tunnel === undefined
+        ? routes.refusalOf(origin, socket.remoteAddress, policy)
+        : tunnels?.refusalOf(origin, tunnel, policy)
     if (elsewhere !== undefined) return elsewhere
     const verdict = evaluate(origin, peer, policy)
     return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict, 'maybe')
   }
 
-  const reviewSessions = (): void => sessions.review(policyOf)
+  const reviewSessions = (): void => {
+    sessions.review(policyOf)
+    tunnels?.reviewSessions()
+  }
+  const closeSessions = (): void => {
+    sessions.close()
+    tunnels?.closeSessions()
+  }
 
-  return { evaluate, connect, reevaluate, reviewSessions, closeSessions: sessions.close }
+  return { evaluate, connect, reevaluate, reviewSessions, closeSessions }
 }
 
 /** What a server sent that a verdict is about. */
@@ -395,13 +450,14 @@ function nodeRefusal(socket: tls.TLSSocket, origin: CanonicalOrigin, error: Erro
 function refusal(
   origin: CanonicalOrigin,
   policy: HostPolicy,
-  { findings, chain }: Extract<TrustVerdict, { kind: 'rejected' }>,
+  { findings, chain, interception }: Extract<TrustVerdict, { kind: 'rejected' }>,
   requestSent: 'no' | 'maybe' = 'no',
 ): TrustError {
   const [{ code, message }] = findings
   const { manifestVersion } = policy
   const outcome = requestSent === 'no' ? '0 bytes of the request were sent' : 'the live connection was cut'
   const lines = [`${origin.text}: ${message}; ${outcome}`]
+  if (interception !== undefined) lines.push(`  a known interception product stands in between: ${interception.spki}`)
   if (chain.length > 0) {
     lines.push('  verified path, end entity first:')
     for (const { position, spki, subject } of chain) lines.push(`    ${spki}  ${position.padEnd(12)}  ${subject}`)
@@ -417,6 +473,14 @@ function closedEarly({ text }: CanonicalOrigin): TransportError {
 function secondHandshake({ text }: CanonicalOrigin): TlsError {
   const message = `${text}: a second handshake on one connection would put another certificate behind the verdict`
   return new TlsError('ERR_TLS_SECOND_HANDSHAKE', message, { host: text, requestSent: 'maybe' })
+}
+
+/** HTTP/2 forbids CBC suites (RFC 9113 §9.2.2), so it is not offered beside them. */
+function http2Over({ text }: CanonicalOrigin, { profile }: HostPolicy, http2: Http2): Http2 {
+  if (profile === undefined || http2 === 'never') return http2
+  if (http2 === 'prefer') return 'never'
+  const message = `${text}: a legacy host gets HTTP/1.1 alone, and the option http2 requires HTTP/2`
+  throw new TlsError('ERR_TLS_ALPN', message, { host: text })
 }
 
 /** A server may choose among what was offered (RFC 7301 §3.2); one that knows nothing of it speaks HTTP/1.1. */
@@ -437,11 +501,3 @@ const ALPN: Readonly<Record<Http2, readonly string[]>> = {
   require: ['h2'],
 }
 const TCP_KEEP_ALIVE_MS = 60_000
-/** HTTP/2 forbids CBC suites (RFC 9113 §9.2.2), so it is not offered beside them. */
-function http2Over({ text }: CanonicalOrigin, { profile }: HostPolicy, http2: Http2): Http2 {
-  if (profile === undefined || http2 === 'never') return http2
-  if (http2 === 'prefer') return 'never'
-  const message = `${text}: a legacy host gets HTTP/1.1 alone, and the option http2 requires HTTP/2`
-  throw new TlsError('ERR_TLS_ALPN', message, { host: text })
-}
-

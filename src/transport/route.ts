@@ -31,14 +31,23 @@ export interface Route {
   readonly arrivedAt: (remoteAddress: string | undefined) => void
 }
 
+/** What the policy of a host adds to the client's own. */
+export type AddressRule = Pick<HostPolicy, 'allowedAddresses'>
+
 export interface Routes {
   /** @throws PolicyError where the host is itself an address that may not be connected to. */
-  readonly to: (origin: CanonicalOrigin, policy: HostPolicy) => Route
+  readonly to: (origin: CanonicalOrigin, policy: AddressRule) => Route
+  /**
+   * The addresses of an origin that may be connected to, one at least.
+   *
+   * @throws PolicyError where none may be, or the resolver's error.
+   */
+  readonly permitted: (origin: CanonicalOrigin, policy: AddressRule) => Promise<readonly string[]>
   /** Why a live connection to this address may not go on. */
   readonly refusalOf: (
     origin: CanonicalOrigin,
     remoteAddress: string | undefined,
-    policy: HostPolicy,
+    policy: AddressRule,
   ) => PolicyError | undefined
 }
 
@@ -55,33 +64,55 @@ export function createRoutes(options: RouteOptions): Routes {
     return reason === undefined ? undefined : denied(origin, `${remoteAddress} ${reason}`)
   }
 
+  const permitted: Routes['permitted'] = async (origin, policy) => {
+    const found =
+      origin.kind === 'ip' ? [origin.host] : await addressesOf(resolver, origin.host, emit).catch(unresolved)
+    const refusals = found.map((address) => refusalOf(origin, address, policy))
+    const allowed = found.filter((_, at) => refusals[at] === undefined)
+    if (allowed.length > 0) return allowed
+    throw refusals[0] ?? Object.assign(new Error('no address'), { code: 'ENOTFOUND' })
+  }
+
   const to: Routes['to'] = (origin, policy) => {
     const { host, port, kind } = origin
     const path = unixSocketOf?.(origin)
     if (path !== undefined) return { settings: { host, port, path }, arrivedAt: () => undefined }
     const bound = localAddress === undefined ? {} : { localAddress }
-    const permitted: string[] = []
+    const asked: string[] = []
     const arrivedAt: Route['arrivedAt'] = (remoteAddress = '') => {
-      if (permitted.some((address) => isSameAddress(address, remoteAddress))) return
+      if (asked.some((address) => isSameAddress(address, remoteAddress))) return
       throw denied(origin, `the connection arrived at ${remoteAddress}, which was not asked for`)
     }
     if (kind === 'ip') {
       const refusal = refusalOf(origin, host, policy)
       if (refusal !== undefined) throw refusal
-      permitted.push(host)
+      asked.push(host)
       return { settings: { host, port, ...bound }, arrivedAt }
     }
     const resolve = async (): Promise<readonly string[]> => {
-      const found = await addressesOf(resolver, host, emit)
-      const refusals = found.map((address) => refusalOf(origin, address, policy))
-      permitted.push(...found.filter((_, at) => refusals[at] === undefined))
-      if (permitted.length > 0) return permitted
-      throw refusals[0] ?? Object.assign(new Error('no address'), { code: 'ENOTFOUND' })
+      asked.push(...(await permitted(origin, policy)))
+      return asked
     }
     return { settings: { host, port, lookup: lookupBy(resolve), ...bound }, arrivedAt }
   }
 
-  return { to, refusalOf }
+  return { to, permitted, refusalOf }
+}
+
+/**
+ * Whether addresses are looked at for nothing but being special: then a proxy may resolve the name. A resolver that was chosen is
+ * asked in any case.
+ */
+export function isPlainPolicy(
+  {
+    resolver,
+    addresses = DEFAULT_ADDRESSES,
+  }: { readonly resolver?: Resolver | undefined; readonly addresses?: AddressPolicy | undefined },
+  { allowedAddresses }: AddressRule,
+): boolean {
+  const { allow, deny } = addresses
+  const isDefault = allow === undefined && deny.length === 0 && addresses.private === 'allow'
+  return resolver === undefined && isDefault && allowedAddresses === undefined
 }
 
 function lookupBy(resolve: () => Promise<readonly string[]>): LookupFunction {
@@ -92,7 +123,7 @@ function lookupBy(resolve: () => Promise<readonly string[]>): LookupFunction {
       if (all === true) callback(null, list)
       else callback(null, first.address, first.family)
     }
-    resolve().then(answer, (error: unknown) => callback(resolutionFailure(error), '', 4))
+    resolve().then(answer, (error: Error) => callback(error, '', 4))
   }
 }
 
@@ -107,11 +138,11 @@ async function addressesOf(resolver: Resolver, host: string, emit: Emit): Promis
 }
 
 /** Ours and the system's as they are; whatever else a resolver throws is a name that did not resolve. */
-function resolutionFailure(error: unknown): Error {
+function unresolved(error: unknown): never {
   const { code } = error instanceof Error ? (error as { readonly code?: unknown }) : {}
-  if (error instanceof PinfetchError) return error
-  if (error instanceof Error && typeof code === 'string' && /^(EAI_|ENOTFOUND$|ENODATA$)/.test(code)) return error
-  return Object.assign(new Error('the resolver failed', { cause: error }), { code: 'ENOTFOUND' })
+  if (error instanceof PinfetchError) throw error
+  if (error instanceof Error && typeof code === 'string' && /^(EAI_|ENOTFOUND$|ENODATA$)/.test(code)) throw error
+  throw Object.assign(new Error('the resolver failed', { cause: error }), { code: 'ENOTFOUND' })
 }
 
 function denied({ text }: CanonicalOrigin, reason: string): PolicyError {

@@ -64,9 +64,11 @@ const RULES: readonly Rule[] = [
     title: 'the environment decides nothing unasked',
     forbidden: /^process\.(env|argv|execArgv)$/,
     except: {
+      'auth/secret-reading.ts': 'the variable that a secret source names',
       'cli/main.ts': 'where the process begins: arguments, and NO_COLOR and its like',
       'client/anchors.ts': 'the file of NODE_EXTRA_CA_CERTS, where the option `anchors` asks for it',
       'client/config.ts': 'configFromEnv, which an application calls for exactly that',
+      'client/proxy.ts': 'the proxy variables, where the option `proxy` asks for the environment',
       'client/options.ts': 'the variable that `manifest.url` names with `env:`',
       'publisher/command.ts': 'other programs get it, without the passphrase of the keys',
       'client/posture.ts': 'names the variables and flags that try to weaken TLS; nothing follows them',
