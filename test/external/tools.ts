@@ -22,9 +22,9 @@ export function installed(...programs: readonly Program[]): boolean {
 export type Program = keyof typeof PACKAGES
 
 export interface Tool {
-  readonly folder: string
   /** The text of a file in its folder, '' while there is none. */
   readonly read: (name: string) => string
+  readonly write: (files: Files) => void
   /** To the process that was started, not to its children. */
   readonly signal: (name: NodeJS.Signals) => void
 }
@@ -39,7 +39,10 @@ export async function startTool(
   options: { readonly ports: readonly number[]; readonly files?: Files; readonly env?: NodeJS.ProcessEnv },
 ): Promise<Tool> {
   const folder = mkdtempSync(join(tmpdir(), `pinfetch-${program}-`))
-  for (const [name, content] of Object.entries(options.files ?? {})) writeFileSync(join(folder, name), content)
+  const write = (files: Files): void => {
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
+  }
+  write(options.files ?? {})
   const output = openSync(join(folder, OUTPUT), 'a')
   const env = { ...process.env, ...options.env, PATH }
   const child = spawn(program, args, { cwd: folder, env, detached: true, stdio: ['ignore', output, output] })
@@ -59,7 +62,7 @@ export async function startTool(
       await setTimeout(100) // for as long as the hook may take
     }
   }
-  return { folder, read, signal: (name) => void child.kill(name) }
+  return { read, write, signal: (name) => void child.kill(name) }
 }
 
 export type Files = Readonly<Record<string, string | Uint8Array>>
