@@ -122,7 +122,7 @@ export function createHsts({
     if (maxAgeSeconds === 0) {
       if (known === undefined) return
       entries.delete(host)
-      removed.add(host)
+      if (store !== undefined) removed.add(host) // without one, nothing brings it back, and nothing would clear the set
       return saveSoon()
     }
     const until = runtime.clock.now() + maxAgeSeconds * 1_000

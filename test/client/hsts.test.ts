@@ -1,5 +1,5 @@
 import { createTestRuntime, type TestRuntime } from 'pinfetch/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createHsts, parseHsts } from '../../src/client/hsts.ts'
 import type { CanonicalHost } from '../../src/encoding/host.ts'
 import { StoreError } from '../../src/errors/errors.ts'
@@ -202,5 +202,22 @@ describe('what hosts said', () => {
     note('max-age=60')
     await close()
     expect(knows(host('example.com'))).toBe(true)
+  })
+
+  test('what was taken back is remembered for the sake of the file alone: without a store nothing is kept of it', async () => {
+    const kept: unknown[] = []
+    const add = vi.spyOn(Set.prototype, 'add').mockImplementation(function (this: Set<unknown>, value) {
+      kept.push(value)
+      return this
+    })
+    onTestFinished(() => add.mockRestore())
+    const forget = (store?: Store): void => {
+      const { note } = createHsts({ runtime: createTestRuntime(), store })
+      for (const field of ['max-age=60', 'max-age=0']) note(originOf('https://example.com'), field)
+    }
+    forget()
+    expect(kept).not.toContain('example.com')
+    forget(memoryStore())
+    expect(kept).toContain('example.com')
   })
 })
