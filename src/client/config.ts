@@ -163,6 +163,7 @@ const Config = z.strictObject({
   mode: z.enum(['enforce', 'report']).exactOptional(),
   anchorsFile: File.exactOptional().describe('PEM file of trust anchors; default: the roots bundled with Node'),
   certificate: z.strictObject({ certFile: File, keyFile: File }).exactOptional(),
+  interception: z.enum(['report', 'refuse']).exactOptional().describe('Known interception products; default report'),
   timeouts: TimeoutsInFile.exactOptional(),
   limits: LimitsInFile.exactOptional(),
   addresses: AddressesInFile.exactOptional(),

@@ -103,6 +103,13 @@ export interface ClientOptions {
   readonly manifestMay?: ManifestMay
   /** Hosts that may speak TLS 1.2 with CBC suites until a date, from `allowLegacy` of `pinfetch/dangerous`. Default none. */
   readonly legacyHosts?: readonly LegacyHost[]
+  /** What the manifest may loosen, from `manifestMay` of `pinfetch/dangerous`. Default nothing. */
+  readonly manifestMay?: ManifestMay
+  /**
+   * What becomes of a peer on whose verified path stands a key of an interception product that the manifest names, pinned or not.
+   * An event is raised in any case. Default `'report'`: pins refuse whoever does not belong there, and a pinned key was meant.
+   */
+  readonly interception?: 'report' | 'refuse'
   /** Trust anchors for every host. Default `'bundled'`: whatever the environment adds to Node's own default is not in it. */
   readonly anchors?: AnchorSource | readonly AnchorSource[]
   /** Trust anchors of single hosts, in place of `anchors`: a partner's private root, or its self-signed certificate. */
@@ -199,6 +206,7 @@ export interface ResolvedLegacy {
 }
 
 /**
+  readonly interception: 'report' | 'refuse'
   readonly legacyHosts: readonly ResolvedLegacy[]
  * Reads the options once. Unknown members are errors: a misspelt security option must not become a silent default.
  *
@@ -253,6 +261,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
 
 function resolveRevocation({
   revocation,
+    interception: rest.interception,
   hostRevocation,
   revocationNetwork,
 }: Pick<z.infer<typeof Options>, 'revocation' | 'hostRevocation' | 'revocationNetwork'>): ResolvedRevocation {
@@ -501,6 +510,7 @@ const Options = z.strictObject({
     .custom<Runtime>((value) => typeof value === 'object' && value !== null && 'clock' in value, 'expected a Runtime')
     .default(systemRuntime),
 })
+  interception: z.enum(['report', 'refuse']).default('report'),
   legacyHosts: z.array(minted('legacyHost')).default([]),
 
 const OptionsOfSeveral = Options.extend({ manifest: z.array(Manifest).min(1).max(16) })

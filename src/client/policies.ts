@@ -12,6 +12,7 @@ import type { ManifestView } from '../manifest/updater.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { MAX_CONNECTIONS } from '../transport/limits.ts'
 import { type AnchorSet, createAnchors, uniteAnchors } from '../trust/anchors.ts'
+import { createInterceptionKeys, type InterceptionKeys } from '../trust/interception.ts'
 import type { Deny, HostPolicy, Pin } from '../trust/policy.ts'
 import { DEFAULT_REVOCATION } from '../trust/revocation/policy.ts'
 import { normalSerial, type RevokedCertificates } from '../trust/revoked.ts'
@@ -216,6 +217,7 @@ export function createPolicies(sources: PolicySources): Policies {
       port,
       denies: deniesFor(host, manifest),
       ...revokedBy(manifest),
+      ...interceptionOf(manifest, options.interception),
       ...expectedOf(host),
       revocation: revocationFor(host),
       minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
@@ -271,8 +273,9 @@ function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly
 }
 
 function withGeneration(facts: Omit<HostPolicy, 'generation'>): HostPolicy {
-  const { manifestVersion: _, anchors, revoked, ...deciding } = facts
-  const text = JSON.stringify({ ...deciding, anchors: anchors.digest, revoked: revoked?.id })
+  const { manifestVersion: _, anchors, revoked, interception, ...deciding } = facts
+  const known = { revoked: revoked?.id, interception: interception && [interception.id, interception.effect] }
+  const text = JSON.stringify({ ...deciding, anchors: anchors.digest, ...known })
   const generation = createHash('sha256').update(text).digest('base64url')
   return Object.freeze({ ...facts, generation })
 }
@@ -322,6 +325,21 @@ function revokedBy(manifest: ManifestView | undefined): { readonly revoked?: Rev
   }
   compiled.set(manifest, revoked)
   return { revoked }
+}
+
+/** Compiled once a manifest. */
+function interceptionOf(
+  manifest: ManifestView | undefined,
+  effect: InterceptionKeys['effect'],
+): { readonly interception?: InterceptionKeys } {
+  const pins = manifest?.interception ?? []
+  if (manifest === undefined || pins.length === 0) return {}
+  const known = interceptionLists.get(manifest)
+  if (known !== undefined) return { interception: known }
+  const id = createHash('sha256').update(pins.join()).digest('base64url')
+  const interception = createInterceptionKeys(pins, { id, effect })
+  interceptionLists.set(manifest, interception)
+  return { interception }
 }
 
 /** A rule that tightens and that this version cannot enforce must not be skipped in silence. */
@@ -378,6 +396,7 @@ function cannotEnforce({ text }: CanonicalOrigin, rule: string, manifestVersion:
   return new TrustError('ERR_TRUST_POLICY_UNSUPPORTED', message, { host: text, manifestVersion })
 }
 
+const interceptionLists = new WeakMap<ManifestView, InterceptionKeys>()
 const compiled = new WeakMap<ManifestView, RevokedCertificates>()
 const DAY_MS = 86_400_000
 const FALLBACK_LIFE_MS = 90 * DAY_MS // HPKP deployments used 60 days; a quarter leaves room for one missed release

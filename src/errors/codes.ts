@@ -118,6 +118,11 @@ export const CODES = {
     about: 'The manifest no longer trusts a CA of the verified path for certificates as new as this one.',
     fix: 'The server must move to a certificate of another CA.',
   },
+  ERR_TRUST_INTERCEPTION: {
+    retryable: false,
+    about: 'A key that the manifest names as one of an interception product is on the verified path, or was presented.',
+    fix: 'Somebody reads this connection. Leave their network, or have them exempt the host.',
+  },
   ERR_TRUST_PIN_NONE_ACTIVE: {
     retryable: false,
     about: 'Every pin of the host is denied or outside its time window.',

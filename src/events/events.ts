@@ -24,6 +24,18 @@ export type ClientEvent =
       readonly chain: readonly ChainEntry[]
       readonly manifestVersion: number
     }
+  /**
+   * A peer showed a key that the manifest names as one of an interception product. `verified`: it is on the verified path; else it
+   * was among the certificates presented.
+   */
+  | {
+      readonly type: 'tls.interception'
+      readonly host: string
+      readonly spki: string
+      readonly verified: boolean
+      readonly outcome: 'accepted' | 'refused'
+      readonly manifestVersion: number
+    }
   /** A peer was accepted for a key that another valid path lacks: what the message names must not go, or the host is refused. */
   | {
       readonly type: 'tls.fragile'

@@ -28,7 +28,7 @@ export interface ManifestView {
   readonly anchorSets: Readonly<Record<string, readonly Uint8Array[]>>
   /** Certificate Transparency: the policy and the list of logs. Nothing is enforced by it yet. */
   readonly ct: ManifestPayload['ct']
-  /** Keys of known interception products. Nothing is made of them yet. */
+  /** Keys of known interception products. */
   readonly interception: readonly PinText[]
   /** In force even while no manifest is. */
   readonly denies: readonly DenyRule[]

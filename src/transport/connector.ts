@@ -457,7 +457,7 @@ function refusal(
   const { manifestVersion } = policy
   const outcome = requestSent === 'no' ? '0 bytes of the request were sent' : 'the live connection was cut'
   const lines = [`${origin.text}: ${message}; ${outcome}`]
-  if (interception !== undefined) lines.push(`  a known interception product stands in between: ${interception.spki}`)
+  if (interception !== undefined) lines.push(`  a key of a known interception product was shown: ${interception.spki}`)
   if (chain.length > 0) {
     lines.push('  verified path, end entity first:')
     for (const { position, spki, subject } of chain) lines.push(`    ${spki}  ${position.padEnd(12)}  ${subject}`)

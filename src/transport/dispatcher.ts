@@ -230,5 +230,6 @@ const COMPROMISED: ReadonlySet<ErrorCode> = new Set([
   'ERR_TRUST_PIN_DENIED',
   'ERR_TRUST_CERT_REVOKED',
   'ERR_TRUST_CA_DISTRUSTED',
+  'ERR_TRUST_INTERCEPTION',
 ])
 const MAX_SPELLINGS = 1_000 // origins are few; the cap stops a caller who feeds random hosts

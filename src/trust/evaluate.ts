@@ -4,6 +4,7 @@ import type { ChainEntry, Finding } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { findFragility, fragileFrom } from './fragile.ts'
 import { matchIdentity, type ReferenceIdentity } from './identity.ts'
+import { findInterception, interceptionFinding } from './interception.ts'
 import { findPath } from './path/build.ts'
 import type { CertificationPath } from './path/path.ts'
 import { matchPins, pinOf } from './pins.ts'
@@ -56,19 +57,19 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   }
   const result = findPath({ presented, anchors: policy.anchors, now, acceptPath })
   const path = result.kind === 'valid' ? result.path : result.refusedPath
-  if (path === undefined) return rejected(result.kind === 'invalid' ? result.findings : [])
+  if (path === undefined) return rejected(input, result.kind === 'invalid' ? result.findings : [])
 
   // Report mode forgives a pin that is missing. It forgives no denied key, no broken path and no wrong name.
   const pins = matchPins(path, policy, now)
   const reported = policy.mode === 'report' && pins.kind === 'mismatch' ? [pins.finding] : []
-  if (result.kind === 'invalid' && reported.length === 0) return rejected(result.findings, path)
+  if (result.kind === 'invalid' && reported.length === 0) return rejected(input, result.findings, path)
   const revocation = judgeRevocation(path, input)
   if (revocation.finding !== undefined) {
-    if (!isRevocationReported) return rejected([revocation.finding], path)
+    if (!isRevocationReported) return rejected(input, [revocation.finding], path)
     reported.push(revocation.finding)
   }
   const misnamed = matchIdentity(path.certificates[0], identity)
-  if (misnamed !== undefined) return rejected([misnamed], path)
+  if (misnamed !== undefined) return rejected(input, [misnamed], path)
 
   const ends = path.certificates.map(({ notAfter }) => notAfter + 1) // notAfter is inclusive, §4.1.2.5
   if (pins.kind === 'match') ends.push(pins.validUntil)
@@ -78,6 +79,7 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   }
   if (revocation.stapleEnds !== undefined) ends.push(toUnixMs(revocation.stapleEnds))
   const fragility = pins.kind === 'match' ? findFragility(path, unpinned, () => pathsWithoutPin(input), now) : undefined
+  const interception = policy.interception && findInterception(policy.interception, path, presented)
   const facts: PeerFacts = {
     path,
     presented,
@@ -86,6 +88,7 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
     validUntil: toUnixMs(Math.min(...ends)),
     revocation: revocation.verdict,
     reported,
+    ...(interception === undefined ? {} : { interception }),
     ...(fragility === undefined ? {} : { fragility }),
   }
   return { kind: 'trusted', peer: facts as VerifiedPeer } // the only place that makes one
@@ -181,10 +184,17 @@ export function describePath({ certificates }: CertificationPath): readonly Chai
   }))
 }
 
-function rejected(findings: readonly Finding[], path?: CertificationPath): TrustVerdict {
+function rejected(
+  { policy, presented }: TrustInput,
+  findings: readonly Finding[],
+  path?: CertificationPath,
+): TrustVerdict {
   const [first = NOTHING_FOUND, ...rest] = findings
   const refused = path === undefined ? { chain: [] } : { chain: describePath(path), refusedPath: path }
-  return { kind: 'rejected', findings: [first, ...rest], ...refused }
+  const interception = policy.interception && findInterception(policy.interception, path, presented)
+  if (interception === undefined) return { kind: 'rejected', findings: [first, ...rest], ...refused }
+  if (first.code !== 'ERR_TRUST_INTERCEPTION') rest.push(interceptionFinding(interception))
+  return { kind: 'rejected', findings: [first, ...rest], ...refused, interception }
 }
 
 /** Computed once: a peer that is judged again, for a policy or for its session, brings the same object. */

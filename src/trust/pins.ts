@@ -2,6 +2,7 @@ import { type PinText, pinHashOf, pinOfSpki } from '../encoding/pin.ts'
 import type { Finding } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import type { Certificate } from '../x509/certificate.ts'
+import { refuseInterception } from './interception.ts'
 import type { CertificationPath } from './path/path.ts'
 import type { HostPolicy, Pin } from './policy.ts'
 import { findRevoked } from './revoked.ts'
@@ -11,13 +12,16 @@ export type PinResult =
   | { readonly kind: 'denied' | 'mismatch'; readonly finding: Finding }
 
 /**
- * Compares a verified path with the keys of a policy: first what is denied or revoked, on the whole path, then the pinned ones,
- * each at the position it asks for. The caller guarantees that every link of the path was verified.
+ * Compares a verified path with the keys of a policy: first what is denied, revoked or refused as an interception, on the whole
+ * path, then the pinned ones, each at the position it asks for. The caller guarantees that every link of the path was verified.
  *
  * @see RFC 7469 §2.6
  */
 export function matchPins(path: CertificationPath, policy: HostPolicy, now: UnixMs): PinResult {
-  const denied = findDenied(path, policy) ?? (policy.revoked && findRevoked(path, policy.revoked))
+  const denied =
+    findDenied(path, policy) ??
+    (policy.revoked && findRevoked(path, policy.revoked)) ??
+    (policy.interception && refuseInterception(path, policy.interception))
   if (denied !== undefined) return { kind: 'denied', finding: denied }
   let validUntil = FOREVER
   for (const group of policy.pinGroups) {

@@ -3,6 +3,7 @@ import type { CanonicalHost } from '../encoding/host.ts'
 import type { PinText } from '../encoding/pin.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import type { AnchorSet } from './anchors.ts'
+import type { InterceptionKeys } from './interception.ts'
 import type { RevocationPolicy } from './revocation/policy.ts'
 import type { RevokedCertificates } from './revoked.ts'
 
@@ -38,6 +39,8 @@ export interface HostPolicy {
   readonly denies: readonly Deny[]
   /** Absent when the manifest revokes no certificate. */
   readonly revoked?: RevokedCertificates
+  /** Absent when the manifest names no interception product. */
+  readonly interception?: InterceptionKeys
   readonly revocation: RevocationPolicy
   readonly minTlsVersion: '1.2' | '1.3'
   /** CBC suites beside those of TLS 1.2, and less of everything: no resumption, no HTTP/2. */

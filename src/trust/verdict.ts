@@ -1,5 +1,6 @@
 import type { ChainEntry, Finding } from '../errors/errors.ts'
 import type { UnixMs } from '../ports/runtime.ts'
+import type { Interception } from './interception.ts'
 import type { CertificationPath } from './path/path.ts'
 import type { HostPolicy } from './policy.ts'
 import type { RevocationVerdict } from './revocation/check.ts'
@@ -20,6 +21,8 @@ export interface PeerFacts {
   readonly revocation: RevocationVerdict
   /** What report mode let through; empty under enforcement. */
   readonly reported: readonly Finding[]
+  /** A key of a known interception product that was let through, or that was presented beside the path. */
+  readonly interception?: Interception
   /** Why the pinned key may soon no longer be on a path, although it is now. */
   readonly fragility?: string
 }
@@ -42,4 +45,6 @@ export type TrustVerdict =
       readonly chain: readonly ChainEntry[]
       /** The same as it was verified. */
       readonly refusedPath?: CertificationPath
+      /** A key of a known interception product was among what the peer presented; the last of the findings says so too. */
+      readonly interception?: Interception
     }
