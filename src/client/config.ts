@@ -7,6 +7,7 @@ import { EgressInFile } from './egress.ts'
 import { LimitsInFile, TimeoutsInFile } from './limits.ts'
 import { AddressesInFile } from './network.ts'
 import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
+import { RedirectInFile } from './redirect-options.ts'
 
 /** Options as a file or the environment can say them: for `createClient`, with whatever else code adds. */
 export type FileOptions = Omit<ClientOptions, 'manifest'> & { readonly manifest?: ManifestOptions }
@@ -170,6 +171,7 @@ const Config = z.strictObject({
   localAddress: z.string().exactOptional(),
   unixSockets: z.record(z.string(), z.string()).exactOptional().describe('Absolute path of a Unix socket by host'),
   egress: EgressInFile.exactOptional(),
+  redirect: RedirectInFile.exactOptional().describe('Which redirects are followed; default error'),
   upgradeInsecure: z.enum(['never', 'hsts']).exactOptional(),
   http2: z.enum(['never', 'prefer', 'require']).exactOptional().describe('Default never'),
 })

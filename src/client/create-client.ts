@@ -10,6 +10,7 @@ import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatche
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { followAnchors } from './anchors.ts'
 import { type CertificateHealth, createOwnCertificate, type OwnCertificate } from './certificate.ts'
+import { credentialHeaders } from './credentials.ts'
 import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
 import { createFetch } from './fetch.ts'
@@ -226,6 +227,12 @@ export function createClient(options: ClientOptions): Client {
       send: sendOver(dispatcher, limits),
       gate,
       upgrade: createUpgrade(hsts, upgradeInsecure),
+      redirects: resolved.redirect && {
+        ...resolved.redirect,
+        isCredential: credentialHeaders([]),
+        random: runtime.random,
+        emit,
+      },
     }),
     ready: async () => {
       const hasPins = resolved.pins.length > 0

@@ -1,7 +1,10 @@
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
-import { ConfigurationError, PolicyError } from '../errors/errors.ts'
+import { ConfigurationError } from '../errors/errors.ts'
 import { requestFailure } from '../transport/failure.ts'
-import type { Send } from './send.ts'
+import { createFollow, discard, type RedirectOptions } from './redirect.ts'
+import { isRedirect, refuseEvery } from './redirect-hop.ts'
+import { type GivenRequest, repeatable } from './replay.ts'
+import type { Call, Send } from './send.ts'
 import { plaintext, type Upgrade } from './upgrade.ts'
 
 export interface FetchOptions {
@@ -10,22 +13,30 @@ export interface FetchOptions {
   /** Settles when the policy for the origin can be known, rejects with the signal's reason; `undefined` when it is known. */
   readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void> | undefined
   /** What an http URL is read as. Default: every one is refused. */
-  readonly upgrade?: Upgrade
+  readonly upgrade?: Upgrade | undefined
+  /** Default: no redirect is followed. */
+  readonly redirects?: RedirectOptions | undefined
 }
 
 /**
- * WHATWG fetch, narrowed: https only, no dispatcher of the caller's, no redirect followed, our errors. Written without `async`
- * where a request needs none: each turn between the headers and the caller costs more than every check in here.
+ * WHATWG fetch, narrowed: https only, no dispatcher of the caller's, redirects by our rules, our errors. Written without
+ * `async` where a request needs none: each turn between the headers and the caller costs more than every check in here.
  */
-export function createFetch({ send, gate, upgrade }: FetchOptions): typeof globalThis.fetch {
-  const exchange = (origin: CanonicalOrigin, { input, init }: GlobalRequest, url: URL): Promise<Response> => {
+export function createFetch({ send, gate, upgrade, redirects }: FetchOptions): typeof globalThis.fetch {
+  const exchange = (origin: CanonicalOrigin, request: GivenRequest, url: URL): Promise<Response> => {
+    const { input, init } = request
     const wanted = init.redirect ?? (input instanceof Request ? input.redirect : 'follow')
+    if (wanted === 'follow' && following !== undefined) return following(origin, request, url)
     return send(input, { ...init, redirect: 'manual' }, url).then(
-      (response) => (wanted !== 'manual' && isRedirect(response) ? refuseRedirect(response, origin) : response),
+      (response) =>
+        wanted !== 'manual' && isRedirect(response)
+          ? discard(response).then(() => Promise.reject(refuseEvery({ url, origin }, response)))
+          : response,
       (error: unknown) => Promise.reject(requestFailure(error, origin.text)),
     )
   }
-  const start = (origin: CanonicalOrigin, request: GlobalRequest, url: URL): Promise<Response> => {
+  const following = redirects && followWith(redirects, { send, gate })
+  const start = (origin: CanonicalOrigin, request: GivenRequest, url: URL): Promise<Response> => {
     const waiting = gate(origin, signalOf(request))
     return waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
   }
@@ -42,7 +53,23 @@ export function createFetch({ send, gate, upgrade }: FetchOptions): typeof globa
   }
 }
 
-function requestTo(url: URL, { input, init }: GlobalRequest): GlobalRequest {
+type Exchange = (origin: CanonicalOrigin, request: GivenRequest, url: URL) => Promise<Response>
+
+/** The first request of a call that may take several. */
+function followWith(redirects: RedirectOptions, sending: Pick<FetchOptions, 'send' | 'gate'>): Exchange {
+  const follow = createFollow(redirects, sending)
+  return (origin, given, url) => {
+    const request = repeatable(given, redirects.random)
+    const call: Call = { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
+    return sending.send(request.input, { ...request.init, redirect: 'manual' }, url, call).then(
+      (response) =>
+        isRedirect(response) ? follow({ ...request, url, origin }, response, call, signalOf(request)) : response,
+      (error: unknown) => Promise.reject(requestFailure(error, origin.text)),
+    )
+  }
+}
+
+function requestTo(url: URL, { input, init }: GivenRequest): GivenRequest {
   return { input: input instanceof Request ? new Request(url, input) : url, init }
 }
 
@@ -66,13 +93,8 @@ function originOf(url: URL): CanonicalOrigin {
   return origin
 }
 
-interface GlobalRequest {
-  readonly input: string | URL | Request
-  readonly init: RequestInit
-}
-
 /** Rewrites objects of the npm package's realm, which SDKs hand over, into the runtime's own classes. */
-function toGlobalRealm(input: Parameters<typeof fetch>[0], given: RequestInit | undefined): GlobalRequest {
+function toGlobalRealm(input: Parameters<typeof fetch>[0], given: RequestInit | undefined): GivenRequest {
   const init = withInherited(given)
   if ('dispatcher' in init && init.dispatcher !== undefined) {
     throw new ConfigurationError('ERR_CONFIG_INVALID', 'fetch: a dispatcher of the caller would bypass every check')
@@ -121,21 +143,6 @@ function copyFormData(source: FormData): FormData {
   return copy
 }
 
-function signalOf({ input, init }: GlobalRequest): AbortSignal | null {
+function signalOf({ input, init }: GivenRequest): AbortSignal | null {
   return init.signal ?? (input instanceof Request ? input.signal : null)
 }
-
-function isRedirect(response: Response): boolean {
-  return REDIRECTS.has(response.status) && response.headers.has('location')
-}
-
-/** RFC 9110 §15.4. The target may be another host, with other pins or none, and a 307 would carry the body there. */
-async function refuseRedirect(response: Response, { text }: CanonicalOrigin): Promise<never> {
-  await response.body?.cancel()
-  const location = response.headers.get('location') ?? ''
-  const target = URL.canParse(location, response.url) ? new URL(location, response.url).origin : 'an unreadable address'
-  const message = `${text}: answered ${response.status} with a redirect to ${target}; request the target itself, or pass redirect: 'manual'`
-  throw new PolicyError('ERR_POLICY_REDIRECT', message, { host: text, requestSent: 'yes' })
-}
-
-const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])

@@ -27,6 +27,7 @@ import { type CertificateOption, CertificateSchema, type ResolvedCertificate } f
 import { type EgressRule, EgressSchema } from './egress.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
+import { type RedirectOption, type RedirectRules, RedirectSchema } from './redirect-options.ts'
 import {
   type ResolvedRevocation,
   type RevocationNetworkOptions,
@@ -135,6 +136,17 @@ export interface ClientOptions {
   /** What may leave: one rule or several, of which one has to allow all of a request. Default: whatever has a policy. */
   readonly egress?: EgressRule | readonly EgressRule[]
   /**
+   * Which redirects are followed. Default `'error'`: none, since a redirect lets a server choose what is asked with what the
+   * caller sent. A call can ask for less than the client allows: `redirect: 'error'` refuses, `'manual'` hands the response
+   * over; `'follow'`, which is also what a call means that says nothing, is what this option says.
+   *
+   * Every hop is judged as a request of its own: policy, pins, addresses, `egress`. An http target is refused, HSTS or not. To
+   * another origin, which another port is too, no header field goes that carries a credential, nor does it come back with a
+   * later hop, and no body. At the same origin a body is sent again that can be: text, bytes, URLSearchParams, Blob, FormData.
+   * `timeouts.totalMs` and the signal are those of the whole call.
+   */
+  readonly redirect?: RedirectOption
+  /**
    * Http URLs are refused; nothing is ever sent in the clear. `'hsts'` reads those of a host that asked for it in an earlier
    * response (RFC 6797) as https, remembered in `manifest.cacheDir` where there is one. Default `'never'`: a program that says
    * http is better corrected than helped.
@@ -192,6 +204,7 @@ export interface ResolvedOptions {
   readonly localAddress: string | undefined
   readonly unixSockets: Readonly<Record<string, string>>
   readonly egress: readonly EgressRule[]
+  readonly redirect: RedirectRules | undefined
   readonly upgradeInsecure: 'never' | 'hsts'
   readonly http2: Http2
 export interface ResolvedLegacy {
@@ -249,6 +262,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     localAddress: rest.localAddress,
     unixSockets: rest.unixSockets,
     egress: rest.egress,
+    redirect: rest.redirect,
     upgradeInsecure: rest.upgradeInsecure,
     http2: rest.http2,
     tls12Hosts: rest.tls12Hosts,
@@ -502,6 +516,7 @@ const Options = z.strictObject({
   localAddress: LocalAddressSchema,
   unixSockets: UnixSocketsSchema,
   egress: EgressSchema.default([]),
+  redirect: RedirectSchema,
   upgradeInsecure: z.enum(['never', 'hsts']).default('never'),
   http2: z.enum(['never', 'prefer', 'require']).default('never'),
   timeouts: TimeoutsSchema,

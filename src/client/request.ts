@@ -103,7 +103,7 @@ function bodyOf(body: NonNullable<RequestInit['body']>): LeanBody | undefined {
 }
 
 /** Neither shared with a thread, nor given away, nor one that changes its length. */
-function isOrdinary(buffer: ArrayBufferLike): boolean {
+export function isOrdinary(buffer: ArrayBufferLike): boolean {
   return (
     buffer instanceof ArrayBuffer &&
     Reflect.get(buffer, 'resizable') !== true &&

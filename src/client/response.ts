@@ -25,6 +25,12 @@ export function receivedResponse(
   return new ReceivedResponse(body, head, headers) as unknown as Response
 }
 
+/** What a response says of itself that came after a redirect. */
+export function markRedirected(response: Response): void {
+  if (response instanceof ReceivedResponse) ReceivedResponse.markRedirected(response)
+  else Object.defineProperty(response, 'redirected', { value: true, configurable: true }) // of another fetch, a test's stand-in
+}
+
 export interface Abandonable {
   readonly stream: ReadableStream<Uint8Array>
   /** Ends the stream with the error, unless all of it is there: who kept the body alone must not take it for an empty one. */
@@ -52,6 +58,7 @@ const RuntimeHeaders = Headers as unknown as new (lines: readonly FieldLine[]) =
 class ReceivedResponse extends RuntimeResponse {
   readonly #head: ResponseHead
   #headers: Headers | undefined
+  #isRedirected = false
 
   constructor(body: ReadableStream<Uint8Array> | null, head: ResponseHead, headers: Headers | undefined) {
     // Of the headers, `blob()` and `formData()` of the runtime's class look at this one; the others wait until they are asked for.
@@ -60,8 +67,15 @@ class ReceivedResponse extends RuntimeResponse {
     this.#headers = headers
   }
 
+  static markRedirected(response: ReceivedResponse): void {
+    response.#isRedirected = true
+  }
+
   get type(): string {
     return 'basic'
+  }
+  get redirected(): boolean {
+    return this.#isRedirected
   }
   get url(): string {
     return this.#head.url.split('#', 1)[0] ?? ''
@@ -77,7 +91,9 @@ class ReceivedResponse extends RuntimeResponse {
     return this.#headers
   }
   override clone(): Response {
-    return receivedResponse(super.clone().body, this.#head)
+    const copy = receivedResponse(super.clone().body, this.#head)
+    if (this.#isRedirected) markRedirected(copy)
+    return copy
   }
 }
 

@@ -1,0 +1,46 @@
+import { multipartOf } from './multipart.ts'
+import { isOrdinary } from './request.ts'
+
+/** What a call of fetch was given. */
+export interface GivenRequest {
+  readonly input: string | URL | Request
+  readonly init: RequestInit
+}
+
+export interface Repeatable extends GivenRequest {
+  /** Why the body can be sent only once; `undefined` for one that can be sent again, and where there is none. */
+  readonly oneShot: string | undefined
+}
+
+/**
+ * The same request with a body that is the same bytes, of the same type, however often it is sent. What can be sent only once
+ * is left as it is. Call it before the first sending: bytes are copied, since their owner may write into them later.
+ *
+ * @param random Draws the boundary of a form.
+ */
+export function repeatable({ input, init }: GivenRequest, random: (length: number) => Uint8Array): Repeatable {
+  const { body } = init
+  if (body === undefined || body === null) {
+    const isInRequest = input instanceof Request && input.body !== null
+    return { input, init, oneShot: isInRequest ? 'the body of a Request' : undefined }
+  }
+  const fixed = fixedBody(body, random)
+  if (fixed === undefined) return { input, init, oneShot: 'a stream' }
+  return { input, init: fixed === body ? init : { ...init, body: fixed }, oneShot: undefined }
+}
+
+/** Whether the request has one, be it in `init` or in the Request. */
+export function hasBody({ input, init }: GivenRequest): boolean {
+  return (init.body ?? (input instanceof Request ? input.body : null)) !== null
+}
+
+type Body = NonNullable<RequestInit['body']>
+
+function fixedBody(body: Body, random: (length: number) => Uint8Array): Body | undefined {
+  if (typeof body !== 'object' || body instanceof Blob) return body // neither changes
+  if (body instanceof URLSearchParams) return new URLSearchParams(body)
+  if (body instanceof FormData) return multipartOf(body, random)
+  if (body instanceof ArrayBuffer) return isOrdinary(body) ? body.slice(0) : undefined
+  if (!ArrayBuffer.isView(body) || !isOrdinary(body.buffer)) return undefined
+  return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice()
+}
