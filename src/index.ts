@@ -12,6 +12,7 @@ export { type Client, type ClientHealth, createClient } from './client/create-cl
 export type { EgressRule } from './client/egress.ts'
 export type { AddressOptions } from './client/network.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
+export type { ProxyOption, ProxyOptions } from './client/proxy.ts'
 export type { RedirectOption } from './client/redirect-options.ts'
 export { CODES, type ErrorCode } from './errors/codes.ts'
 export {
@@ -29,6 +30,7 @@ export {
   TlsError,
   TransportError,
   TrustError,
+  VerifyError,
 } from './errors/errors.ts'
 export type { ClientEvent, EventOf } from './events/events.ts'
 export { createEventSink, type EventSink } from './events/sink.ts'

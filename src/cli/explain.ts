@@ -79,6 +79,7 @@ const CLASSES: Readonly<Record<Domain, string>> = {
   STORE: 'StoreError',
   AUTH: 'AuthError',
   KEY: 'KeyError',
+  VERIFY: 'VerifyError',
 }
 
 const MAX_LENGTH = 80

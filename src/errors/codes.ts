@@ -1070,6 +1070,11 @@ export const CODES = {
     about: 'A server asks for a DPoP nonce again after it was given the one that it had named.',
     fix: 'Look at the server: behind a load balancer, all of its nodes must accept the nonces of each.',
   },
+  ERR_AUTH_ASSERTION_FAILED: {
+    retryable: true,
+    about: 'The application gave no assertion or subject token for a grant; nothing was sent.',
+    fix: 'Look at the function in `grant`: what it rejected with is named by its class alone, since it handles secrets.',
+  },
   ERR_AUTH_SIGNER_FAILED: {
     retryable: true,
     about: 'The signer of a client assertion or a DPoP proof failed; nothing was sent.',
@@ -1110,6 +1115,11 @@ export const CODES = {
     retryable: true,
     about: 'A token is bound to a client certificate, and no certificate, or another one, is in force.',
     fix: 'Look at why the certificate is missing, or why it changes faster than tokens are issued.',
+  },
+  ERR_AUTH_CREDENTIAL_IN_URL: {
+    retryable: false,
+    about: 'The URL of a request holds the secret that belongs in a header; nothing was sent.',
+    fix: 'Take the secret out of the URL. It was probably logged before: have it replaced.',
   },
   ERR_AUTH_CLOSED: {
     retryable: false,
@@ -1161,6 +1171,21 @@ export const CODES = {
     about: 'A record of the token store is not one of this library. It is left alone.',
     fix: 'Find out who else writes under this prefix.',
   },
+  ERR_STORE_UNAVAILABLE: {
+    retryable: true,
+    about: 'A token store did not answer in time, or refused.',
+    fix: 'Look at the store; meanwhile it is asked again every few seconds and keeps no request waiting.',
+  },
+  ERR_STORE_DECRYPT_FAILED: {
+    retryable: false,
+    about: 'A stored token opens under no key of the ring. The record stays where it is.',
+    fix: 'Add the key that it was sealed with to `keys` again; it may be removed once every token was renewed.',
+  },
+  ERR_STORE_CONTEXT_MISMATCH: {
+    retryable: false,
+    about: 'A stored token was sealed for another record: somebody moved it.',
+    fix: 'Find out who may write to the store; the token of one tenant was put in the place of another’s.',
+  },
   ERR_KEY_SOURCE_MISSING: {
     retryable: false,
     about: 'The environment variable or file that a secret should come from is not there.',
@@ -1176,6 +1201,41 @@ export const CODES = {
     retryable: true,
     about: 'The source of a secret could not be asked: a vault or keychain that fails or does not answer.',
     fix: 'Look at the source that the message names, or configure another one behind it.',
+  },
+  ERR_VERIFY_MALFORMED: {
+    retryable: false,
+    about: 'What was received is no signed JWT in compact form, or one with a header that is not understood.',
+    fix: 'Refuse the request that carried it.',
+  },
+  ERR_VERIFY_ALG_MISMATCH: {
+    retryable: false,
+    about: 'The signature algorithm is not one of the configured ones, or does not fit the key.',
+    fix: 'Refuse the request; add the algorithm only if the issuer says that it uses it.',
+  },
+  ERR_VERIFY_KEY_UNKNOWN: {
+    retryable: false,
+    about: 'The issuer has no key under the name that the signature gives.',
+    fix: 'Refuse the request. The keys were fetched again a moment ago; if the issuer just rotated, the next request may pass.',
+  },
+  ERR_VERIFY_FAILED: {
+    retryable: false,
+    about: 'The signature is not one of the key.',
+    fix: 'Refuse the request: what was signed has been changed, or the signer had another key.',
+  },
+  ERR_VERIFY_TIME: {
+    retryable: false,
+    about: 'A signed statement has ended, has not begun, or is older than is allowed.',
+    fix: 'Refuse the request; compare the clock of this machine with the times in the message.',
+  },
+  ERR_VERIFY_CLAIM: {
+    retryable: false,
+    about: 'A claim of a token is missing or is not the expected one: issuer, audience, type, or a required claim.',
+    fix: 'Refuse the request: the token was made for somebody else, or for another purpose.',
+  },
+  ERR_VERIFY_KEYS_UNAVAILABLE: {
+    retryable: true,
+    about: 'The public keys of an issuer could not be had, and the ones at hand are too old.',
+    fix: 'See the cause; answer 503, not 401, since nothing is known of the token.',
   },
 } as const satisfies Record<
   `ERR_${string}`,

@@ -173,3 +173,8 @@ export class StoreError extends PinfetchError<CodeIn<'STORE'>> {
 export class KeyError extends PinfetchError<CodeIn<'KEY'>> {
   override readonly name = 'KeyError'
 }
+
+/** What was received is not what its signer said: refuse it. The message never holds the token or a claim of it. */
+export class VerifyError extends PinfetchError<CodeIn<'VERIFY'>> {
+  override readonly name = 'VerifyError'
+}

@@ -14,6 +14,7 @@ const CLASSES = {
   STORE: errors.StoreError,
   AUTH: errors.AuthError,
   KEY: errors.KeyError,
+  VERIFY: errors.VerifyError,
 } as const
 
 const codes = Object.keys(CODES) as ErrorCode[]
