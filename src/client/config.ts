@@ -7,6 +7,7 @@ import { EgressInFile } from './egress.ts'
 import { LimitsInFile, TimeoutsInFile } from './limits.ts'
 import { AddressesInFile } from './network.ts'
 import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
+import { ProxyInFile } from './proxy.ts'
 import { RedirectInFile } from './redirect-options.ts'
 
 /** Options as a file or the environment can say them: for `createClient`, with whatever else code adds. */
@@ -162,14 +163,15 @@ const Config = z.strictObject({
   manifest: Manifest.exactOptional(),
   pins: z.record(z.string(), z.union([z.array(z.string()).min(1).max(16), HostEntry])).exactOptional(),
   mode: z.enum(['enforce', 'report']).exactOptional(),
+  interception: z.enum(['report', 'refuse']).exactOptional().describe('Known interception products; default report'),
   anchorsFile: File.exactOptional().describe('PEM file of trust anchors; default: the roots bundled with Node'),
   certificate: z.strictObject({ certFile: File, keyFile: File }).exactOptional(),
-  interception: z.enum(['report', 'refuse']).exactOptional().describe('Known interception products; default report'),
   timeouts: TimeoutsInFile.exactOptional(),
   limits: LimitsInFile.exactOptional(),
   addresses: AddressesInFile.exactOptional(),
   localAddress: z.string().exactOptional(),
   unixSockets: z.record(z.string(), z.string()).exactOptional().describe('Absolute path of a Unix socket by host'),
+  proxy: ProxyInFile.exactOptional().describe('URL of a proxy, or environment'),
   egress: EgressInFile.exactOptional(),
   redirect: RedirectInFile.exactOptional().describe('Which redirects are followed; default error'),
   upgradeInsecure: z.enum(['never', 'hsts']).exactOptional(),

@@ -22,8 +22,8 @@ import { type ClientOptions, type ResolvedManifest, resolveOptions } from './opt
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
 import { sendOver } from './send.ts'
-import { createUpgrade } from './upgrade.ts'
 import { watchSunsets } from './sunsets.ts'
+import { createUpgrade } from './upgrade.ts'
 
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
@@ -80,6 +80,8 @@ export function createClient(options: ClientOptions): Client {
     unixSocketOf: unixSocketLookup(resolved.unixSockets),
     ...(resolved.resolver === undefined ? {} : { resolver: resolved.resolver }),
     ...(resolved.localAddress === undefined ? {} : { localAddress: resolved.localAddress }),
+    ...(resolved.proxy === undefined ? {} : { proxy: resolved.proxy.server }),
+    proxyPolicyOf: (origin) => policies.ofProxy(origin),
   }
   const following = { runtime, watchFolder, emit }
   const anchors = followAnchors(resolved.anchors, { ...following, changed: () => dispatcher.policyChanged() })
@@ -93,10 +95,10 @@ export function createClient(options: ClientOptions): Client {
     anchorsFor,
     anchorsVersion: anchors.version,
     view: (host) => managers.view(host),
+    onSunset: (host, sunset) => sunsets.note(host, sunset),
   })
   const revocation = { handshakes: 0, good: 0 }
   const cacheDir = resolved.manifests.find((manifest) => manifest.cacheDir !== undefined)?.cacheDir
-    onSunset: (host, sunset) => sunsets.note(host, sunset),
   const { upgradeInsecure } = resolved
   const keepsHsts = upgradeInsecure === 'hsts' && cacheDir !== undefined
   const hsts = createHsts({ runtime, ...(keepsHsts ? { store: fileStore(cacheDir) } : {}) })
@@ -104,6 +106,7 @@ export function createClient(options: ClientOptions): Client {
     store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
     emit,
     onChange: () => dispatcher.evidenceChanged(),
+    proxyPolicyOf: policies.ofProxy,
   })
   const { certificate: given } = resolved
   const certificate =
@@ -207,10 +210,10 @@ export function createClient(options: ClientOptions): Client {
     await dispatcher.close()
     certificate?.close()
     anchors.close()
+    sunsets.close()
     await Promise.all([evidence.close(), hsts.close(), ...managers.all.map((manager) => manager.close())])
   }
 
-    sunsets.close()
   const destroy = async (reason?: Error): Promise<void> => {
     const closed = close()
     await dispatcher.destroy(reason)
@@ -219,7 +222,7 @@ export function createClient(options: ClientOptions): Client {
 
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
-    const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings())]
+    const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings(), resolved.proxy)]
     for (const finding of findings) emit({ type: 'posture', ...finding })
   })
   return Object.freeze({

@@ -27,6 +27,7 @@ import { type CertificateOption, CertificateSchema, type ResolvedCertificate } f
 import { type EgressRule, EgressSchema } from './egress.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
+import { type ProxyOption, ProxySchema, type ResolvedProxy, requireUsable, resolveProxy } from './proxy.ts'
 import { type RedirectOption, type RedirectRules, RedirectSchema } from './redirect-options.ts'
 import {
   type ResolvedRevocation,
@@ -100,8 +101,6 @@ export interface ClientOptions {
   readonly unlistedHosts?: 'reject' | readonly UnpinnedHost[]
   /** Hosts that may speak TLS 1.2, from `allowTls12` of `pinfetch/dangerous`. Default none: TLS 1.3 everywhere. */
   readonly tls12Hosts?: readonly Tls12Host[]
-  /** What the manifest may loosen, from `manifestMay` of `pinfetch/dangerous`. Default nothing. */
-  readonly manifestMay?: ManifestMay
   /** Hosts that may speak TLS 1.2 with CBC suites until a date, from `allowLegacy` of `pinfetch/dangerous`. Default none. */
   readonly legacyHosts?: readonly LegacyHost[]
   /** What the manifest may loosen, from `manifestMay` of `pinfetch/dangerous`. Default nothing. */
@@ -133,6 +132,11 @@ export interface ClientOptions {
   readonly localAddress?: string
   /** Unix sockets in place of hosts: the path by host name. TLS is spoken over them, and the host is who it has to be. */
   readonly unixSockets?: Readonly<Record<string, string>>
+  /**
+   * The proxy that connections go through, those for the manifest and for revocation lists included. TLS to the server is spoken
+   * and judged inside of its tunnel. Default none: a variable of the environment counts where `'environment'` says so.
+   */
+  readonly proxy?: ProxyOption
   /** What may leave: one rule or several, of which one has to allow all of a request. Default: whatever has a policy. */
   readonly egress?: EgressRule | readonly EgressRule[]
   /**
@@ -188,13 +192,21 @@ export interface ResolvedPins {
   readonly notAfter: UnixMs | undefined
 }
 
+export interface ResolvedLegacy {
+  readonly pattern: string
+  readonly reason: string
+  readonly sunset: UnixMs
+}
+
 export interface ResolvedOptions {
   readonly manifests: readonly ResolvedManifest[]
   readonly pins: readonly ResolvedPins[]
   readonly mode: 'enforce' | 'report'
   readonly unlistedHosts: readonly UnpinnedHost[]
   readonly tls12Hosts: readonly Tls12Host[]
+  readonly legacyHosts: readonly ResolvedLegacy[]
   readonly manifestMay: ManifestMay | undefined
+  readonly interception: 'report' | 'refuse'
   readonly anchors: ResolvedAnchors
   readonly revocation: ResolvedRevocation
   readonly expectedUris: readonly { readonly pattern: ParsedHostPattern; readonly uri: string }[]
@@ -203,24 +215,17 @@ export interface ResolvedOptions {
   readonly addresses: AddressPolicy
   readonly localAddress: string | undefined
   readonly unixSockets: Readonly<Record<string, string>>
+  readonly proxy: ResolvedProxy | undefined
   readonly egress: readonly EgressRule[]
   readonly redirect: RedirectRules | undefined
   readonly upgradeInsecure: 'never' | 'hsts'
   readonly http2: Http2
-export interface ResolvedLegacy {
-  readonly pattern: string
-  readonly reason: string
-  readonly sunset: UnixMs
-}
-
   readonly timeouts: Timeouts
   readonly limits: Limits
   readonly runtime: Runtime
 }
 
 /**
-  readonly interception: 'report' | 'refuse'
-  readonly legacyHosts: readonly ResolvedLegacy[]
  * Reads the options once. Unknown members are errors: a misspelt security option must not become a silent default.
  *
  * @throws ConfigurationError naming the path of the option, what was expected and what was given.
@@ -239,10 +244,14 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   ) {
     throw invalid('revocation.fetch', SHOWS_FIRST)
   }
+  const manifests = resolveManifests(manifest === undefined ? [] : [manifest].flat())
+  const unlisted = unlistedHosts === 'reject' ? [] : unlistedHosts
+  const proxy = resolveProxy(rest.proxy)
+  requireUsable(proxy, { ...rest, manifests, unlistedHosts: unlisted })
   return deepFreeze({
-    manifests: resolveManifests(manifest === undefined ? [] : [manifest].flat()),
+    manifests,
     pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, rest.mode))),
-    unlistedHosts: unlistedHosts === 'reject' ? [] : unlistedHosts,
+    unlistedHosts: unlisted,
     anchors: {
       everywhere: [anchors].flat(),
       byHost: Object.entries(hostAnchors).map(([text, sources]) => {
@@ -252,6 +261,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     },
     revocation,
     manifestMay: rest.manifestMay,
+    interception: rest.interception,
     expectedUris: Object.entries(rest.expectedUris).map(([text, uri]) => ({
       pattern: requirePattern(text, `expectedUris[${JSON.stringify(text)}]`),
       uri,
@@ -261,11 +271,17 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     addresses: rest.addresses,
     localAddress: rest.localAddress,
     unixSockets: rest.unixSockets,
+    proxy,
     egress: rest.egress,
     redirect: rest.redirect,
     upgradeInsecure: rest.upgradeInsecure,
     http2: rest.http2,
     tls12Hosts: rest.tls12Hosts,
+    legacyHosts: rest.legacyHosts.map(({ pattern, reason, sunset }) => ({
+      pattern,
+      reason,
+      sunset: toUnixMs(sunset.getTime()), // the caller's Date may change later
+    })),
     mode: rest.mode,
     timeouts: rest.timeouts,
     limits: rest.limits,
@@ -275,7 +291,6 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
 
 function resolveRevocation({
   revocation,
-    interception: rest.interception,
   hostRevocation,
   revocationNetwork,
 }: Pick<z.infer<typeof Options>, 'revocation' | 'hostRevocation' | 'revocationNetwork'>): ResolvedRevocation {
@@ -293,11 +308,6 @@ function resolveRevocation({
   }
 }
 
-    legacyHosts: rest.legacyHosts.map(({ pattern, reason, sunset }) => ({
-      pattern,
-      reason,
-      sunset: toUnixMs(sunset.getTime()), // the caller's Date may change later
-    })),
 function resolveManifests(given: readonly z.infer<typeof Manifest>[]): readonly ResolvedManifest[] {
   const manifests = given.map(resolveManifest)
   if (manifests.length > 1 && manifests.some(({ hosts }) => hosts === undefined)) {
@@ -498,7 +508,9 @@ const Options = z.strictObject({
   mode: z.enum(['enforce', 'report']).default('enforce'),
   unlistedHosts: z.union([z.literal('reject'), z.array(minted('unpinnedHost'))]).default('reject'),
   tls12Hosts: z.array(minted('tls12Host')).default([]),
+  legacyHosts: z.array(minted('legacyHost')).default([]),
   manifestMay: minted('manifestMay').optional(),
+  interception: z.enum(['report', 'refuse']).default('report'),
   anchors: Anchors.default('bundled'),
   hostAnchors: z.record(z.string(), Anchors).default({}),
   revocation: RevocationOptionSchema.default('soft-fail'),
@@ -515,6 +527,7 @@ const Options = z.strictObject({
   addresses: AddressesSchema,
   localAddress: LocalAddressSchema,
   unixSockets: UnixSocketsSchema,
+  proxy: ProxySchema.optional(),
   egress: EgressSchema.default([]),
   redirect: RedirectSchema,
   upgradeInsecure: z.enum(['never', 'hsts']).default('never'),
@@ -525,7 +538,5 @@ const Options = z.strictObject({
     .custom<Runtime>((value) => typeof value === 'object' && value !== null && 'clock' in value, 'expected a Runtime')
     .default(systemRuntime),
 })
-  interception: z.enum(['report', 'refuse']).default('report'),
-  legacyHosts: z.array(minted('legacyHost')).default([]),
 
 const OptionsOfSeveral = Options.extend({ manifest: z.array(Manifest).min(1).max(16) })
