@@ -27,23 +27,22 @@ export type ClientAuthentication =
 
 export interface ClientCredentials {
   /**
-   * What to authenticate the next attempt with; an assertion is made anew each time, since it counts once (RFC 7523 §3).
+   * What to authenticate the next attempt with.
    *
-   * @param refused Of the attempt before, which the server did not accept: another one is looked for.
    * @throws AuthError `ERR_AUTH_CLIENT_REJECTED` where there is none that the server has not refused; nothing is sent then.
    */
-  readonly next: (refused?: ClientCredential) => Promise<ClientCredential>
+  readonly next: () => Promise<ClientCredential>
   /** The assertion has a date, so that a wrong clock can be why it was refused. */
   readonly isDated: boolean
   readonly close: () => void
 }
 
 export interface ClientCredential {
-  /** In the form of oauth4webapi. `signal` ends the signer's work. */
+  /** In the form of oauth4webapi; an assertion is made anew each time, since it counts once. `signal` ends the signer's work. */
   readonly apply: (origin: string, signal: AbortSignal) => ClientAuth
-  /** Of the secret; `undefined` where no other one could turn up. */
-  readonly version: string | undefined
   readonly accepted: () => void
+  /** Answers whether another one may turn up. */
+  readonly refused: () => boolean
 }
 
 export interface CredentialWorld {
@@ -62,7 +61,7 @@ export function createClientCredentials(given: ClientAuthentication, world: Cred
     given.method === 'private_key_jwt'
       ? (origin, signal) => assertion(given.signer, world, { origin, signal })
       : () => (given.method === 'none' ? None() : TlsClientAuth())
-  const credential = { apply, version: undefined, accepted: () => undefined }
+  const credential = { apply, accepted: () => undefined, refused: () => false }
   return { next: async () => credential, isDated: given.method === 'private_key_jwt', close: () => undefined }
 }
 
@@ -78,17 +77,17 @@ function ofSecret(method: SecretMethod, source: SecretSource, world: CredentialW
       const signer = localSigner(createSecretKey(value.revealBytes()), { algorithm: 'hmac-sha256' })
       return assertion(signer, world, { origin, signal })
     },
-    version,
     accepted: () => {
       rejected.delete(version)
       for (const other of rejected.keys()) rejected.set(other, true)
     },
+    refused: () => {
+      rejected.set(version, false)
+      return true
+    },
   })
   return {
-    next: async (refused) => {
-      if (refused?.version !== undefined) rejected.set(refused.version, false)
-      return credential(await choose(secret, rejected, world))
-    },
+    next: async () => credential(await choose(secret, rejected, world)),
     isDated: method === 'client_secret_jwt',
     close: secret.close,
   }

@@ -62,7 +62,7 @@ function measure(headers: Headers, receivedAt: UnixMs, roundTripMs: number): num
 
 /** Wide enough for a machine that was off over night; beyond it, RFC 9449 §11.1 proofs would be of use to a thief for long. */
 export const MAX_OFFSET_MS = 5 * 60_000
-const TOLERANCE_MS = 2_000 // Date has whole seconds, and a response takes its time
+export const TOLERANCE_MS = 2_000 // Date has whole seconds, and a response takes its time
 const DATE_TRUNCATION_MS = 500 // on average
 const MAX_ROUND_TRIP_MS = 10_000 // nobody knows in which part of it the server looked at its clock
 const MAX_ORIGINS = 1_000

@@ -45,4 +45,6 @@ export interface TokenEndpoint {
    * remembers that it was spent; another one after that starts the session anew.
    */
   readonly initialRefreshToken?: (tenant: string | undefined, signal: AbortSignal) => Promise<string>
+  /** A request without a refresh token takes as long as a person does, minutes perhaps, and ends by itself (RFC 8628, CIBA). */
+  readonly asksPerson?: boolean
 }

@@ -492,7 +492,7 @@ export const CODES = {
   ERR_TLS_HANDSHAKE: {
     retryable: false,
     about: 'The TLS handshake failed before a verdict was possible.',
-    fix: 'The cause carries the alert: protocol version, cipher suite, or a client certificate the server wants.',
+    fix: 'The cause carries the alert: no common cipher suite or group, or a client certificate the server wants.',
   },
   ERR_TLS_ALPN: {
     retryable: false,
@@ -501,7 +501,7 @@ export const CODES = {
   },
   ERR_TLS_VERSION: {
     retryable: false,
-    about: 'The connection speaks an older version of TLS than the policy in force allows.',
+    about: 'The server speaks older versions of TLS, or weaker suites of TLS 1.2, than the policy in force allows.',
     fix: 'Let the server speak TLS 1.3, or allow 1.2 for the host through `pinfetch/dangerous`.',
   },
   ERR_TRANSPORT_FETCH_PATCHED: {

@@ -1,0 +1,149 @@
+import { encodeBase64Url } from '../encoding/base64.ts'
+import { AuthError, PinfetchError } from '../errors/errors.ts'
+import { scrub } from '../errors/scrub.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import type { ClockOffsets } from './clock-offset.ts'
+import { signJwt } from './jwt.ts'
+import type { Secret } from './secret.ts'
+import type { OpenSecret, SecretSource } from './secret-source.ts'
+import type { Signer } from './signer.ts'
+
+/** What is exchanged for a token: the grants that need no browser. */
+export type Grant =
+  | { readonly type: 'client_credentials' }
+  /** A refresh token that was obtained elsewhere; the ones that replace it go to the store. */
+  | { readonly type: 'refresh_token'; readonly initial: SecretSource }
+  /** RFC 8693. */
+  | {
+      readonly type: 'token_exchange'
+      readonly subject: TokenSupplier
+      readonly actor?: TokenSupplier
+      /** Default: an access token. */
+      readonly requestedTokenType?: string
+    }
+  /** RFC 7523 §2.1. */
+  | { readonly type: 'jwt_bearer'; readonly assertion: AssertionSupplier | SignedAssertion }
+  /** RFC 8628. */
+  | { readonly type: 'device_code'; readonly prompt: (prompt: DevicePrompt) => void }
+  /** OpenID Connect CIBA, poll mode. */
+  | ({ readonly type: 'ciba'; readonly bindingMessage?: string } & CibaHint)
+
+export interface GrantContext {
+  readonly tenant: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** Asked anew for every attempt. */
+export type TokenSupplier = (context: GrantContext) => Promise<{
+  readonly token: string | Secret
+  /** `urn:ietf:params:oauth:token-type:…` (RFC 8693 §3). Default: an access token. */
+  readonly tokenType?: string
+}>
+
+/** A JWT. Asked anew for every attempt, since an assertion counts once. */
+export type AssertionSupplier = (context: GrantContext) => Promise<string | Secret>
+
+/** A JWT that is made here: `iss` is the client, `aud` the issuer, unless the claims say otherwise. */
+export interface SignedAssertion {
+  readonly signer: Signer
+  readonly claims: Readonly<Record<string, unknown>> & { readonly sub: string }
+}
+
+export interface DevicePrompt {
+  readonly userCode: string
+  readonly verificationUri: string
+  readonly verificationUriComplete: string | undefined
+  readonly expiresInMs: number
+}
+
+export type CibaHint =
+  | { readonly loginHint: string }
+  | { readonly loginHintToken: string }
+  | { readonly idTokenHint: string }
+
+/** What the grant sends besides client, scope and resource. */
+export interface GrantRequest {
+  readonly grantType: string
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+export interface GrantWorld {
+  readonly runtime: Runtime
+  readonly offsets: ClockOffsets
+  readonly issuer: string
+  readonly clientId: string
+  readonly initial: OpenSecret | undefined
+}
+
+/** A grant that one request carries. The others begin with a request of their own, see `polling.ts`. */
+export async function grantRequest(
+  grant: Exclude<Grant, { readonly type: 'device_code' | 'ciba' }>,
+  context: GrantContext & { readonly origin: string },
+  world: GrantWorld,
+): Promise<GrantRequest> {
+  switch (grant.type) {
+    case 'client_credentials':
+      return { grantType: 'client_credentials', parameters: {} }
+    case 'refresh_token': {
+      const initial = await world.initial?.current()
+      return refreshRequest(initial?.secret.reveal() ?? '')
+    }
+    case 'token_exchange': {
+      const subject = await supplied(world.issuer, 'subject', () => grant.subject(context))
+      const { actor: actorOf } = grant
+      const actor = actorOf && (await supplied(world.issuer, 'actor', () => actorOf(context)))
+      const parameters = {
+        requested_token_type: grant.requestedTokenType ?? ACCESS_TOKEN,
+        subject_token: textOf(subject.token),
+        subject_token_type: subject.tokenType ?? ACCESS_TOKEN,
+        ...(actor && { actor_token: textOf(actor.token), actor_token_type: actor.tokenType ?? ACCESS_TOKEN }),
+      }
+      return { grantType: 'urn:ietf:params:oauth:grant-type:token-exchange', parameters }
+    }
+    case 'jwt_bearer': {
+      const { assertion } = grant
+      const jwt =
+        typeof assertion === 'function'
+          ? textOf(await supplied(world.issuer, 'assertion', () => assertion(context)))
+          : await signedAssertion(assertion, context, world)
+      return { grantType: 'urn:ietf:params:oauth:grant-type:jwt-bearer', parameters: { assertion: jwt } }
+    }
+  }
+}
+
+export function refreshRequest(refreshToken: string): GrantRequest {
+  return { grantType: 'refresh_token', parameters: { refresh_token: refreshToken } }
+}
+
+/** Whether the grant carries a date of ours, so that a wrong clock can be why it was refused. */
+export function isDatedGrant(grant: Grant): boolean {
+  return grant.type === 'jwt_bearer' && typeof grant.assertion !== 'function'
+}
+
+function signedAssertion(
+  { signer, claims }: SignedAssertion,
+  { origin, signal }: GrantContext & { readonly origin: string },
+  { runtime, offsets, issuer, clientId }: GrantWorld,
+): Promise<string> {
+  const iat = Math.floor(offsets.now(origin) / 1_000)
+  const own = { iss: clientId, aud: issuer, iat, exp: iat + 60, jti: encodeBase64Url(runtime.random(16)) }
+  const header = { typ: 'JWT', ...(signer.keyId === '' ? {} : { kid: signer.keyId }) }
+  return signJwt(signer, { header, claims: { ...own, ...claims }, signal })
+}
+
+/** What the application's function answers, or why there is nothing, without what it said: it handles secrets. */
+export async function supplied<T>(issuer: string, what: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    const { host } = new URL(issuer)
+    const cause = scrub(error)
+    const word = cause instanceof PinfetchError ? cause.code : cause.name
+    const message = `authorization server ${host}: expected grant.${what} to answer, it rejected (${word}); nothing was sent`
+    throw new AuthError('ERR_AUTH_ASSERTION_FAILED', message, { host, cause })
+  }
+}
+
+const textOf = (given: string | Secret): string => (typeof given === 'string' ? given : given.reveal())
+
+export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
