@@ -2,9 +2,7 @@
  * Programs that are made to stand in the middle, in the place of a server whose name an attacker resolves. Every refusal has
  * its control: Node's own client with the same trust anchors is read, request and client certificate.
  */
-import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
-import { join } from 'node:path'
 import type { ErrorCode } from 'pinfetch'
 import { allowTls12 } from 'pinfetch/dangerous'
 import {
@@ -19,6 +17,7 @@ import {
 import { beforeAll, describe, expect, test } from 'vitest'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { expectOnlyClientHello } from '../support/scene.ts'
+import { type Mitmdump, type Seen, startMitmdump } from './mitmproxy.ts'
 import { freePorts, installed, startTool, type Tool } from './tools.ts'
 
 const genuine = testCa({ name: 'Genuine' })
@@ -41,13 +40,19 @@ interface Attack {
   readonly title: string
   readonly authority: TestCertificate
   /** Of mitmdump. */
-  readonly flags?: readonly string[]
+  readonly flags: readonly string[]
   readonly trusted: ErrorCode
   readonly untrusted: ErrorCode
 }
 
 const ATTACKS: readonly Attack[] = [
-  { title: 'mints', authority: owned, trusted: 'ERR_TRUST_PIN_MISMATCH', untrusted: 'ERR_TRUST_UNKNOWN_ISSUER' },
+  {
+    title: 'mints',
+    authority: owned,
+    flags: [],
+    trusted: 'ERR_TRUST_PIN_MISMATCH',
+    untrusted: 'ERR_TRUST_UNKNOWN_ISSUER',
+  },
   {
     title: 'mints as the pinned intermediate, and appends the certificates of the real server',
     authority: impostor,
@@ -58,14 +63,15 @@ const ATTACKS: readonly Attack[] = [
 ]
 
 describe.skipIf(!installed('mitmdump'))('mitmproxy', () => {
-  const running = new Map<string, { readonly tool: Tool; readonly port: number }>()
+  const running = new Map<string, Mitmdump>()
   beforeAll(async () => {
     const combinations = ATTACKS.flatMap((attack) => VERSIONS.map((version) => ({ attack, version })))
     const ports = await freePorts(combinations.length)
     await Promise.all(
-      combinations.map(async ({ attack, version }, number) => {
-        const port = ports[number] ?? 0
-        running.set(attack.title + version, { port, tool: await startMitmdump(port, version, attack) })
+      combinations.map(async ({ attack: { title, authority, flags }, version }, number) => {
+        const mode = ['--mode', `reverse:https://127.0.0.1:${origin.port}`, '--set', 'keep_host_header=true']
+        const only = version === 'TLSv1.2' ? ['--set', 'tls_version_client_max=TLS1_2'] : []
+        running.set(title + version, await startMitmdump(ports[number] ?? 0, authority, [...mode, ...only, ...flags]))
       }),
     )
   })
@@ -109,7 +115,7 @@ describe.skipIf(!installed('mitmdump'))('mitmproxy', () => {
         const mitm = running.get(title + version)
         if (mitm === undefined) throw new Error('mitmdump was not started')
         const relay = await until(startRelay({ target: first === 'origin' ? origin : mitm }))
-        const witness = () => seenBy(mitm.tool).filter(({ sni }) => sni === host)
+        const witness = () => mitm.seen().filter(({ sni }) => sni === host)
         return { relay, witness, moveIn: () => relay.setTarget(mitm) }
       }
     })
@@ -165,37 +171,7 @@ function startSslsplit(port: number, version: Version): Promise<Tool> {
   })
 }
 
-function startMitmdump(port: number, version: Version, { authority, flags = [] }: Pick<Attack, 'authority' | 'flags'>) {
-  const only = version === 'TLSv1.2' ? ['--set', 'tls_version_client_max=TLS1_2'] : []
-  const mode = [
-    '--mode',
-    `reverse:https://127.0.0.1:${origin.port}`,
-    '--ssl-insecure',
-    '--set',
-    'keep_host_header=true',
-  ]
-  const where = ['--listen-host', '127.0.0.1', '--listen-port', `${port}`, '--set', 'confdir=.']
-  return startTool('mitmdump', [...mode, ...where, ...only, ...flags, '-s', 'witness.py'], {
-    ports: [port],
-    // With no CA in its folder it would make one of its own.
-    files: { 'mitmproxy-ca.pem': authority.keyPem + authority.pem, 'witness.py': WITNESS },
-    env: { WITNESS: 'witness.log' },
-  })
-}
-
-interface Seen {
-  readonly event: 'clientHello' | 'established' | 'failed' | 'request'
-  readonly sni: string
-  /** That the client showed. */
-  readonly certificates: number
-}
-
 const seen = (event: Seen['event'], sni: string): Seen => ({ event, sni, certificates: 0 })
-
-const seenBy = (tool: Tool): readonly Seen[] => {
-  const lines = tool.read('witness.log').split('\n').slice(0, -1)
-  return lines.map((line) => JSON.parse(line) as Seen)
-}
 
 function clientFor(host: string, anchors: readonly string[]) {
   return testClient({
@@ -222,4 +198,3 @@ function naive(host: string, port: number, authority: TestCertificate): Promise<
 
 const answerAndClose: TestHandler = (_, response) => response.writeHead(200, { connection: 'close' }).end('ok')
 const POLLING = { timeout: 20_000, interval: 50 }
-const WITNESS = readFileSync(join(import.meta.dirname, 'witness.py'), 'utf8')
