@@ -23,6 +23,7 @@ export class HeldToken implements Windows {
   readonly tenant: string | undefined
   /** As long on the monotonic clock as on the wall: a clock that is set back does not prolong a token. */
   readonly #endsMonotonic: number
+  #authorization: string | undefined
   #handle: TokenHandle | undefined
 
   constructor(issued: Omit<IssuedToken, 'refreshToken'>, facts: HeldFacts) {
@@ -44,6 +45,12 @@ export class HeldToken implements Windows {
   /** How long it may still be sent: nothing or less when it may not. */
   leftMs({ now, monotonic }: Runtime['clock']): number {
     return Math.min(this.endsAt - now(), this.#endsMonotonic - monotonic())
+  }
+
+  /** The value of the Authorization field (RFC 6750 §2.1, RFC 9449 §7.1). */
+  get authorization(): string {
+    this.#authorization ??= `${this.tokenType} ${this.accessToken}`
+    return this.#authorization
   }
 
   get handle(): TokenHandle {

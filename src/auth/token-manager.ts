@@ -44,10 +44,7 @@ export interface TokenWish {
 
 /** What the Authenticator asks of it. */
 export interface TokenSource extends TokenManager {
-  /** At once, where there is one. */
-  readonly ready: (tenant: string | undefined) => HeldToken | undefined
-  readonly obtain: (wish: TokenWish) => Promise<HeldToken>
-  /** @throws AuthError `ERR_AUTH_TENANT_UNKNOWN` */
+  /** @throws AuthError `ERR_AUTH_TENANT_UNKNOWN`, `ERR_AUTH_CLOSED` */
   readonly session: (tenant: string | undefined) => TokenSession
   readonly close: (options: { readonly signal: AbortSignal }) => Promise<void>
 }
@@ -106,10 +103,6 @@ export function createTokenManager(setup: TokenManagerSetup): TokenSource {
     found.usedAt = runtime.clock.monotonic()
     return found
   }
-  const ready = (tenant: string | undefined): HeldToken | undefined => session(tenant).ready()
-  const obtain = async ({ tenant, minValidityMs = 0, signal }: TokenWish): Promise<HeldToken> =>
-    await session(tenant).get(minValidityMs, signal)
-
   const close = async ({ signal }: { readonly signal: AbortSignal }): Promise<void> => {
     const bound = new AbortController()
     const cancel = runtime.schedule(policy.timeoutMs + CLOSE_MARGIN_MS, () => bound.abort(closed()))
@@ -130,10 +123,9 @@ export function createTokenManager(setup: TokenManagerSetup): TokenSource {
   }
 
   return {
-    ready,
-    obtain,
     session,
-    get: async (options = {}) => (await obtain(options)).handle,
+    get: async ({ tenant, minValidityMs = 0, signal } = {}) =>
+      (await session(tenant).get(minValidityMs, signal)).handle,
     reveal: (handle) => {
       const held = opened(handle)
       emit({ type: 'token.revealed', ...(held.tenant !== undefined && { tenantHash: digest(held.tenant) }) })

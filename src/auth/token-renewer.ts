@@ -236,8 +236,13 @@ export class TokenRenewer {
     const { endpoint, runtime, policy, signal } = this.#world
     const { ledger, request, binding, refreshToken } = turn
     const [deadline, lastWord] = [new AbortController(), new AbortController()]
-    const cancel = runtime.schedule(policy.timeoutMs, () => deadline.abort(timedOut(policy.timeoutMs)))
-    const giveUp = runtime.schedule(policy.timeoutMs + GIVE_UP_MS, () => lastWord.abort(deadline.signal.reason))
+    const isPatient = endpoint.asksPerson === true && refreshToken === undefined
+    const cancel = isPatient
+      ? this.#keep(turn.lease)
+      : runtime.schedule(policy.timeoutMs, () => deadline.abort(timedOut(policy.timeoutMs)))
+    const giveUp = isPatient
+      ? () => undefined
+      : runtime.schedule(policy.timeoutMs + GIVE_UP_MS, () => lastWord.abort(deadline.signal.reason))
     const closing = (): void => {
       deadline.abort(signal.reason)
       lastWord.abort(signal.reason)
@@ -278,6 +283,18 @@ export class TokenRenewer {
       giveUp()
       signal.removeEventListener('abort', closing)
     }
+  }
+
+  /** While a person is asked, nobody who shares the store asks another one. */
+  #keep(lease: Lease | undefined): () => void {
+    if (lease === undefined) return () => undefined
+    const { schedule } = this.#world.runtime
+    const again = (): void => {
+      lease.renew(this.#leaseMs).catch(() => undefined)
+      cancel = schedule(this.#leaseMs / 3, again)
+    }
+    let cancel = schedule(this.#leaseMs / 3, again)
+    return () => cancel()
   }
 
   /** The old refresh token is spent as soon as there is a new one, whatever becomes of the rest of the answer. */
@@ -422,11 +439,13 @@ function accessTokenOf({ accessToken, tokenType, expiresAt, receivedAt, scope }:
   return { accessToken, tokenType, receivedAt, scope, expiresAt }
 }
 
-/** Of failures that are no answer: with them alone, nobody knows what became of a refresh token that was sent. */
-function isWithoutAnswer({ code, retryAfterMs }: AuthError): boolean {
-  return (
-    retryAfterMs === undefined && (code === 'ERR_AUTH_TOKEN_TIMEOUT' || code === 'ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE')
-  )
+/**
+ * Of failures that are no answer: with them alone, nobody knows what became of a refresh token that was sent. A server that says
+ * that it is out of order has answered, and there is no cause behind that.
+ */
+function isWithoutAnswer({ code, requestSent, cause }: AuthError): boolean {
+  if (code === 'ERR_AUTH_TOKEN_TIMEOUT') return true
+  return code === 'ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE' && (requestSent !== 'yes' || cause !== undefined)
 }
 
 function outcomeUnknown(cause: AuthError): AuthError {

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../encoding/bounded-map.ts'
 import { AuthError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
@@ -41,6 +42,8 @@ export class TokenSession {
   #failure: Failure | undefined
   #renewedAt = Number.NEGATIVE_INFINITY
   #toldEnd = false
+  /** Resource servers that reject what is newest, by origin. */
+  #doubts: BoundedMap<string, Doubt> | undefined
   #saves = 0
   #cancelSave: (() => void) | undefined
   /** Monotonic; for the eviction of tenants. */
@@ -75,11 +78,38 @@ export class TokenSession {
     return await raceSignal(flight.promise, signal)
   }
 
-  /** @returns whether it was the token in force. A newer one is not touched by what is said of an older one. */
-  invalidate(version: string): boolean {
-    if (this.#current?.version !== version) return false
-    this.#rejected = version
+  /** What is said of an older token than the one in force changes nothing. */
+  invalidate(version: string): void {
+    if (this.#current === undefined || this.#current.version === version) this.#rejected = version
+  }
+
+  /**
+   * A resource server rejected a token. A token that it rejects right after it was renewed is no matter of renewing: what this
+   * server says is not listened to for a while then, twice as long each time, and others go on with the token.
+   *
+   * @param isRetry The request had been rejected before, with an older token.
+   * @returns whether the request has a chance with another token.
+   */
+  reject(version: string, origin: string, isRetry: boolean): boolean {
+    if (this.#current !== undefined && this.#current.version !== version) return !isRetry
+    const now = this.#world.runtime.clock.monotonic()
+    const doubt = this.#doubts?.get(origin)
+    if (isRetry) {
+      if (doubt?.version === version) return false
+      const count = Math.min((doubt?.count ?? 0) + 1, 20)
+      const forMs = Math.min(this.#world.policy.minIntervalMs * 2 ** (count - 1), MAX_DOUBT_MS)
+      this.#doubts ??= new BoundedMap(MAX_DOUBTS)
+      this.#doubts.set(origin, { version, count, until: now + forMs })
+      return false
+    }
+    if (doubt !== undefined && now < doubt.until) return false
+    this.invalidate(version)
     return true
+  }
+
+  /** A resource server took the token. */
+  accept(origin: string): void {
+    this.#doubts?.delete(origin)
   }
 
   /** Begins a renewal for those who come next, where none runs and nothing speaks against it. */
@@ -94,11 +124,6 @@ export class TokenSession {
 
   get refreshToken(): string | undefined {
     return this.#renewer.ledger?.known.content.refreshToken
-  }
-
-  /** When it was renewed last, monotonic. */
-  get renewedAt(): number {
-    return this.#renewedAt
   }
 
   /** Nothing runs, and nothing would be lost with it. */
@@ -295,6 +320,13 @@ interface Failure {
   readonly until: number
 }
 
+interface Doubt {
+  readonly version: string
+  readonly count: number
+  /** Monotonic. */
+  readonly until: number
+}
+
 interface Told {
   readonly trigger: TokenRequest['trigger']
   readonly waiters: number
@@ -311,3 +343,5 @@ function typed(error: unknown): PinfetchError {
 const NEVER: Promise<HeldToken> = new Promise(() => undefined)
 const SAVE_MS = 250
 const MAX_SAVE_MS = 30_000
+const MAX_DOUBT_MS = 300_000
+const MAX_DOUBTS = 100
