@@ -1,70 +1,56 @@
 import type { Runtime } from '../../ports/runtime.ts'
 import { systemRuntime } from '../../ports/system.ts'
 import type { Lease, StoredToken, TokenStore } from './store.ts'
+import { takeWithin } from './wait.ts'
 
-/** Tokens of this process, gone with it. */
-export function memoryTokenStore({ runtime = systemRuntime }: { readonly runtime?: Runtime } = {}): TokenStore {
+/** Forgets everything when the process ends; shared by the clients that are given the same one. */
+export function memoryTokenStore(options: { readonly runtime?: Runtime } = {}): TokenStore {
+  const { runtime = systemRuntime } = options
+  const { clock } = runtime
   const records = new Map<string, { readonly record: StoredToken; readonly until: number }>()
-  const holders = new Map<string, { until: number; readonly next: Set<() => void> }>()
-  const now = (): number => runtime.clock.monotonic()
-  const find = (key: string): StoredToken | undefined => {
-    const found = records.get(key)
-    if (found === undefined || found.until > now()) return found?.record
+  const leases = new Map<string, { readonly owner: symbol; readonly until: number }>()
+
+  const recordOf = (key: string): StoredToken | undefined => {
+    const held = records.get(key)
+    if (held === undefined || held.until > clock.now()) return held?.record
     records.delete(key)
     return undefined
   }
-
-  const take = (key: string, ttlMs: number): Lease | undefined => {
-    if ((holders.get(key)?.until ?? 0) > now()) return undefined
-    const mine = { until: now() + ttlMs, next: holders.get(key)?.next ?? new Set<() => void>() }
-    holders.set(key, mine)
-    const isHeld = (): boolean => holders.get(key) === mine && mine.until > now()
+  const holds = (key: string, owner: symbol): boolean => {
+    const lease = leases.get(key)
+    return lease?.owner === owner && lease.until > clock.monotonic()
+  }
+  const take = async (key: string, ttlMs: number): Promise<Lease | undefined> => {
+    if ((leases.get(key)?.until ?? 0) > clock.monotonic()) return undefined
+    const owner = Symbol('lease')
+    const renew = (ms: number): void => void leases.set(key, { owner, until: clock.monotonic() + ms })
+    renew(ttlMs)
     return {
-      stillHeld: async () => isHeld(),
-      renew: async (longer) => {
-        if (!isHeld()) return false
-        mine.until = now() + longer
+      stillHeld: async () => holds(key, owner),
+      renew: async (ms) => {
+        if (!holds(key, owner)) return false
+        renew(ms)
         return true
       },
       [Symbol.asyncDispose]: async () => {
-        if (holders.get(key) !== mine) return
-        holders.delete(key)
-        for (const wake of mine.next) wake()
+        if (leases.get(key)?.owner === owner) leases.delete(key)
       },
     }
   }
 
-  return {
+  return Object.freeze({
     load: async (key, signal) => {
       signal.throwIfAborted()
-      return find(key)
+      return recordOf(key)
     },
-    compareAndSwap: async (key, expected, next, { ttlMs = Number.POSITIVE_INFINITY, signal }) => {
+    compareAndSwap: async (key, expected, next, { ttlMs, signal }) => {
       signal.throwIfAborted()
-      if ((find(key)?.v ?? null) !== expected) return false
-      records.set(key, { record: next, until: now() + ttlMs })
+      if ((recordOf(key)?.v ?? null) !== expected) return false
+      const until = ttlMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + ttlMs
+      records.set(key, { record: Object.freeze({ ...next }), until })
       return true
     },
-    lease: async (key, { ttlMs, waitMs, signal }) => {
-      const end = now() + waitMs
-      for (;;) {
-        signal.throwIfAborted()
-        const lease = take(key, ttlMs)
-        const holder = holders.get(key)
-        if (lease !== undefined || holder === undefined || now() >= end) return lease
-        await new Promise<void>((resolve) => {
-          const wake = (): void => {
-            cancel()
-            holder.next.delete(wake)
-            signal.removeEventListener('abort', wake)
-            resolve()
-          }
-          const cancel = runtime.schedule(Math.max(0, Math.min(end, holder.until) - now()), wake)
-          holder.next.add(wake)
-          signal.addEventListener('abort', wake, { once: true })
-        })
-      }
-    },
-    remove: async (key, expected) => find(key)?.v === expected && records.delete(key),
-  }
+    lease: (key, { ttlMs, ...wait }) => takeWithin(() => take(key, ttlMs), wait, runtime),
+    remove: async (key, expected) => recordOf(key)?.v === expected && records.delete(key),
+  } satisfies TokenStore)
 }

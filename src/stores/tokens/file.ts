@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto'
+import { mkdir, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { StoreError } from '../../errors/errors.ts'
+import type { Runtime } from '../../ports/runtime.ts'
+import { systemRuntime } from '../../ports/system.ts'
+import { fileStore } from '../file.ts'
+import type { Store } from '../store.ts'
+import { decodeRecord, encodeRecord, invalid } from './record.ts'
+import type { Lease, StoredToken, TokenStore } from './store.ts'
+import { takeWithin } from './wait.ts'
+
+/**
+ * Records as files of a directory that belongs to this user alone, for the processes of one machine. A record is never
+ * overwritten: each write is the next number of its key and fails where that number is taken, which is the whole of
+ * compare-and-swap. Nothing is locked for it, so that no crash leaves anything locked.
+ *
+ * @param options.dir Made with mode 700 where it is not there; one that others may enter is refused.
+ */
+export function fileTokenStore(options: { readonly dir: string; readonly runtime?: Runtime }): TokenStore {
+  const { runtime = systemRuntime } = options
+  const dir = resolve(options.dir)
+  const files = fileStore(dir)
+  let inspected: Promise<void> | undefined
+
+  const open = async (kind: 'token' | 'lease', key: string, signal?: AbortSignal): Promise<Numbered> => {
+    inspected ??= inspect(dir)
+    await inspected.catch((error) => {
+      inspected = undefined
+      throw error
+    })
+    signal?.throwIfAborted()
+    return numbered(files, `${kind}-${createHash('sha256').update(key).digest('hex')}/`)
+  }
+  const recordOf = (text: string | undefined): StoredToken | undefined => {
+    if (text === undefined || text === REMOVED) return undefined
+    const [until = '', ...record] = text.split('\n')
+    if (!/^(\d{1,16}|never)$/.test(until)) throw invalid()
+    return until !== 'never' && Number(until) <= runtime.clock.now() ? undefined : decodeRecord(record.join('\n'))
+  }
+
+  return Object.freeze({
+    load: async (key, signal) => recordOf((await (await open('token', key, signal)).newest()).text),
+    compareAndSwap: async (key, expected, next, { ttlMs, signal }) => {
+      const versions = await open('token', key, signal)
+      const { number, text } = await versions.newest()
+      if ((recordOf(text)?.v ?? null) !== expected) return false
+      const until = ttlMs === undefined ? 'never' : String(Math.ceil(runtime.clock.now() + ttlMs))
+      return versions.put(number + 1, `${until}\n${encodeRecord(next)}`)
+    },
+    lease: (key, { ttlMs, ...wait }) =>
+      takeWithin(async () => takeLease(await open('lease', key, wait.signal), ttlMs, runtime), wait, runtime),
+    remove: async (key, expected) => {
+      const versions = await open('token', key)
+      const { number, text } = await versions.newest()
+      return recordOf(text)?.v === expected && versions.put(number + 1, REMOVED)
+    },
+  } satisfies TokenStore)
+}
+
+async function takeLease(versions: Numbered, ttlMs: number, runtime: Runtime): Promise<Lease | undefined> {
+  const before = await versions.newest()
+  if (isHeld(before.text, runtime)) return undefined
+  const me = `${process.pid} ${hostname()} ${Buffer.from(runtime.random(12)).toString('hex')}`
+  const write = (number: number, until: number): Promise<boolean> => versions.put(number, `${Math.ceil(until)} ${me}`)
+  if (!(await write(before.number + 1, runtime.clock.now() + ttlMs))) return undefined
+
+  const mine = async (): Promise<number | undefined> => {
+    const { number, text = '' } = await versions.newest()
+    return text.endsWith(` ${me}`) && isHeld(text, runtime) ? number : undefined
+  }
+  const orFalse = (work: Promise<boolean>): Promise<boolean> =>
+    work.catch((error) => {
+      if (error instanceof StoreError) return false
+      throw error
+    })
+  const set = async (until: number): Promise<boolean> => {
+    const number = await mine()
+    return number !== undefined && write(number + 1, until)
+  }
+  return {
+    stillHeld: () => orFalse(mine().then((number) => number !== undefined)),
+    renew: (ms) => orFalse(set(runtime.clock.now() + ms)),
+    [Symbol.asyncDispose]: async () => void (await orFalse(set(0))),
+  }
+}
+
+/** Until its time is up, or its holder is known to be dead: a process of this machine that is not there any more. */
+function isHeld(text: string | undefined, { clock }: Runtime): boolean {
+  const [until, pid, host] = (text ?? '').split(' ')
+  return Number(until) > clock.now() && !(host === hostname() && isGone(Number(pid)))
+}
+
+function isGone(pid: number): boolean {
+  try {
+    return !process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH'
+  }
+}
+
+interface Numbered {
+  /** Number 0 where there is none. */
+  readonly newest: () => Promise<{ readonly number: number; readonly text: string | undefined }>
+  /** `false`: the number was taken. */
+  readonly put: (number: number, text: string) => Promise<boolean>
+}
+
+/** Texts under ascending numbers, of which the highest counts. The last few stay, so that a taken number is seen as taken. */
+function numbered(files: Store, folder: string): Numbered {
+  const nameOf = (number: number): string => `${folder}${String(number).padStart(DIGITS, '0')}`
+  const numbers = async (): Promise<readonly number[]> =>
+    (await files.list(folder)).map((name) => Number(name.slice(folder.length))).filter(Number.isSafeInteger)
+
+  return {
+    newest: async () => {
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const number = Math.max(0, ...(await numbers()))
+        if (number === 0) return { number, text: undefined }
+        const bytes = await files.get(nameOf(number))
+        if (bytes !== undefined) return { number, text: new TextDecoder().decode(bytes) } // removed meanwhile: a newer one is there
+      }
+      throw new StoreError('ERR_STORE_READ', `${folder}: changed ${MAX_TRIES} times while it was read`)
+    },
+    put: async (number, text) => {
+      if ((await files.put(nameOf(number), new TextEncoder().encode(text))) === 'exists') return false
+      const all = await numbers()
+      const newest = Math.max(...all)
+      for (const old of all) if (old <= newest - KEPT) await files.delete(nameOf(old))
+      return number > newest - KEPT // otherwise the number had been taken and tidied away: the writer slept
+    },
+  }
+}
+
+/** @throws StoreError `ERR_STORE_EXPOSED` */
+async function inspect(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    const { mode, uid } = await stat(dir)
+    if (process.platform === 'win32') return
+    const seen = (mode & 0o777).toString(8)
+    if ((mode & 0o077) !== 0)
+      throw new StoreError('ERR_STORE_EXPOSED', `${dir}: mode ${seen} lets others in, expected 700 for tokens`)
+    if (uid !== process.getuid?.()) throw new StoreError('ERR_STORE_EXPOSED', `${dir}: belongs to another user`)
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+    throw new StoreError('ERR_STORE_READ', `${dir}: ${code}`, { cause: error })
+  }
+}
+
+const REMOVED = 'removed'
+const KEPT = 8
+const DIGITS = 12
+const MAX_TRIES = 20
