@@ -21,6 +21,10 @@ export function connectFailure(error: unknown, host: string): PinfetchError {
     const message = `${host}: the server speaks none of the versions of HTTP that were offered (${code})`
     return new TlsError('ERR_TLS_ALPN', message, details)
   }
+  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|WRONG_SSL_VERSION/.test(code)) {
+    const message = `${host}: the server speaks no version of TLS that the policy allows (${code})`
+    return new TlsError('ERR_TLS_VERSION', message, details)
+  }
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO') {
     return new TlsError('ERR_TLS_HANDSHAKE', `${host}: the TLS handshake failed (${code})`, details)
   }

@@ -96,7 +96,7 @@ test('a legacy profile counts for nothing before its sunset, and closes the host
   client.on('posture', ({ subject, effect }) => told.push(`${subject}: ${effect}`))
   await settled(client.ready(), runtime)
   expect((await client.fetch(`https://${HOST}:${api.port}/`)).status).toBe(200)
-  await refusalOf(client.fetch(`https://${HOST}:${old.port}/`), 'ERR_TLS_HANDSHAKE')
+  await refusalOf(client.fetch(`https://${HOST}:${old.port}/`), 'ERR_TLS_VERSION')
   expect(told).toContain(
     `manifest: ${HOST} asks for the legacy profile: the strict reading holds: manifestMay does not allow it`,
   )

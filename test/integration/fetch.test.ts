@@ -242,9 +242,9 @@ describe('a failing network has a code of its own', () => {
     listener.close()
   })
 
-  test('a server that stops at TLS 1.2: ERR_TLS_HANDSHAKE', async () => {
+  test('a server that stops at TLS 1.2: ERR_TLS_VERSION', async () => {
     const peer = await until(startTlsServer({ identity: server, maxVersion: 'TLSv1.2' }))
-    await refusalOf(testClient(failing).fetch(`https://${HOST}:${peer.port}/`), 'ERR_TLS_HANDSHAKE')
+    await refusalOf(testClient(failing).fetch(`https://${HOST}:${peer.port}/`), 'ERR_TLS_VERSION')
   })
 
   test('a response that never starts: ERR_TRANSPORT_TIMEOUT; one that is not HTTP: ERR_TRANSPORT_PROTOCOL', async () => {
