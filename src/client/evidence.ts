@@ -1,7 +1,10 @@
+import type { CanonicalOrigin } from '../encoding/host.ts'
 import type { Emit } from '../events/events.ts'
 import type { Store } from '../stores/store.ts'
 import type { Evidence } from '../transport/connector.ts'
 import { createEvidenceFetcher } from '../transport/evidence-fetch.ts'
+import { createEvidenceRoads } from '../transport/evidence-road.ts'
+import type { HostPolicy } from '../trust/policy.ts'
 import { createEvidenceStore } from '../trust/revocation/evidence-store.ts'
 import type { ResolvedOptions } from './options.ts'
 
@@ -11,15 +14,32 @@ export interface ClientEvidence extends Evidence {
 
 /** CRLs and OCSP responses for the connections of one client, fetched over an agent that knows no pins and no credentials. */
 export function createEvidence(
-  { runtime, resolver, addresses: { deny }, revocation: { network } }: ResolvedOptions,
-  { store, emit, onChange }: { readonly store: Store; readonly emit: Emit; readonly onChange: () => void },
+  { runtime, resolver, addresses: { deny }, localAddress, proxy, timeouts, revocation: { network } }: ResolvedOptions,
+  {
+    store,
+    emit,
+    onChange,
+    proxyPolicyOf,
+  }: {
+    readonly store: Store
+    readonly emit: Emit
+    readonly onChange: () => void
+    readonly proxyPolicyOf: (origin: CanonicalOrigin) => HostPolicy
+  },
 ): ClientEvidence {
   const { maxBytes, timeoutMs, budgetMs } = network
+  const chosen = {
+    ...(resolver === undefined ? {} : { resolver }),
+    ...(localAddress === undefined ? {} : { localAddress }),
+  }
+  const { allowPrivateHosts } = network
+  const connection = { ...chosen, runtime, emit, timeouts, policyOf: proxyPolicyOf, deny, allowPrivateHosts }
   const fetcher = createEvidenceFetcher({
     runtime,
     network: { ...network, deny },
     emit,
-    ...(resolver === undefined ? {} : { resolver }),
+    roads: proxy && createEvidenceRoads(proxy.server, connection),
+    ...chosen,
   })
   const { source, want, gather, close } = createEvidenceStore({
     fetch: fetcher.fetch,

@@ -35,7 +35,10 @@ export interface RevocationNetworkOptions {
   readonly allowPrivateHosts?: readonly string[]
   /** Default 80 and 443. */
   readonly ports?: readonly number[]
-  /** An HTTP proxy for these requests, which then decides on addresses. */
+  /**
+   * An HTTP proxy for these requests. Default: the option `proxy`. An HTTP proxy then decides on addresses; no pins are asked of this
+   * one.
+   */
   readonly proxy?: string
   /** Longest list. Default 16 MiB. */
   readonly maxBytes?: number

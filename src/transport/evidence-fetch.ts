@@ -6,6 +6,7 @@ import type { EvidenceRequest, FetchEvidence, Runtime } from '../ports/runtime.t
 import { EvidenceError } from '../trust/revocation/evidence.ts'
 import { addressRefusal } from './address-policy.ts'
 import { isPublicAddress } from './addresses.ts'
+import type { EvidenceRoads } from './evidence-road.ts'
 import { type Resolver, systemResolver } from './resolvers.ts'
 import { Agent, ProxyAgent } from './undici.ts'
 
@@ -15,7 +16,7 @@ export interface EvidenceNetwork {
   readonly ports: readonly number[]
   /** What the client connects to in no case. Default none. */
   readonly deny?: readonly AddressBlock[]
-  /** Sends evidence requests through an HTTP proxy, which then decides on addresses. */
+  /** Sends evidence requests through this HTTP proxy, which then decides on addresses, in place of the client's. */
   readonly proxy?: string
 }
 
@@ -33,10 +34,13 @@ export function createEvidenceFetcher(options: {
   readonly runtime: Runtime
   readonly network: EvidenceNetwork
   readonly resolver?: Resolver
+  /** Through the client's own proxy, unless `network` names one. Default: directly. */
+  readonly roads?: EvidenceRoads | undefined
   /** For what the resolver has to tell. Default: nobody listens. */
   readonly emit?: Emit
 }): EvidenceFetcher {
   const { runtime, network, resolver = systemResolver, emit = () => undefined } = options
+  const roadTo = network.proxy === undefined ? options.roads : undefined
   const settings = {
     connect: { lookup: publicOnly(network, (host) => resolver(host, { emit })), rejectUnauthorized: true },
     pipelining: 0,
@@ -70,17 +74,18 @@ export function createEvidenceFetcher(options: {
   async function open(request: EvidenceRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     let url = checkedUrl(request.url, network)
     for (let redirects = 0; ; redirects += 1) {
-      const response = await agent.request({
+      const { client = agent, path = `${url.pathname}${url.search}`, headers = {} } = roadTo?.(url, signal) ?? {}
+      const response = await client.request({
         origin: url.origin,
-        path: `${url.pathname}${url.search}`,
+        path,
         signal,
         headersTimeout: 0,
         bodyTimeout: 0, // the deadline is for the whole
         ...(request.ocspRequest === undefined
-          ? { method: 'GET', headers: { 'accept-encoding': 'identity' } }
+          ? { method: 'GET', headers: { ...headers, 'accept-encoding': 'identity' } }
           : {
               method: 'POST',
-              headers: { 'content-type': 'application/ocsp-request', 'accept-encoding': 'identity' },
+              headers: { ...headers, 'content-type': 'application/ocsp-request', 'accept-encoding': 'identity' },
               body: request.ocspRequest,
             }),
       })
