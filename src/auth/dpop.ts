@@ -4,7 +4,7 @@ import { BoundedMap } from '../encoding/bounded-map.ts'
 import { AuthError, ConfigurationError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { tokenChallenge } from './challenge.ts'
-import type { ClockOffsets } from './clock-offset.ts'
+import { type ClockOffsets, TOLERANCE_MS } from './clock-offset.ts'
 import { publicJwk, signJwt } from './jwt.ts'
 import { localSigner, type Signer } from './signer.ts'
 
@@ -19,13 +19,13 @@ export interface Dpop {
   /** Takes a new nonce from a response, of whatever status. */
   readonly learn: (url: URL, headers: Headers) => void
   /**
-   * What a response says about the proof that was sent with its request: `retry` when the server named a nonce to use, once.
-   * Learns the nonce.
+   * What a response says about the proof that was sent with its request: `retry` when the server named a nonce to use, or when a
+   * resource server refuses the proof and its clock is another one than was thought. Learns the nonce, and that clock.
    *
    * @throws AuthError `ERR_AUTH_DPOP_NONCE_REJECTED` where the server asks for the nonce that it was given.
    */
   readonly judge: (response: DpopResponse, sent: DpopProof) => 'retry' | 'settled'
-  /** Whether no nonce of the origin is known: for `primeNonce`. */
+  /** Whether a nonce of the origin is known. */
   readonly hasNonce: (url: URL) => boolean
 }
 
@@ -43,6 +43,10 @@ export interface DpopProof {
   readonly header: string
   readonly url: URL
   readonly nonce: string | undefined
+  readonly isForResource: boolean
+  /** What it was dated by, and when on the monotonic clock. */
+  readonly offsetMs: number
+  readonly madeAt: number
 }
 
 export interface DpopResponse {
@@ -53,7 +57,7 @@ export interface DpopResponse {
 }
 
 /** @param signer `'ephemeral-es256'`: a key of this client alone, gone with it, and its tokens with it. */
-export function createDpop(signer: Signer | 'ephemeral-es256', world: DpopWorld): Dpop {
+export function createDpop(signer: Signer | 'ephemeral-es256', { runtime, offsets }: DpopWorld): Dpop {
   const key = signer === 'ephemeral-es256' ? ephemeral() : signer
   if (key.publicKey === undefined) {
     const message = 'dpop.signer: expected a signer with a publicKey, which every proof shows; this one has none'
@@ -71,21 +75,28 @@ export function createDpop(signer: Signer | 'ephemeral-es256', world: DpopWorld)
     hasNonce: (url) => nonces.get(url.origin) !== undefined,
     proof: async ({ method, url, accessToken, signal }) => {
       const nonce = nonces.get(url.origin)
+      const offsetMs = offsets.of(url.origin)
       const claims = {
-        jti: encodeBase64Url(world.runtime.random(16)),
+        jti: encodeBase64Url(runtime.random(16)),
         htm: method,
         htu: targetUri(url),
-        iat: Math.floor(world.offsets.now(url.origin) / 1_000),
+        iat: Math.floor((runtime.clock.now() + offsetMs) / 1_000),
         ...(accessToken === undefined ? {} : { ath: createHash('sha256').update(accessToken).digest('base64url') }),
         ...(nonce === undefined ? {} : { nonce }),
       }
       const header = await signJwt(key, { header: { typ: 'dpop+jwt', jwk }, claims, signal })
-      return { header, url, nonce }
+      const isForResource = accessToken !== undefined
+      return { header, url, nonce, isForResource, offsetMs, madeAt: runtime.clock.monotonic() }
     },
-    judge: (response, { url, nonce: used }) => {
+    judge: (response, { url, nonce: used, isForResource, offsetMs, madeAt }) => {
       const { headers } = response
       learn(url, headers)
-      if (!asksForNonce(response)) return 'settled'
+      // The exchange with an authorization server looks at its clock by itself.
+      if (isForResource) offsets.learn(url.origin, headers, runtime.clock.monotonic() - madeAt)
+      const error = errorAbout(response)
+      const hasMoved = Math.abs(offsets.of(url.origin) - offsetMs) >= TOLERANCE_MS
+      if (error === 'invalid_dpop_proof' && isForResource && hasMoved) return 'retry'
+      if (error !== 'use_dpop_nonce') return 'settled'
       const named = headers.get('dpop-nonce')
       // A nonce is no secret: the server tells it to whoever asks.
       if (named !== null && NONCE.test(named) && named !== used) return 'retry'
@@ -100,9 +111,10 @@ export interface DpopWorld {
   readonly offsets: ClockOffsets
 }
 
-function asksForNonce({ status, headers, oauthError }: DpopResponse): boolean {
-  if (status === 400) return oauthError === 'use_dpop_nonce'
-  return status === 401 && tokenChallenge(headers.get('www-authenticate'), 'dpop')?.error === 'use_dpop_nonce'
+/** What the answer says is wrong with the proof: a token endpoint in its body, a resource server in its own challenge. */
+function errorAbout({ status, headers, oauthError }: DpopResponse): string | undefined {
+  if (status === 400) return oauthError
+  return status === 401 ? tokenChallenge(headers.get('www-authenticate'), 'dpop')?.error : undefined
 }
 
 /** RFC 9449 §4.2 `htu`: no query, no fragment. The URL parser writes the rest as the wire has it (RFC 3986 §6.2). */
