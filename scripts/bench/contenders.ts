@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import tls from 'node:tls'
 import { Agent, buildConnector, request, fetch as undiciFetch } from 'undici'
+import { importBuilt } from './built.ts'
 import type { Served } from './server.ts'
 
 /** What users install: the sources as tsx compiles them carry helpers that the package does not. */
@@ -47,8 +48,11 @@ export function createContenders({ ca, pins }: Served, port: number): readonly C
 }
 
 /** Over one HTTP/2 connection. undici's as it has to be told, or it would open one for each request. */
-export function createHttp2Contenders({ ca, pins, http2Port }: Served): readonly Contender[] {
+export async function createHttp2Contenders(served: Served): Promise<readonly Contender[]> {
+  const { ca, pins, http2Port } = served
   const origin = `https://localhost:${http2Port}`
+  const { createPinnedDispatcher } = await importBuilt<typeof import('./pinned-dispatcher.ts')>('pinned-dispatcher')
+  const dispatcher = createPinnedDispatcher(served, origin)
   const pinned = createClient({ pins: { localhost: pins }, anchors: ca, http2: 'require' })
   const agent = new Agent({ connect: { ca }, allowH2: true, connections: 1, pipelining: 128 })
   return [
@@ -56,6 +60,11 @@ export function createHttp2Contenders({ ca, pins, http2Port }: Served): readonly
       name: 'pinfetch',
       get: async (path) => void (await (await pinned.fetch(origin + path)).arrayBuffer()),
       close: () => pinned.close(),
+    },
+    {
+      name: 'pinfetch, request()',
+      get: async (path) => void (await (await request(origin + path, { dispatcher })).body.arrayBuffer()),
+      close: () => dispatcher.close(),
     },
     {
       name: 'undici.fetch',

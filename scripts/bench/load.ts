@@ -18,10 +18,11 @@ export function loadScenarios(served: Served, rounds: number, quick: boolean): R
     const report = await compare(contenders, run, rounds, [bound])
     return { ...report, [`share of ${kind} handshakes`]: shares(kind, before, await tallyOf(served)) }
   }
-  const overHttp2 = (run: Load) => () =>
-    compare(createHttp2Contenders(served), run, rounds, [
+  const overHttp2 = (run: Load) => async () =>
+    compare(await createHttp2Contenders(served), run, rounds, [
       { against: 'undici.request', time: { max: 1.05 } },
       { against: 'undici.fetch', time: { max: 1.05 } }, // like with like: both hand out a Response
+      { of: 'pinfetch, request()', against: 'undici.request', time: { max: 1.05 } }, // and here a stream
     ])
   const one = sequential('/close', quick ? 10 : 30)
   const many = concurrent('/close', 16, quick ? 64 : 160)
@@ -40,10 +41,11 @@ export function loadScenarios(served: Served, rounds: number, quick: boolean): R
 /** Milliseconds per request. */
 type Load = (contender: Contender) => Promise<number>
 
-type Bound = { readonly against: string } & (
-  | { readonly time: { readonly max: number } }
-  | { readonly throughput: { readonly min: number } }
-)
+type Bound = {
+  /** Default: the client's fetch. */
+  readonly of?: string
+  readonly against: string
+} & ({ readonly time: { readonly max: number } } | { readonly throughput: { readonly min: number } })
 
 async function compare(contenders: readonly Contender[], run: Load, rounds: number, bounds: readonly Bound[]) {
   const figures = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
@@ -60,11 +62,13 @@ async function compare(contenders: readonly Contender[], run: Load, rounds: numb
     const requestsPerSecond = Math.round(1_000 / ms)
     return [name, { ms, requestsPerSecond, pinfetchRatio: roundedRatio(pairedRatio(ours, values)) }] as const
   })
-  const judged = bounds.map((bound) =>
-    'time' in bound
-      ? [`time / ${bound.against}`, bounded(pairedRatio(ours, of(bound.against)), bound.time)]
-      : [`throughput / ${bound.against}`, bounded(pairedRatio(of(bound.against), ours), bound.throughput)],
-  )
+  const judged = bounds.map((bound) => {
+    const [own, theirs] = [of(bound.of ?? 'pinfetch'), of(bound.against)]
+    const whose = bound.of === undefined ? '' : ` of ${bound.of}`
+    return 'time' in bound
+      ? [`time${whose} / ${bound.against}`, bounded(pairedRatio(own, theirs), bound.time)]
+      : [`throughput${whose} / ${bound.against}`, bounded(pairedRatio(theirs, own), bound.throughput)]
+  })
   return { ...Object.fromEntries(report), bounds: Object.fromEntries(judged) }
 }
 

@@ -3,10 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'tsup'
 import type { PinText } from '../../src/encoding/pin.ts'
 import { createTestRepository } from '../../src/testing/repository.ts'
+import { importBuilt } from './built.ts'
 import { type Contender, createContenders } from './contenders.ts'
 import { loadScenarios } from './load.ts'
 import { measureMemory } from './memory.ts'
@@ -91,17 +90,6 @@ async function idleHeap(): Promise<unknown> {
     for (const { close } of clients) await close()
   }
   return { kibPerClient: kib }
-}
-
-/** The scenario and the sources it measures as the package is built: tsx compiles every function with a helper around it. */
-async function importBuilt<Module>(name: string): Promise<Module> {
-  const outDir = mkdtempSync(join(tmpdir(), 'pinfetch-bench-'))
-  const entry = { [name]: join(import.meta.dirname, `${name}.ts`) }
-  const options = { entry, outDir, format: 'esm', target: 'node20.19', platform: 'node' } as const
-  await build({ ...options, config: false, silent: true, outExtension: () => ({ js: '.mjs' }) })
-  const module = (await import(pathToFileURL(join(outDir, `${name}.mjs`)).href)) as Module
-  rmSync(outDir, { recursive: true })
-  return module
 }
 
 function settledHeap(): number {
