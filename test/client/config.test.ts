@@ -43,6 +43,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     localAddress: '127.0.0.1',
     unixSockets: { 'api.example.com': '/run/api.sock' },
     egress: { origins: ['api.example.com'], methods: ['GET'] },
+    redirect: { follow: ['files.example.com'] },
     upgradeInsecure: 'hsts',
     http2: 'prefer',
   })
@@ -73,6 +74,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
       unixSockets: { 'api.example.com': '/run/api.sock' },
       upgradeInsecure: 'hsts',
       http2: 'prefer',
+      redirect: { follow: ['files.example.com'], maxHops: 5 },
     })
   }
 })

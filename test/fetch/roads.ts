@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
-import { createClient } from 'pinfetch'
+import { type ClientOptions, createClient } from 'pinfetch'
 import { startTlsServer, type TestHandler, type TestRequest, testCa } from 'pinfetch/testing'
 import { Agent } from 'undici'
 
@@ -46,8 +46,11 @@ export const NODE = Number.parseInt(process.versions.node, 10)
 /**
  * One server and three roads to it: the runtime's fetch with undici's Agent, ours, and ours where it has to take the long
  * way (`window: null` says nothing, and is no member that the lean road knows).
+ *
+ * @param redirect Of the client. Where it follows, so does the runtime's fetch, and the order and case of header names are left
+ *   out: a request that follows names them in its own.
  */
-export async function openRoads(routes: Routes) {
+export async function openRoads(routes: Routes, redirect: NonNullable<ClientOptions['redirect']> = 'error') {
   const ca = testCa()
   const identity = ca.issue({ names: ['localhost'] })
   const web = await startTlsServer({ identity, handler: (...given) => routeOf(routes, given[0])(...given) })
@@ -57,10 +60,12 @@ export async function openRoads(routes: Routes) {
     resolver: async () => ['127.0.0.1'],
     pins: { localhost: [identity.pin] },
     anchors: ca.anchorPem,
+    redirect,
   })
   const agent = new Agent({ connect: { ca: ca.anchorPem, host: '127.0.0.1', servername: 'localhost' } })
+  const manual = redirect === 'error' ? { redirect: 'manual' } : {}
   const roads = {
-    builtIn: (input, init) => fetch(input, withMore(input, init, { redirect: 'manual', dispatcher: agent })),
+    builtIn: (input, init) => fetch(input, withMore(input, init, { ...manual, dispatcher: agent })),
     lean: (input, init) => client.fetch(input, init),
     full: (input, init) => client.fetch(input, withMore(input, init, { window: null })),
   } satisfies Record<string, typeof globalThis.fetch>
@@ -75,11 +80,15 @@ export async function openRoads(routes: Routes) {
         JSON.stringify(
           isRace
             ? { saw }
-            : { saw, received: web.requests.slice(fromWeb).map(received), raw: rawRequests.slice(fromRaw) },
+            : {
+                saw,
+                received: web.requests.slice(fromWeb).map(redirect === 'error' ? received : receivedInOrder),
+                raw: rawRequests.slice(fromRaw),
+              },
         )
           .replaceAll(String(web.port), 'PORT')
           .replaceAll(String(raw.port), 'PORT')
-          .replaceAll(/formdata-undici-\d+/g, 'BOUNDARY'),
+          .replaceAll(/formdata-(?:undici-\d+|[0-9a-f]{32})/g, 'BOUNDARY'),
       )
     },
     close: async () => {
@@ -113,6 +122,13 @@ async function serveRaw(socket: TLSSocket, { raw }: Routes, seen: string[]): Pro
 
 function received({ method, path, rawHeaders, body }: TestRequest): unknown {
   return { method, path, headers: rawHeaders, body: Buffer.from(body).toString('latin1') }
+}
+
+function receivedInOrder({ method, path, headers, body }: TestRequest): unknown {
+  const { 'content-length': length, ...rest } = headers
+  const isForm = headers['content-type']?.startsWith('multipart/') // whose boundary has a length of its own
+  const named = Object.entries(isForm ? rest : { ...rest, length }).sort()
+  return { method, path, headers: named, body: Buffer.from(body).toString('latin1') }
 }
 
 /** Everything that a Response shows; the body last, read as the case wants. */
