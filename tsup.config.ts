@@ -8,6 +8,7 @@ const library = {
   testing: 'src/testing/index.ts',
   dangerous: 'src/dangerous/index.ts',
   errors: 'src/errors/index.ts',
+  auth: 'src/auth/index.ts',
 }
 
 /** The command line's own packages: bundled, so that whoever imports the library does not install them. */
