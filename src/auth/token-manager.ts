@@ -82,7 +82,7 @@ export function createTokenManager(setup: TokenManagerSetup): TokenSource {
     runtime,
     emit,
     policy,
-    store: setup.store ?? (isFree ? undefined : memoryTokenStore()),
+    store: setup.store ?? (isFree ? undefined : memoryTokenStore({ runtime })),
     cipher: setup.store === undefined ? undefined : setup.encryption,
     alone: isFree ? 'yes' : setup.allowUnlockedRefresh === true ? 'unlocked' : 'no',
     binding: setup.binding,

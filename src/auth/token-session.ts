@@ -174,6 +174,7 @@ export class TokenSession {
     await this.#flight?.promise.catch(() => undefined)
     this.#current = undefined
     this.#failure = undefined
+    this.#renewedAt = Number.NEGATIVE_INFINITY
     this.#cancelSave?.()
     await this.#renewer.drop(how)
   }
