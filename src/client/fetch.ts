@@ -96,9 +96,7 @@ function originOf(url: URL): CanonicalOrigin {
 /** Rewrites objects of the npm package's realm, which SDKs hand over, into the runtime's own classes. */
 function toGlobalRealm(input: Parameters<typeof fetch>[0], given: RequestInit | undefined): GivenRequest {
   const init = withInherited(given)
-  if ('dispatcher' in init && init.dispatcher !== undefined) {
-    throw new ConfigurationError('ERR_CONFIG_INVALID', 'fetch: a dispatcher of the caller would bypass every check')
-  }
+  for (const member of ['dispatcher', 'agent']) refuseForeign(member, Reflect.get(init, member))
   if (typeof input === 'string' || input instanceof URL) return { input, init: withGlobalBody(init) }
   if (input instanceof Request) {
     // A non-empty init resets these two (WHATWG Fetch, Request constructor, step 13), and ours is never empty.
@@ -110,6 +108,17 @@ function toGlobalRealm(input: Parameters<typeof fetch>[0], given: RequestInit | 
   const copied: RequestInit = { method, headers: [...headers], signal, redirect, integrity, keepalive }
   const streamed = body === null ? {} : ({ body, duplex: 'half' } as RequestInit)
   return { input: String((input as Request).url), init: { ...copied, ...streamed, ...withGlobalBody(init) } }
+}
+
+/** The runtime's fetch would follow the one, and leave the other aside without a word. */
+function refuseForeign(member: string, value: unknown): void {
+  if (value === undefined) return
+  const name = typeof value === 'object' ? value?.constructor?.name : undefined
+  const what = PROXY_AGENTS.has(name ?? '')
+    ? `the ${name} of the caller`
+    : `a${member === 'agent' ? 'n' : ''} ${member} of the caller`
+  const message = `fetch: ${what} would bypass every check; a proxy is named by the option \`proxy\` of createClient`
+  throw new ConfigurationError('ERR_CONFIG_INVALID', message)
 }
 
 /** WebIDL reads a dictionary's members wherever they are inherited from; a spread would drop those. */
@@ -146,3 +155,10 @@ function copyFormData(source: FormData): FormData {
 function signalOf({ input, init }: GivenRequest): AbortSignal | null {
   return init.signal ?? (input instanceof Request ? input.signal : null)
 }
+
+const PROXY_AGENTS: ReadonlySet<string> = new Set([
+  'ProxyAgent',
+  'EnvHttpProxyAgent',
+  'HttpsProxyAgent',
+  'SocksProxyAgent',
+])

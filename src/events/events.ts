@@ -66,6 +66,8 @@ export type ClientEvent =
       readonly group?: string
       /** The connection resumed a TLS session. */
       readonly resumed?: true
+      /** The proxy it goes through: scheme, host and port. */
+      readonly proxy?: string
     }
   /** What was known of the revocation status of a peer that was accepted. `causes`: why nothing said good. */
   | {
@@ -173,6 +175,21 @@ export type ClientEvent =
       readonly to: string
       readonly status: number
       readonly hop: number
+    }
+  /** The caller gave a request the header of a scheme: the caller's stands, and the scheme adds nothing. */
+  | {
+      readonly type: 'auth.overridden'
+      readonly host: string
+      readonly scheme: string
+      readonly headers: readonly string[]
+    }
+  /** The credential was renewed for a request whose body cannot be sent again: the caller has the server's answer. */
+  | {
+      readonly type: 'auth.notReplayed'
+      readonly host: string
+      readonly scheme: string
+      readonly code: ErrorCode
+      readonly message: string
     }
   /** A redirect leads to another origin, and these header fields, in lower case, stay behind for the rest of the call. */
   | {

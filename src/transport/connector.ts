@@ -240,7 +240,9 @@ export function createConnector(options: ConnectorOptions): Connector {
         ...checkedOf(current),
         ...(resumed ? { resumed } : {}),
       })
-      if (hasListeners?.('tls.connected') === true) emit(connectedTo(origin, tlsSocket))
+      if (hasListeners?.('tls.connected') === true) {
+        emit({ ...connectedTo(origin, tlsSocket), ...(tunnelOf.has(tlsSocket) ? { proxy: proxy?.text ?? '' } : {}) })
+      }
       evidence?.want(current.path, policy.revocation)
       settle({ socket: tlsSocket, peer: current, identity })
       const shownAt = resumed && offered !== undefined ? offered.shownAt : known.at

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent } from 'node:https'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,9 +8,11 @@ import { inspect } from 'node:util'
 import type { ClientOptions, ProxyOption } from 'pinfetch'
 import { allowUnpinned } from 'pinfetch/dangerous'
 import { type ProxyOptions, startProxy, type TlsServerOptions, testCa } from 'pinfetch/testing'
+import { EnvHttpProxyAgent, ProxyAgent } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { startTestPins } from '../support/pins.ts'
+import { runModule } from '../support/run.ts'
 import { startScene } from '../support/scene.ts'
 
 const HOST = 'api.example.com'
@@ -426,5 +429,86 @@ describe('what goes directly', () => {
     })
     expect((await client.fetch(at)).status).toBe(200)
     expect(proxy.accepted).toBe(0)
+  })
+})
+
+describe('proxies of somebody else', () => {
+  test.each([
+    ['dispatcher', 'ProxyAgent', () => new ProxyAgent('http://127.0.0.1:1'), 'the ProxyAgent of the caller'],
+    ['dispatcher', 'EnvHttpProxyAgent', () => new EnvHttpProxyAgent(), 'the EnvHttpProxyAgent of the caller'],
+    ['dispatcher', 'a plain object', () => ({}), 'a dispatcher of the caller'],
+    ['agent', 'an agent of node:https', () => new Agent(), 'an agent of the caller'],
+  ])('%s: %s is refused, and the option is named: ERR_CONFIG_INVALID', async (member, _, make, what) => {
+    const { client, at, relay } = await stage()
+    const error = await refusalOf(client.fetch(at, { [member]: make() }), 'ERR_CONFIG_INVALID')
+    expect(error.message).toBe(
+      `fetch: ${what} would bypass every check; a proxy is named by the option \`proxy\` of createClient`,
+    )
+    expect(relay.connections).toEqual([])
+  })
+
+  test('createClient takes none either: ERR_CONFIG_INVALID', () => {
+    for (const member of ['dispatcher', 'agent']) {
+      expect(() => testClient({ pins, [member]: {} } as ClientOptions)).toThrow(
+        expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: `${member}: unknown option` }),
+      )
+    }
+  })
+})
+
+test('tls.connected says which proxy a connection goes through, without credentials, and nothing where there is none', async () => {
+  const { client, at, url, proxy } = await stage({
+    option: (port) => ({ url: `http://user:hunter2@127.0.0.1:${port}`, bypass: ['127.0.0.1'] }),
+  })
+  const told: unknown[] = []
+  client.on('tls.connected', (event) => told.push(event.proxy))
+  await client.fetch(at)
+  await client.fetch(url('127.0.0.1'))
+  expect(told).toEqual([`http://127.0.0.1:${proxy.port}`, undefined])
+})
+
+// What this machine sets for its own reasons is not part of it.
+for (const name of ['https_proxy', 'all_proxy', 'no_proxy']) {
+  delete process.env[name]
+  delete process.env[name.toUpperCase()]
+}
+
+describe('in a process of its own', () => {
+  const script = (option: string) => `
+    import { createClient } from './src/index.ts'
+    const { url, pins, anchors } = JSON.parse(process.env.PLAN)
+    const client = createClient({ pins, anchors, resolver: async () => ['127.0.0.1'], ${option} })
+    const posture = []
+    client.on('posture', (event) => posture.push(event.subject + ': ' + event.effect))
+    const status = await client.fetch(url).then((response) => response.status, (error) => error.code)
+    await client.close()
+    console.log(JSON.stringify({ status, posture }))`
+
+  async function inProcess(option: string, more: Readonly<Record<string, string>> = {}) {
+    const { proxy, at } = await stage()
+    const plan = { url: at, pins, anchors: ca.anchorPem }
+    const env = { HTTPS_PROXY: `http://user:hunter2@127.0.0.1:${proxy.port}`, NODE_USE_ENV_PROXY: '1', ...more }
+    const { stdout, stderr } = await runModule(script(option), { ...env, PLAN: JSON.stringify(plan) })
+    expect(stdout + stderr).not.toContain('hunter2')
+    return { ...JSON.parse(stdout || '{}'), tunnels: proxy.requests.length, accepted: proxy.accepted }
+  }
+
+  test('the variables, and Node’s own use of them, have no effect without the option', async () => {
+    const result = await inProcess('')
+    expect(result).toMatchObject({ status: 200, accepted: 0 })
+    expect(result.posture).toContain('HTTPS_PROXY: no effect: the option `proxy` alone decides')
+  })
+
+  test('with it they are followed, and said to be', async () => {
+    const result = await inProcess(`proxy: 'environment'`)
+    expect(result).toMatchObject({ status: 200, tunnels: 1 })
+    expect(result.posture).toContain('HTTPS_PROXY: in force: the option `proxy` asks for the environment')
+  })
+
+  test('no_proxy among them', async () => {
+    expect(await inProcess(`proxy: 'environment'`, { NO_PROXY: 'example.com' })).toMatchObject({
+      status: 200,
+      accepted: 0,
+    })
   })
 })
