@@ -206,7 +206,7 @@ describe('a legacy profile of the manifest', () => {
     expect(told).toContain(`manifest: ${HOST} asks for the legacy profile: in force: manifestMay allows it`)
     expect(told).toContain(`${HOST}:${old.port}: 10`)
     const strict = await start({}, { manifestMay: manifestMay(['tls12'], { reason }) })
-    await refusalOf(strict.client.fetch(strict.url), 'ERR_TLS_HANDSHAKE')
+    await refusalOf(strict.client.fetch(strict.url), 'ERR_TLS_VERSION')
     expect(strict.told.some((line) => line.endsWith(': 10'))).toBe(false)
   })
 

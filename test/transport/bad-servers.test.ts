@@ -40,7 +40,7 @@ test.runIf(process.env['CI'] === 'true')(
 const POLICIES = {
   default: {},
   tls12: { tls12Hosts: [allowTls12(HOST, { reason })] },
-  legacy: { legacyHosts: [allowLegacy(HOST, { reason, sunset: new Date(Date.now() + 86_400_000) })] },
+  legacy: { legacyHosts: [allowLegacy(HOST, { reason, sunset: new Date(Date.now() + 90 * 86_400_000) })] },
 } satisfies Record<string, Partial<ClientOptions>>
 type Policy = keyof typeof POLICIES
 
