@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -18,5 +19,6 @@ export default defineConfig({
     testTimeout: 60_000, // tests that start processes, on a busy machine; nothing waits for long otherwise
     hookTimeout: 60_000,
     pool: 'forks',
+    maxWorkers: Math.max(2, availableParallelism() - 1), // the default would be one on two cores, and many tests wait
   },
 })

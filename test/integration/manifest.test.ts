@@ -285,7 +285,8 @@ describe('the process', () => {
   test('a client that is closed, or idle, keeps no process alive; without cacheDir one line on stderr says what is lost', async () => {
     const text = (extra: string, close: string) => `
       import { createClient } from './src/index.ts'
-      const client = createClient({ manifest: { url: 'https://127.0.0.1:1/', root: Buffer.from(process.env.ROOT, 'base64') ${extra} } })
+      const client = createClient({ manifest: {
+        url: 'https://127.0.0.1:1/', root: Buffer.from(process.env.ROOT, 'base64'), startupMs: 1_000 ${extra} } })
       client.ready().catch(() => undefined)
       ${close}`
     const { repository } = await start()

@@ -185,7 +185,9 @@ describe('fileStore', () => {
     const path = fresh()
     const script = fileURLToPath(new URL('./writer.ts', import.meta.url))
     for (let round = 0; round < 5; round += 1) {
-      await promisify(execFile)('npx', ['tsx', script, path, String(round)], { timeout: 20_000 }).catch(() => undefined)
+      await promisify(execFile)(process.execPath, ['--import', 'tsx', script, path, String(round)], {
+        timeout: 20_000,
+      }).catch(() => undefined)
     }
     const store = fileStore(path)
     const names = await store.list('w/')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { startTlsServer, testCa } from 'pinfetch/testing'
+import { createTestRuntime, startTlsServer, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { parseHostPattern } from '../../src/encoding/host-pattern.ts'
 import { clearDenies } from '../../src/manifest/denies.ts'
@@ -7,6 +7,7 @@ import { toUnixMs } from '../../src/ports/runtime.ts'
 import { normalSerial } from '../../src/trust/revoked.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { startTestPins } from '../support/pins.ts'
+import { refresh, settled } from '../support/scene.ts'
 
 const HOST = 'api.example.com'
 const now = Date.now()
@@ -41,10 +42,13 @@ describe('revocations of the manifest beat its pins', () => {
     const url = `https://${HOST}:${peer.port}/`
     const hosts = { [HOST]: [server.pin, ca.root.pin] }
     const { repository, manifest } = await startTestPins({ ca, name: 'pins.example.com', hosts })
-    const client = testClient({ manifest, anchors: ca.anchorPem })
+    const runtime = createTestRuntime({ now })
+    const client = testClient({ manifest, anchors: ca.anchorPem, runtime })
+    await settled(client.ready(), runtime)
     expect((await client.fetch(url)).status).toBe(200)
     await repository.publish({ hosts, members: { revocations } })
-    await client.manifest.refresh()
+    await runtime.advance(1_000) // the next refresh need not wait for the second between two
+    await refresh(client, runtime)
     await refusalOf(client.fetch(url), code as 'ERR_TRUST_CERT_REVOKED')
     expect(peer.requests.length).toBe(1)
   })
