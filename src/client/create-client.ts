@@ -7,9 +7,11 @@ import { keepProcessAlive, watchFolder } from '../ports/system.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
 import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
+import { clientClosed } from '../transport/failure.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { followAnchors } from './anchors.ts'
-import { type CertificateHealth, createOwnCertificate, type OwnCertificate } from './certificate.ts'
+import { type Authorization, createAuthorization } from './authorize.ts'
+import { type CertificateHealth, createOwnCertificate, type OwnCertificate, thumbprint } from './certificate.ts'
 import { credentialHeaders } from './credentials.ts'
 import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
@@ -201,12 +203,21 @@ export function createClient(options: ClientOptions): Client {
     waking === undefined ? undefined : held(abortable(waking, signal))
 
   let closing: Promise<void> | undefined
+  const ended = new AbortController()
+  const send = sendOver(dispatcher, limits)
+  let authorization: Authorization | undefined
+  const startAuthorization = (): Authorization => {
+    const shown = certificate && { certificateThumbprint: () => thumbprint(certificate.current()) }
+    const host = { fetch: createFetch({ send, gate }), runtime: judging, emit, ...shown }
+    return createAuthorization({ schemes: resolved.auth, withoutAuth: resolved.withoutAuth, host })
+  }
   const close = (): Promise<void> => {
     closing ??= end()
     return closing
   }
   /** One after the other: a request in flight may still need a connection, and that a policy and evidence. */
   const end = async (): Promise<void> => {
+    await authorization?.close(ended.signal) // what it stores or revokes goes over the network
     await dispatcher.close()
     certificate?.close()
     anchors.close()
@@ -215,10 +226,13 @@ export function createClient(options: ClientOptions): Client {
   }
 
   const destroy = async (reason?: Error): Promise<void> => {
+    ended.abort()
     const closed = close()
     await dispatcher.destroy(reason)
     await closed
   }
+
+  if (resolved.auth.length > 0) authorization = orClose([{ close: () => void close() }], startAuthorization)
 
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
@@ -227,12 +241,13 @@ export function createClient(options: ClientOptions): Client {
   })
   return Object.freeze({
     fetch: createFetch({
-      send: sendOver(dispatcher, limits),
-      gate,
+      send: authorization === undefined ? send : authorization.authorized(send),
+      gate: (origin, signal) =>
+        closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no')),
       upgrade: createUpgrade(hsts, upgradeInsecure),
       redirects: resolved.redirect && {
         ...resolved.redirect,
-        isCredential: credentialHeaders([]),
+        isCredential: credentialHeaders(resolved.auth),
         random: runtime.random,
         emit,
       },

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
+import type { AuthScheme } from '../auth/scheme.ts'
 import {
   isMinted,
   type LegacyHost,
@@ -11,6 +12,7 @@ import {
   type UnpinnedHost,
 } from '../dangerous/loosening.ts'
 import { formatHostPattern, overlaps, type ParsedHostPattern, parseHostPattern } from '../encoding/host-pattern.ts'
+import type { OriginPattern } from '../encoding/origin-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { ConfigurationError } from '../errors/errors.ts'
 import { parseBundle } from '../manifest/bundle.ts'
@@ -24,7 +26,7 @@ import type { Resolver } from '../transport/resolvers.ts'
 import { isSpiffeId } from '../trust/identity.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
 import { type CertificateOption, CertificateSchema, type ResolvedCertificate } from './certificate-options.ts'
-import { type EgressRule, EgressSchema } from './egress.ts'
+import { type EgressRule, EgressSchema, OriginPatternSchema } from './egress.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
 import { type ProxyOption, ProxySchema, type ResolvedProxy, requireUsable, resolveProxy } from './proxy.ts'
@@ -116,6 +118,10 @@ export interface ClientOptions {
   readonly hostAnchors?: Readonly<Record<string, AnchorSource | readonly AnchorSource[]>>
   /** SPIFFE IDs that hosts must have, by host pattern: an ID then takes the place of the host name. */
   readonly expectedUris?: Readonly<Record<string, string>>
+  /** Credentials, by origin: from `pinfetch/auth`, or of your own. A request to an origin that none of them names is refused. */
+  readonly auth?: AuthScheme | readonly AuthScheme[]
+  /** Origins that are asked without a credential although `auth` is given. Default none. */
+  readonly withoutAuth?: readonly OriginPattern[]
   /** The client's own certificate for mutual TLS: PEM, files that are followed, or a function. Default none. */
   readonly certificate?: CertificateOption
   /** How revoked certificates are found out. Default `'soft-fail'`: staples and CRLs, with nothing on the way of a request. */
@@ -210,6 +216,8 @@ export interface ResolvedOptions {
   readonly anchors: ResolvedAnchors
   readonly revocation: ResolvedRevocation
   readonly expectedUris: readonly { readonly pattern: ParsedHostPattern; readonly uri: string }[]
+  readonly auth: readonly AuthScheme[]
+  readonly withoutAuth: readonly OriginPattern[]
   readonly certificate: ResolvedCertificate | undefined
   readonly resolver: Resolver | undefined
   readonly addresses: AddressPolicy
@@ -248,7 +256,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const unlisted = unlistedHosts === 'reject' ? [] : unlistedHosts
   const proxy = resolveProxy(rest.proxy)
   requireUsable(proxy, { ...rest, manifests, unlistedHosts: unlisted })
-  return deepFreeze({
+  const frozen = deepFreeze({
     manifests,
     pins: onePerHost(Object.entries(pins).map(([pattern, entry]) => resolvePins(pattern, entry, rest.mode))),
     unlistedHosts: unlisted,
@@ -266,6 +274,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
       pattern: requirePattern(text, `expectedUris[${JSON.stringify(text)}]`),
       uri,
     })),
+    withoutAuth: rest.withoutAuth,
     certificate: rest.certificate,
     resolver: rest.resolver,
     addresses: rest.addresses,
@@ -287,6 +296,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     limits: rest.limits,
     runtime: rest.runtime,
   })
+  return Object.freeze({ ...frozen, auth: Object.freeze([rest.auth].flat()) }) // what a scheme keeps in itself is its own
 }
 
 function resolveRevocation({
@@ -502,6 +512,16 @@ const minted = <Kind extends Loosening['kind']>(kind: Kind) =>
     'expected what the function of pinfetch/dangerous answers',
   )
 
+const Scheme = z.custom<AuthScheme>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    'bind' in value &&
+    isFunction(value.bind) &&
+    ['credentialHeaders', 'allowedOrigins'].every((name) => Array.isArray(Reflect.get(value, name))),
+  'expected a scheme, such as `oauth` of pinfetch/auth answers',
+)
+
 const Options = z.strictObject({
   manifest: Manifest.optional(),
   pins: z.record(z.string(), z.union([z.array(z.string()).max(16), HostEntry])).optional(),
@@ -522,6 +542,8 @@ const Options = z.strictObject({
       z.string().refine((text) => isSpiffeId(text), 'expected spiffe://trust-domain/path'),
     )
     .default({}),
+  auth: z.union([Scheme, z.array(Scheme)]).default([]),
+  withoutAuth: z.array(OriginPatternSchema).default([]),
   certificate: CertificateSchema.optional(),
   resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
   addresses: AddressesSchema,

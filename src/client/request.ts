@@ -32,6 +32,11 @@ export function leanRequest(
   return headers === undefined ? undefined : { method, headers, body: body.bytes, signal }
 }
 
+/** As fetch puts it on the wire (WHATWG Fetch §2.2.1, normalize). */
+export function wireMethod(method: string): string {
+  return METHODS.get(method) ?? (/^(?:delete|get|head|options|post|put)$/i.test(method) ? method.toUpperCase() : method)
+}
+
 function isPlain(init: RequestInit): boolean {
   for (const name in init) {
     const value = Reflect.get(init, name)

@@ -1116,6 +1116,21 @@ export const CODES = {
     about: 'A token is bound to a client certificate, and no certificate, or another one, is in force.',
     fix: 'Look at why the certificate is missing, or why it changes faster than tokens are issued.',
   },
+  ERR_AUTH_ORIGIN_NOT_ALLOWED: {
+    retryable: false,
+    about: 'No scheme of the client may show its credential to the origin of the request; nothing was sent.',
+    fix: 'Add the origin to the allowedOrigins of its scheme, or to the option withoutAuth where it needs no credential.',
+  },
+  ERR_AUTH_BODY_NOT_REPLAYABLE: {
+    retryable: false,
+    about: 'The server wants the request with another credential, and the body can be read only once.',
+    fix: 'Send the request again yourself, or give the body as text, bytes, URLSearchParams, Blob or FormData.',
+  },
+  ERR_AUTH_SCHEME_FAILED: {
+    retryable: false,
+    about: 'A scheme of the application threw, so the request had no credential; nothing was sent with this attempt.',
+    fix: 'Mend the scheme; the cause names the kind of its error, and withholds its text.',
+  },
   ERR_AUTH_CREDENTIAL_IN_URL: {
     retryable: false,
     about: 'The URL of a request holds the secret that belongs in a header; nothing was sent.',
