@@ -137,6 +137,7 @@ describe.each(CODES)('a redirect with %i is not followed', (status) => {
     const { call } = await redirected({ status, location }, { init: { headers: HEADERS, ...road } })
     const error = await refusalOf(call, 'ERR_POLICY_PLAINTEXT')
     expect([error.requestSent, connections]).toEqual(['yes', 0])
+    expect(error.message).toContain(`answered ${status} with a redirect to http://${FIRST}:${port};`)
     expect(error.message).not.toContain(SECRET)
   })
 
