@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+
 /** What fills a body: where bytes come from, slowed down while nobody reads. */
 export interface Flow {
   readonly pause: () => void
@@ -14,17 +16,20 @@ export interface Sink {
 }
 
 /**
- * The body of a Response as a byte stream, as fetch hands it over: pulled, never pushed, so that a reader who stops stops the
- * peer; what arrived between two reads is one chunk. An error drops what was not read yet, as the runtime's fetch does.
+ * The body of a Response: a byte stream, as fetch hands it over, or all of it at once for who asks for no stream, which costs a
+ * quarter. Pulled, never pushed, so that a reader who stops stops the peer; what arrived between two reads is one chunk. An error
+ * drops what was not read yet, as the runtime's fetch does.
  */
 export class BodyStream implements Sink {
-  readonly stream: ReadableStream<Uint8Array>
   readonly #flow: Flow
   readonly #onDone: () => void
+  #stream: ReadableStream<Uint8Array> | undefined
   #controller: ReadableByteStreamController | undefined
+  #whole: { readonly resolve: (bytes: Bytes) => void; readonly reject: (error: unknown) => void } | undefined
   #waiting: Uint8Array[] = []
   #size = 0
   #state: 'open' | 'ended' | 'done' = 'open'
+  #failure: { readonly error: unknown } | undefined
   #isWanted = false
   #isPaused = false
 
@@ -32,13 +37,33 @@ export class BodyStream implements Sink {
   constructor(flow: Flow, onDone: () => void) {
     this.#flow = flow
     this.#onDone = onDone
-    this.stream = new ReadableStream({
+  }
+
+  get stream(): ReadableStream<Uint8Array> {
+    this.#stream ??= new ReadableStream({
       type: 'bytes',
       start: (controller) => {
         this.#controller = controller
+        if (this.#failure !== undefined) controller.error(this.#failure.error)
       },
       pull: () => this.#pull(),
       cancel: (reason) => this.#cancel(reason),
+    })
+    return this.#stream
+  }
+
+  /** Somebody began to read. */
+  get isBegun(): boolean {
+    return this.#whole !== undefined || (this.#stream !== undefined && isBegun(this.#stream))
+  }
+
+  /** All of it; once, and in place of the stream. */
+  whole(): Promise<Bytes> {
+    return new Promise((resolve, reject) => {
+      this.#whole = { resolve, reject }
+      if (this.#failure !== undefined) reject(this.#failure.error)
+      else if (this.#state === 'ended') this.#close()
+      else this.#resume()
     })
   }
 
@@ -51,7 +76,7 @@ export class BodyStream implements Sink {
     }
     this.#waiting.push(chunk)
     this.#size += chunk.length
-    if (this.#size < HIGH_WATER_MARK || this.#isPaused) return
+    if (this.#size < HIGH_WATER_MARK || this.#isPaused || this.#whole !== undefined) return
     this.#isPaused = true
     this.#flow.pause()
   }
@@ -59,13 +84,15 @@ export class BodyStream implements Sink {
   end(): void {
     if (this.#state !== 'open') return
     this.#state = 'ended'
-    if (this.#isWanted) this.#close()
+    if (this.#isWanted || this.#whole !== undefined) this.#close()
   }
 
   fail(error: unknown): void {
     if (this.#state === 'done') return
+    this.#failure = { error }
     this.#done()
     this.#controller?.error(error)
+    this.#whole?.reject(error)
   }
 
   abandon(reason: Error): void {
@@ -79,12 +106,16 @@ export class BodyStream implements Sink {
     if (this.#size > 0) this.#controller?.enqueue(this.#take())
     else if (this.#state === 'ended') this.#close()
     else this.#isWanted = true
+    this.#resume()
+  }
+
+  #resume(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
     this.#flow.resume()
   }
 
-  #take(): Uint8Array<ArrayBuffer> {
+  #take(): Bytes {
     const bytes = new Uint8Array(this.#size)
     let offset = 0
     for (const chunk of this.#waiting) {
@@ -97,6 +128,7 @@ export class BodyStream implements Sink {
   }
 
   #close(): void {
+    this.#whole?.resolve(this.#take())
     this.#done()
     this.#controller?.close()
     this.#controller?.byobRequest?.respond(0) // a reader that brought its own buffer waits for it
@@ -115,5 +147,11 @@ export class BodyStream implements Sink {
     this.#onDone()
   }
 }
+
+export function isBegun(stream: ReadableStream): boolean {
+  return stream.locked || Readable.isDisturbed(stream as unknown as Readable)
+}
+
+export type Bytes = Uint8Array<ArrayBuffer>
 
 const HIGH_WATER_MARK = 65_536 // bytes that wait for a reader before the peer has to; Node's own for streams

@@ -30,7 +30,7 @@ export function createFullRoad(
     const own = guarded(body, isEncoded ? meter : undefined)
     const { status, statusText, headers } = response
     const head = { url: response.url, status, statusText, headers: [...headers] }
-    const received = receivedResponse(own.stream, head, headers)
+    const received = receivedResponse(own, head, headers)
     endWhenAbandoned(received, own)
     return received
   }

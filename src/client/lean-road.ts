@@ -118,7 +118,7 @@ class Call implements RawHandler, Flow {
     }
     try {
       const body = this.#receive(head)
-      const response = receivedResponse(body.stream, head)
+      const response = receivedResponse(body, head)
       if (!this.#isComplete || signal !== null) endWhenAbandoned(response, body)
       this.#resolve(response)
     } catch (error) {

@@ -122,7 +122,10 @@ export function responseCases({ http, raw }: Routes): readonly Case[] {
     }),
     object('structuredClone', (response) => outcome(() => structuredClone(response))),
     object('a method without its object', ({ text }) => outcome(() => text())),
-    object('a getter on another object', (response) => outcome(() => Object.create(response).status)),
+    {
+      ...object('a getter on another object', (response) => outcome(() => Object.create(response).status)),
+      wanted: STATELESS,
+    },
     object('setting a member', (response) =>
       outcome(() => {
         ;(response as { status: number }).status = 5
@@ -158,6 +161,20 @@ export const TRIMMED: Wanted = {
   reason: 'spaces behind a value are none of it (RFC 9110 §5.5), and the runtime keeps them',
   ours: { value: { status: 200 } },
   onlyLean: true,
+}
+const STATELESS: Wanted = {
+  reason:
+    'before Node 24 the runtime keeps the state in symbols, which such an object inherits; ours has none to inherit',
+  ours: {
+    value: {
+      error: {
+        isTypeError: true,
+        name: 'TypeError',
+        message: "Cannot read properties of undefined (reading 'status')",
+      },
+    },
+  },
+  on: (node) => node < 24,
 }
 const FIELDS = { 'x-a': '1', 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'], 'content-length': 7 }
 const STATUSES = [200, 201, 204, 205, 206, 300, 304, 305, 306, 400, 401, 418, 451, 500, 599, 600, 799, 999]
