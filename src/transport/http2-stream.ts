@@ -54,17 +54,18 @@ export class Http2Stream {
     this.#stream = stream
     this.#watchForEnd(stream)
     const isHead = request.headers[':method'] === 'HEAD'
+    // Each of them comes once at most; `once` would cost three calls more.
     stream.on('headers', (fields: Fields, _: number, raw: string[]) => this.#onInterim(fields, raw))
-    stream.once('response', (fields: Fields, _: number, raw: string[]) => this.#onResponse(fields, raw, isHead))
-    stream.once('trailers', (_: Fields, __: number, raw: string[]) => {
+    stream.on('response', (fields: Fields, _: number, raw: string[]) => this.#onResponse(fields, raw, isHead))
+    stream.on('trailers', (_: Fields, __: number, raw: string[]) => {
       if (this.#isOver || this.#isTooLarge(raw)) return
       this.#trailers = fieldsOf(raw)
     })
-    stream.once('end', () => this.#onEnd())
+    stream.on('end', () => this.#onEnd())
     stream.on('error', (error) => {
       this.#cause ??= error // `close` follows
     })
-    stream.once('close', () => this.#onClose())
+    stream.on('close', () => this.#onClose())
     this.#send(stream, request)
   }
 
