@@ -7,7 +7,7 @@ export interface TimeoutOptions {
    * sent or received add a second, so a large transfer passes and a drip is cut; a `text/event-stream` ends it at its headers.
    */
   readonly totalMs?: number
-  /** Name resolution and TCP. Default 10 000: far above any healthy network, below most callers' patience. */
+  /** Name resolution and TCP, or the tunnel of a proxy. Default 10 000: far above any healthy network, below most callers' patience. */
   readonly connectMs?: number
   /** From the TCP connection to a verified TLS connection. Default 10 000: room for one retransmission of each flight. */
   readonly tlsMs?: number

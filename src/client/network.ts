@@ -4,7 +4,10 @@ import { type AddressBlock, hasHostBits, parseBlock } from '../encoding/cidr.ts'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { hostIndex, parseHostPattern } from '../encoding/host-pattern.ts'
 
-/** Blocks are written as `10.0.0.0/8` or `2001:db8::/32`; one address is `10.0.0.1/32`. */
+/**
+ * Blocks are written as `10.0.0.0/8` or `2001:db8::/32`; one address is `10.0.0.1/32`. Of a proxy, which the operator names and no
+ * caller, only `deny` speaks; of the servers behind it, all.
+ */
 export interface AddressOptions {
   /** Nothing else is connected to. Default: no such list. */
   readonly allow?: readonly string[]

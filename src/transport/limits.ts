@@ -2,7 +2,7 @@
 export interface Timeouts {
   /** The whole call, body included; lengthened by throughput, see `Limits.minBytesPerSecond`. */
   readonly totalMs: number
-  /** Name resolution and TCP. */
+  /** Name resolution and TCP, or the tunnel of a proxy. */
   readonly connectMs: number
   /** From the TCP connection to a TLS connection that may carry requests. */
   readonly tlsMs: number

@@ -10,11 +10,11 @@ import { ask, type ProxyCredentials, ProxyRefusal, type Reader, type TunnelReque
  * @throws ProxyRefusal
  */
 export async function openSocksTunnel({ socket, host, port, credentials }: TunnelRequest): Promise<void> {
-  const offered = credentials === undefined ? [NO_AUTHENTICATION] : [NO_AUTHENTICATION, USERNAME_PASSWORD]
+  const offered = credentials === undefined ? [NO_AUTHENTICATION] : [NO_AUTHENTICATION, USERNAME_METHOD]
   const method = await ask(socket, Buffer.from([VERSION, offered.length, ...offered]), readMethod)
   if (method === NO_ACCEPTABLE_METHOD) throw notAuthenticated(credentials !== undefined)
   if (!offered.includes(method)) throw malformed(`it chose method ${method}, which was not offered`)
-  if (method === USERNAME_PASSWORD && credentials !== undefined) {
+  if (method === USERNAME_METHOD && credentials !== undefined) {
     const status = await ask(socket, credentialsMessage(credentials), readAuthentication)
     if (status !== 0) throw notAuthenticated(true)
   }
@@ -80,7 +80,7 @@ function malformed(reason: string): ProxyRefusal {
 
 const VERSION = 5
 const NO_AUTHENTICATION = 0
-const USERNAME_PASSWORD = 2
+const USERNAME_METHOD = 2 // RFC 1929
 const NO_ACCEPTABLE_METHOD = 0xff
 const CONNECT = 1
 const IPV4 = 1
