@@ -18,6 +18,14 @@ export type {
   TokenSupplier,
 } from './grants.ts'
 export type { TokenHandle } from './held-token.ts'
+export {
+  type JwksEvent,
+  type KeySet,
+  localJwks,
+  type PublicKeyAlgorithm,
+  type RemoteJwksOptions,
+  remoteJwks,
+} from './jwks.ts'
 export type { EndpointName, ServerMetadata } from './metadata.ts'
 export { type OAuthOptions, type OAuthScheme, oauth } from './oauth.ts'
 export type { DpopOptions, ProtocolOptions } from './protocol-options.ts'
@@ -30,3 +38,4 @@ export type { RejectionOptions, RequestInfoLite } from './token-authenticator.ts
 export type { TokenManager, TokenWish } from './token-manager.ts'
 export { tokenRefusal } from './token-refusal.ts'
 export type { TokenStatus } from './token-session.ts'
+export { type VerifiedToken, type VerifyTokenOptions, verifyToken } from './verify-token.ts'
