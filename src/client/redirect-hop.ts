@@ -66,7 +66,6 @@ export function nextHop(at: Hop, response: Response, { covers, isCredential }: H
   const headers = headersOf(at)
   const stripped = leavesOrigin ? [...headers.keys()].filter((name) => isCredential(name)) : []
   for (const name of stripped) headers.delete(name)
-  if (leavesOrigin) headers.delete('host')
   if (method !== undefined) for (const name of [...headers.keys()]) if (OF_THE_BODY.test(name)) headers.delete(name)
   const init: RequestInit = { ...carried(at), ...at.init, headers }
   if (method !== undefined) Object.assign(init, { method, body: undefined })

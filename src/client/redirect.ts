@@ -59,7 +59,6 @@ export function createFollow(
     let answer = response
     while (isRedirect(answer)) {
       await discard(answer)
-      signal?.throwIfAborted()
       at = next(at, { response: answer, call })
       answer = await ask(at, call, signal).catch((error) => Promise.reject(afterRedirect(error, from)))
     }
