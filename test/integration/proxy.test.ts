@@ -132,7 +132,7 @@ describe('a proxy that misbehaves', () => {
       proxy: { answer: (socket) => void socket.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1_000_000)}`) },
     })
     await refusalOf(client.fetch(at), 'ERR_TRANSPORT_PROXY_PROTOCOL')
-    await expect.poll(() => proxy.open).toBe(0)
+    await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
   })
 
   test('one that answers later is waited for', async () => {

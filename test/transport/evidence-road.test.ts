@@ -155,7 +155,7 @@ test.each(['http', 'socks5h'] as const)(
     ).rejects.toMatchObject({
       code: 'ERR_TRUST_FETCH_TIMEOUT',
     })
-    await expect.poll(() => open).toBe(0)
+    await expect.poll(() => open, { timeout: 20_000 }).toBe(0)
   },
 )
 

@@ -106,7 +106,7 @@ describe.each(KINDS)('through a proxy of %s', (kind) => {
     expect(new Set(statuses)).toEqual(new Set([200]))
     expect(new Set(peer.requests.map(({ path }) => path)).size).toBe(64)
     await client.close()
-    await expect.poll(() => proxy.open).toBe(0)
+    await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
   })
 
   test('HTTP/2 is spoken inside of a tunnel', async () => {
@@ -130,20 +130,20 @@ describe.each(KINDS)('through a proxy of %s', (kind) => {
     const { client, proxy, at } = await stage(kind, { proxy: { answer: () => undefined } })
     const abort = new AbortController()
     const call = client.fetch(at, { signal: abort.signal })
-    await expect.poll(() => proxy.requests.length).toBe(1)
+    await expect.poll(() => proxy.requests.length, { timeout: 20_000 }).toBe(1)
     abort.abort(new Error('enough'))
     await expect(call).rejects.toThrow('enough')
     await client.destroy()
-    await expect.poll(() => proxy.open).toBe(0)
+    await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
   })
 
   test('destroy() while the proxy is silent settles the call: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
     const { client, proxy, at } = await stage(kind, { proxy: { answer: () => undefined } })
     const call = refusalOf(client.fetch(at), 'ERR_TRANSPORT_CLIENT_CLOSED')
-    await expect.poll(() => proxy.requests.length).toBe(1)
+    await expect.poll(() => proxy.requests.length, { timeout: 20_000 }).toBe(1)
     await client.destroy()
     expect((await call).requestSent).toBe('no')
-    await expect.poll(() => proxy.open).toBe(0)
+    await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
   })
 
   test('a proxy that stays silent is given up: ERR_TRANSPORT_TIMEOUT, which names it', async () => {
@@ -153,7 +153,7 @@ describe.each(KINDS)('through a proxy of %s', (kind) => {
     })
     const error = await refusalOf(client.fetch(at), 'ERR_TRANSPORT_TIMEOUT')
     expect(error.message).toMatch(/no tunnel through the proxy \w+:\/\/[^ ]+:\d+ within 500 ms \(timeouts\.connectMs\)/)
-    await expect.poll(() => proxy.open).toBe(0)
+    await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
   })
 
   test('a proxy that is not there: ERR_TRANSPORT_PROXY_CONNECT', async () => {
