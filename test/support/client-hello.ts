@@ -38,7 +38,7 @@ export async function startListener(): Promise<{ readonly port: number; readonly
 }
 
 /** Reads one handshake message that arrived in one record. */
-export function parseClientHello(message: Buffer): ClientHello {
+function parseClientHello(message: Buffer): ClientHello {
   let at = 4 + 2 + 32 // header, legacy_version, random
   const take = (lengthBytes: 1 | 2): Buffer => {
     const length = message.readUIntBE(at, lengthBytes)
