@@ -51,7 +51,7 @@ export function readSecret(
   }
 }
 
-export function describeSource(source: SingleSource): string {
+function describeSource(source: SingleSource): string {
   if (typeof source === 'function') return 'callback'
   if ('env' in source) return `environment variable ${source.env}`
   return 'file' in source ? `file ${source.file}` : 'value'

@@ -1163,8 +1163,8 @@ export const CODES = {
   },
   ERR_STORE_EXPOSED: {
     retryable: false,
-    about: 'Other users may write to the directory of the store.',
-    fix: 'chmod 700 the directory: whoever writes there can make the library forget which documents were the newest.',
+    about: 'Other users may write to the directory of the store, or, where it holds tokens, enter it.',
+    fix: 'chmod 700 the directory: whoever writes there can make the library forget documents, whoever reads there has the tokens.',
   },
   ERR_STORE_SYMLINK: {
     retryable: false,
