@@ -93,10 +93,10 @@ export async function grantRequest(
       const { actor: actorOf } = grant
       const actor = actorOf && (await supplied(world.issuer, 'actor', () => actorOf(context)))
       const parameters = {
-        requested_token_type: grant.requestedTokenType ?? ACCESS_TOKEN,
+        requested_token_type: grant.requestedTokenType ?? ACCESS_TOKEN_TYPE,
         subject_token: textOf(subject.token),
-        subject_token_type: subject.tokenType ?? ACCESS_TOKEN,
-        ...(actor && { actor_token: textOf(actor.token), actor_token_type: actor.tokenType ?? ACCESS_TOKEN }),
+        subject_token_type: subject.tokenType ?? ACCESS_TOKEN_TYPE,
+        ...(actor && { actor_token: textOf(actor.token), actor_token_type: actor.tokenType ?? ACCESS_TOKEN_TYPE }),
       }
       return { grantType: 'urn:ietf:params:oauth:grant-type:token-exchange', parameters }
     }
@@ -146,4 +146,4 @@ export async function supplied<T>(issuer: string, what: string, ask: () => Promi
 
 const textOf = (given: string | Secret): string => (typeof given === 'string' ? given : given.reveal())
 
-export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+export const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'

@@ -6,7 +6,7 @@ import { type AskServer, createAskServer, type ServerAnswer, type TokenForm } fr
 import { createClientCredentials } from './client-authentication.ts'
 import { type ClockOffsets, createClockOffsets } from './clock-offset.ts'
 import { createDpop, type Dpop } from './dpop.ts'
-import { ACCESS_TOKEN, type Grant, grantRequest, isDatedGrant, refreshRequest } from './grants.ts'
+import { ACCESS_TOKEN_TYPE, type Grant, grantRequest, isDatedGrant, refreshRequest } from './grants.ts'
 import { discoverMetadata, givenMetadata } from './metadata.ts'
 import { beginCiba, beginDevice, poll } from './polling.ts'
 import type { AuthorizationServerOptions } from './protocol-options.ts'
@@ -107,7 +107,7 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
       server,
       client,
       dpop: dpop !== undefined,
-      issuedTokenType: isExchange ? (grant.requestedTokenType ?? ACCESS_TOKEN) : undefined,
+      issuedTokenType: isExchange ? (grant.requestedTokenType ?? ACCESS_TOKEN_TYPE) : undefined,
       scope,
       requireScopes: options.requireScopes,
       offsetMs: offsets.of(answer.url.origin),

@@ -2,7 +2,7 @@ import { type AuthorizationServer, type Client, processGenericTokenEndpointRespo
 import { parseStrictJson } from '../encoding/json.ts'
 import { AuthError } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
-import { ACCESS_TOKEN } from './grants.ts'
+import { ACCESS_TOKEN_TYPE } from './grants.ts'
 import { jsonObject, unusable } from './server-error.ts'
 import type { Answer } from './server-exchange.ts'
 import type { IssuedToken } from './token.ts'
@@ -66,7 +66,7 @@ export async function judgeTokenResponse(answer: Answer, expected: Expected): Pr
 
 async function processed(answer: Answer, { server, client, issuedTokenType }: Expected) {
   // RFC 8693 §2.2.1: N_A is for what is no access token, and an exchange is where such a thing is issued.
-  const isOther = issuedTokenType !== undefined && issuedTokenType !== ACCESS_TOKEN
+  const isOther = issuedTokenType !== undefined && issuedTokenType !== ACCESS_TOKEN_TYPE
   const recognizedTokenTypes = isOther ? { n_a: () => undefined } : {}
   const response = new Response(answer.bytes as Uint8Array<ArrayBuffer>, {
     status: 200,
