@@ -157,13 +157,13 @@ export class TokenLedger {
   }
 
   #pendingSince({ pending }: Entry, rtHash: string): number {
-    return pending?.rtHash === rtHash ? pending.at : this.#world.runtime.clock.now()
+    return pending?.rtHash === rtHash ? pending.at : Math.floor(this.#world.runtime.clock.now())
   }
 
   /** Above everything seen. A new record starts at the time: whoever knew one that was removed cannot take it for this one. */
   #next(v: number | null): number {
     const floor = Math.max(v ?? 0, this.#own?.v ?? 0)
-    return v === null ? Math.max(floor + 1, this.#world.runtime.clock.now()) : floor + 1
+    return v === null ? Math.max(floor + 1, Math.floor(this.#world.runtime.clock.now())) : floor + 1
   }
 
   /** A store is a plug-in: whatever it rejects with is a StoreError afterwards, and shows nothing of what it was given. */

@@ -62,7 +62,7 @@ function unusable(): StoreError {
   )
 }
 
-const Instant = z.number().int().nonnegative().transform(toUnixMs)
+const Instant = z.number().nonnegative().transform(toUnixMs)
 const AccessToken = z.object({
   accessToken: z.string().min(1),
   tokenType: z.enum(['Bearer', 'DPoP', 'N_A']),

@@ -92,7 +92,7 @@ export class TokenRenewer {
     const seen = await ledger.read()
     if (how === 'forgotten' || seen.content.refreshToken === undefined) return await ledger.remove()
     const spent = withSpent(seen.content.spent, digest(seen.content.refreshToken))
-    const tombstone = { at: this.#now(), reason: 'revoked' }
+    const tombstone = { at: Math.floor(this.#now()), reason: 'revoked' }
     await ledger.write(seen, { spent, ended: identityOf(seen.content) }, { tombstone })
   }
 
@@ -253,7 +253,11 @@ export class TokenRenewer {
       const asked = endpoint.request({
         trigger: request.trigger,
         signal: deadline.signal,
-        onRotated: (rotated) => this.#salvage(turn, rotated),
+        onRotated: (rotated) => {
+          cancel() // the answer is here; what is left is to store it
+          giveUp()
+          return this.#salvage(turn, rotated)
+        },
         ...(refreshToken !== undefined && { refreshToken }),
         ...(this.#tenant !== undefined && { tenant: this.#tenant }),
       })
@@ -327,7 +331,7 @@ export class TokenRenewer {
   async #end(turn: RefreshTurn, wasLost: boolean, cause: AuthError): Promise<'again'> {
     const { ledger, base, rtHash } = turn
     const reason: ReauthReason = wasLost ? 'lost_rotation' : 'revoked'
-    const tombstone = { at: this.#now(), reason }
+    const tombstone = { at: Math.floor(this.#now()), reason }
     const content: TokenContent = { spent: withSpent(spentAfter(turn), rtHash), ended: identityOf(base.content) }
     let theirs: Entry | undefined
     try {
