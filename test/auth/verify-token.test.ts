@@ -1,4 +1,4 @@
-import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign as signBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { CompactSign, SignJWT } from 'jose'
 import { createClient } from 'pinfetch'
@@ -123,12 +123,10 @@ describe('a token that was changed or made by somebody else', () => {
   )
 
   test('with an extension that has to be understood is ERR_VERIFY_MALFORMED', async () => {
-    for (const header of [{ crit: ['exp'], exp: 1 }, { crit: [] }, { crit: ['b64'], b64: false }, { b64: false }]) {
+    for (const header of [{ crit: ['exp'], exp: 1 }, { crit: [] }, { crit: ['b64'], b64: false }]) {
       const text = `${encode({ ...HEADER, ...header })}.${encode(CLAIMS)}`
-      const { sign: signBytes } = await import('node:crypto')
       const raw = signBytes('sha256', Buffer.from(text), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' })
-      const expected = 'crit' in header ? 'ERR_VERIFY_MALFORMED' : undefined
-      if (expected !== undefined) expect(await refused(`${text}.${raw.toString('base64url')}`)).toBe(expected)
+      expect(await refused(`${text}.${raw.toString('base64url')}`)).toBe('ERR_VERIFY_MALFORMED')
     }
   })
 
@@ -140,10 +138,14 @@ describe('a token that was changed or made by somebody else', () => {
     ['no base64url', 'a+b.c.d'],
     ['no JSON', `${Buffer.from('{').toString('base64url')}.AA.AA`],
     ['a header that is a list', `${Buffer.from('[]').toString('base64url')}.AA.AA`],
-    ['100 KB', `${'A'.repeat(100_000)}.AA.AA`],
     ['a JWS in JSON', '{"payload":"e30","signatures":[]}'],
   ])('that is %s is ERR_VERIFY_MALFORMED', async (_, token) => {
     expect(await refused(token as string)).toBe('ERR_VERIFY_MALFORMED')
+  })
+
+  test('that is longer than 16 KiB is ERR_VERIFY_MALFORMED, whoever signed it', async () => {
+    expect((await verifyToken(await sign({ more: 'x'.repeat(10_000) }), OPTIONS)).kid).toBe('ec')
+    expect(await refused(await sign({ more: 'x'.repeat(20_000) }))).toBe('ERR_VERIFY_MALFORMED')
   })
 
   test('that is signed and no JSON object is ERR_VERIFY_MALFORMED', async () => {
@@ -170,7 +172,6 @@ describe('a token for somebody or something else', () => {
     ['an issue that is no number', { iat: 'now' }, {}, 'ERR_VERIFY_CLAIM'],
   ])('with %s is refused: %s %s %s', async (_, claims, header, code) => {
     const text = `${encode({ ...HEADER, ...header })}.${encode({ ...CLAIMS, ...claims })}`
-    const { sign: signBytes } = await import('node:crypto')
     const raw = signBytes('sha256', Buffer.from(text), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' })
     expect(await refused(`${text}.${raw.toString('base64url')}`)).toBe(code)
   })
