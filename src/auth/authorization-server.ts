@@ -159,7 +159,7 @@ interface Sent {
 function reasonToRetry(world: ServerWorld, attempted: Attempted, spent: ReadonlySet<Reason>): Reason | undefined {
   const { answer, proof, credential, url, offsetMs } = attempted
   const oauthError = oauthErrorOf(answer)
-  if (oauthError !== 'invalid_client') credential.accepted()
+  if (answer.status === 200) credential.accepted()
   if (proof !== undefined && world.dpop?.judge({ ...answer, oauthError }, proof) === 'retry') {
     if (!spent.has('nonce')) return 'nonce'
     const message = `authorization server ${url.host}: asks for another DPoP nonce each time`

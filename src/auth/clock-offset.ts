@@ -35,13 +35,11 @@ export function createClockOffsets({
       const seen = measure(headers, runtime.clock.now(), roundTripMs)
       if (seen === undefined) return
       const before = of(origin)
-      if (Math.abs(seen) > MAX_OFFSET_MS) {
-        offsets.set(origin, { applied: 0, refused: seen })
-        return
-      }
+      const isFollowed = Math.abs(seen) <= MAX_OFFSET_MS
       // Between two whole seconds of the Date nobody can tell; a change that small would be an event a response.
-      const applied = Math.abs(seen) < TOLERANCE_MS ? 0 : Math.abs(seen - before) < TOLERANCE_MS ? before : seen
-      offsets.set(origin, { applied, refused: undefined })
+      const isSame = Math.abs(seen - before) < TOLERANCE_MS
+      const applied = !isFollowed || Math.abs(seen) < TOLERANCE_MS ? 0 : isSame ? before : seen
+      offsets.set(origin, { applied, refused: isFollowed ? undefined : seen })
       if (applied !== before) emit({ type: 'clock.offset', host: new URL(origin).host, offsetMs: applied })
     },
   }
@@ -61,7 +59,7 @@ function measure(headers: Headers, receivedAt: UnixMs, roundTripMs: number): num
 }
 
 /** Wide enough for a machine that was off over night; beyond it, RFC 9449 §11.1 proofs would be of use to a thief for long. */
-export const MAX_OFFSET_MS = 5 * 60_000
+const MAX_OFFSET_MS = 5 * 60_000
 export const TOLERANCE_MS = 2_000 // Date has whole seconds, and a response takes its time
 const DATE_TRUNCATION_MS = 500 // on average
 const MAX_ROUND_TRIP_MS = 10_000 // nobody knows in which part of it the server looked at its clock

@@ -9,7 +9,7 @@ import type { SignatureAlgorithm, Signer } from './signer.ts'
  * @throws AuthError `ERR_AUTH_SIGNER_FAILED`, without what the signer said: it may quote what it was asked to sign.
  */
 export async function signJwt(signer: Signer, { header, claims, signal }: JwtContent): Promise<string> {
-  const parts = [{ ...header, alg: jwsAlgorithm(signer.algorithm) }, claims]
+  const parts = [{ ...header, alg: JWS_ALGORITHMS[signer.algorithm] }, claims]
   const input = parts.map((part) => encodeBase64Url(Buffer.from(JSON.stringify(part)))).join('.')
   try {
     const signature = await signer.sign(Buffer.from(input), { signal })
@@ -26,11 +26,6 @@ interface JwtContent {
   readonly signal: AbortSignal
 }
 
-/** RFC 7518 §3.1, RFC 8037 §3.1. */
-export function jwsAlgorithm(algorithm: SignatureAlgorithm): string {
-  return JWS_ALGORITHMS[algorithm]
-}
-
 /** The members of a public key that name it and nothing else (RFC 7638 §3.2). */
 export function publicJwk(publicKey: KeyObject): JsonWebKey {
   const { kty, crv, e, n, x, y } = publicKey.export({ format: 'jwk' })
@@ -41,6 +36,7 @@ function signerFailed(what: string): AuthError {
   return new AuthError('ERR_AUTH_SIGNER_FAILED', `signer: expected a signature, got ${what}`)
 }
 
+/** RFC 7518 §3.1, RFC 8037 §3.1. */
 const JWS_ALGORITHMS = {
   'hmac-sha256': 'HS256',
   ed25519: 'EdDSA',

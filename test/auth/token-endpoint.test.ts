@@ -75,6 +75,20 @@ describe('an answer that is none', () => {
     expectNoTrace(error, ['portal-secret', SECRET])
   })
 
+  test.each(['text/html', 'text/plain', 'application/jwt', ''])(
+    'a token as %j is ERR_AUTH_TOKEN_RESPONSE_INVALID, and a new refresh token in it is kept (TOK-18, TOK-29)',
+    async (type) => {
+      const stage = await startStage(() => ({
+        ...token({ refresh_token: 'rt-new' }),
+        headers: { 'content-type': type },
+      }))
+      const rotated: string[] = []
+      const call = ask(protocolAt(stage), { refreshToken: REFRESH, onRotated: async (one) => void rotated.push(one) })
+      await refusalOf(call, 'ERR_AUTH_TOKEN_RESPONSE_INVALID')
+      expect(rotated).toEqual(['rt-new'])
+    },
+  )
+
   test('a body of more than 1 MiB is ERR_AUTH_TOKEN_RESPONSE_TOO_LARGE; a large one below is read (TOK-19)', async () => {
     const stage = await startStage((_, number) => token({ pad: 'x'.repeat(number === 1 ? 900_000 : 1_100_000) }))
     const protocol = protocolAt(stage)
