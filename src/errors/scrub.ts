@@ -1,3 +1,4 @@
+import { copyOf } from './copy.ts'
 import { PinfetchError } from './errors.ts'
 
 /**
@@ -6,7 +7,8 @@ import { PinfetchError } from './errors.ts'
  * hold no secret; what caused them may be a library's, so it is scrubbed as well.
  */
 export function scrub(error: unknown): Error {
-  if (error instanceof PinfetchError) return error.cause === undefined ? error : withScrubbedCause(error)
+  if (error instanceof PinfetchError)
+    return error.cause === undefined ? error : copyOf(error, { cause: scrub(error.cause) })
   if (!(error instanceof Error)) return new Error('something that is no Error was thrown')
   const { name, code, syscall } = error as NodeJS.ErrnoException
   const isFromSystem = typeof syscall === 'string' && /^E[A-Z0-9]{2,30}$/.test(String(code))
@@ -15,11 +17,6 @@ export function scrub(error: unknown): Error {
   if (isWord(code)) copy.code = code
   copy.stack = `${copy.name}: ${copy.message}`
   return copy
-}
-
-function withScrubbedCause(error: PinfetchError): PinfetchError {
-  const Class = error.constructor as new (code: string, message: string, details: object) => PinfetchError
-  return new Class(error.code, error.message, { ...error, cause: scrub(error.cause) })
 }
 
 const isWord = (text: unknown): text is string => typeof text === 'string' && /^[A-Za-z][A-Za-z0-9_]{0,60}$/.test(text)
