@@ -97,7 +97,6 @@ describe('many tenants', () => {
     gc()
     const used = process.memoryUsage().heapUsed - before
     expect(tokens.status()).toHaveLength(10_000)
-    if (process.env['SHOW'] !== undefined) console.log('bytes', used)
     expect(used).toBeLessThan(50_000_000)
     await tokens.get({ tenant: 'one more' })
     expect(tokens.status().length).toBeLessThanOrEqual(10_000)
@@ -121,6 +120,5 @@ test('a cached token costs a few microseconds, and no promise', async () => {
     }
     best = Math.min(best, (performance.now() - start) / 10)
   }
-  if (process.env['SHOW'] !== undefined) console.log('us', best)
   expect(best).toBeLessThan(50) // microseconds; about one where nothing else runs
 })
