@@ -73,6 +73,13 @@ export function createPolicies(sources: PolicySources): Policies {
   const may = (loosening: ManifestLoosening): boolean => options.manifestMay?.loosenings.includes(loosening) === true
   const unitedSets = new BoundedMap<string, AnchorSet>(MAX_ANCHOR_SETS)
   const memo = new Map<string, Made>()
+  const ended = new WeakSet<object>()
+
+  /** What was seen past its end stays over: a clock that is set back does not bring it back. */
+  const isOver = (rule: object, end: UnixMs, now: UnixMs): boolean => {
+    if (now >= end) ended.add(rule)
+    return ended.has(rule)
+  }
 
   const of = (origin: CanonicalOrigin): HostPolicy => {
     const now = clock.now()
@@ -81,6 +88,7 @@ export function createPolicies(sources: PolicySources): Policies {
     const known = memo.get(origin.text)
     if (known !== undefined && known.view === manifest && known.anchorsVersion === version && now < known.until)
       return known.policy
+    memo.delete(origin.text)
     const made = untilSunset(origin, make(origin, manifest, now), now)
     if (memo.size >= MAX_ORIGINS) memo.clear()
     memo.set(origin.text, { ...made, view: manifest, anchorsVersion: version })
@@ -91,7 +99,7 @@ export function createPolicies(sources: PolicySources): Policies {
   const untilSunset = (origin: CanonicalOrigin, made: Made, now: UnixMs): Made => {
     const rule = made.policy.profile === undefined ? undefined : legacy(origin.host)
     if (rule === undefined) return made
-    if (now >= rule.sunset) throw pastSunset(origin, rule.sunset)
+    if (isOver(rule, rule.sunset, now)) throw pastSunset(origin, rule.sunset)
     return { ...made, until: Math.min(made.until, rule.sunset) }
   }
 
@@ -112,7 +120,7 @@ export function createPolicies(sources: PolicySources): Policies {
     const entry = inCode(origin.host)
     if (entry === undefined) return undefined
     const notAfter = endOf(entry, manifest, createdAt)
-    if (notAfter !== undefined && now >= notAfter) {
+    if (notAfter !== undefined && isOver(entry, notAfter, now)) {
       if (manifest !== undefined) return undefined
       throw pinsExpired(origin)
     }
@@ -237,7 +245,8 @@ export function createPolicies(sources: PolicySources): Policies {
       return untilSunset(origin, { policy, until: FOREVER }, clock.now()).policy
     }
     const isUnpinned = inCode(origin.host) === undefined && unpinned(origin.host) !== undefined
-    return isUnpinned && manifest?.kind === 'cold' ? unlisted(origin, manifest).policy : of(origin)
+    if (!isUnpinned || manifest?.kind !== 'cold') return of(origin)
+    return untilSunset(origin, unlisted(origin, manifest), clock.now()).policy
   }
 
   return {
@@ -247,7 +256,7 @@ export function createPolicies(sources: PolicySources): Policies {
       const entry = inCode(origin.host)
       if (entry === undefined) return false
       const notAfter = endOf(entry, view(origin.host), createdAt)
-      return notAfter === undefined || clock.now() < notAfter
+      return notAfter === undefined || !isOver(entry, notAfter, clock.now())
     },
   }
 }

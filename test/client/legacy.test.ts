@@ -1,5 +1,12 @@
-import { allowLegacy, allowTls12, manifestMay } from 'pinfetch/dangerous'
-import { createTestRuntime, startTlsServer, type TestTlsServer, type TlsServerOptions, testCa } from 'pinfetch/testing'
+import { allowLegacy, allowTls12, allowUnpinned, manifestMay } from 'pinfetch/dangerous'
+import {
+  createTestRuntime,
+  startProxy,
+  startTlsServer,
+  type TestTlsServer,
+  type TlsServerOptions,
+  testCa,
+} from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { ClientOptions } from '../../src/index.ts'
 import type { HostInput } from '../../src/publisher/wire.ts'
@@ -16,6 +23,7 @@ const CBC = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' } as cons
 
 const cbcServer = (options: Partial<TlsServerOptions> = {}): Promise<TestTlsServer> =>
   until(startTlsServer({ identity: server, ...CBC, ...options }))
+const modernServer = (): Promise<TestTlsServer> => until(startTlsServer({ identity: server }))
 const common = { pins: { [HOST]: [server.pin], 'api.example.com': [server.pin] }, anchors: ca.anchorPem }
 const inFuture = (days: number): Date => new Date(Date.now() + days * DAY_MS)
 const allowed = (sunset = inFuture(90)): ClientOptions => ({
@@ -180,6 +188,43 @@ describe('the sunset', () => {
     expect((await client.fetch(`https://api.example.com:${modern.port}/`)).status).toBe(200)
     expect([old.accepted, modern.accepted]).toEqual([1, 1])
   })
+
+  test('that was seen to be over stays so when the clock is set back: ERR_POLICY_SUNSET', async () => {
+    listening()
+    const { runtime, client } = clientUntil(2)
+    const old = await cbcServer()
+    const begun = runtime.clock.now()
+    expect((await client.fetch(`https://${HOST}:${old.port}/`)).status).toBe(200)
+    for (const now of [begun + 3 * DAY_MS, begun]) {
+      runtime.setWall(now)
+      await refusalOf(client.fetch(`https://${HOST}:${old.port}/`), 'ERR_POLICY_SUNSET')
+    }
+    expect((await client.fetch(`https://api.example.com:${(await modernServer()).port}/`)).status).toBe(200)
+  })
+
+  test('holds for a proxy that is reached by TLS, too, before any manifest came: nobody connects', async () => {
+    listening()
+    const PROXY = 'proxy.partner.example'
+    const asked = async (days: number): Promise<number> => {
+      const proxy = await until(startProxy({ identity: ca.issue({ names: [PROXY] }) }))
+      const { manifest } = await startTestPins({
+        ca,
+        name: 'pins.example.com',
+        hosts: [{ host: HOST, mode: 'enforce', pins: [{ spki: ca.root.pin }, { spki: ca.issuer.pin }] }],
+      })
+      const client = testClient({
+        manifest,
+        anchors: ca.anchorPem,
+        proxy: `https://${PROXY}:${proxy.port}`,
+        unlistedHosts: [allowUnpinned(PROXY, { reason })],
+        legacyHosts: [allowLegacy(PROXY, { reason, sunset: inFuture(days) })],
+      })
+      await client.manifest.refresh().catch(() => undefined)
+      return proxy.accepted
+    }
+    expect(await asked(-1)).toBe(0)
+    expect(await asked(1)).toBeGreaterThan(0)
+  })
 })
 
 describe('a legacy profile of the manifest', () => {
@@ -208,6 +253,16 @@ describe('a legacy profile of the manifest', () => {
     const strict = await start({}, { manifestMay: manifestMay(['tls12'], { reason }) })
     await refusalOf(strict.client.fetch(strict.url), 'ERR_TLS_VERSION')
     expect(strict.told.some((line) => line.endsWith(': 10'))).toBe(false)
+  })
+
+  test('lasts no longer than code says: ERR_POLICY_SUNSET', async () => {
+    listening()
+    const sunset = new Date(Date.now() + 60_000)
+    const legacyHosts = [allowLegacy(HOST, { reason, sunset })]
+    const { client, runtime, url } = await start({}, { manifestMay: may, legacyHosts })
+    expect((await client.fetch(url)).status).toBe(200)
+    runtime.setWall(sunset.getTime())
+    await refusalOf(client.fetch(url), 'ERR_POLICY_SUNSET')
   })
 
   test('says nothing beside an explicit floor of TLS 1.3: ERR_TLS_VERSION', async () => {

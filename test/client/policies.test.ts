@@ -1,4 +1,4 @@
-import { testCa } from 'pinfetch/testing'
+import { createTestRuntime, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import type { HostInput } from '../../src/publisher/wire.ts'
 import { refusalOf, testClient } from '../support/client.ts'
@@ -26,6 +26,18 @@ test('the control: without a further rule the connection is tried', async () => 
 test('a contained host is not connected to: ERR_POLICY_CONTAINED', async () => {
   const error = await refusalOf((await clientWith({ contained: true })).fetch(url), 'ERR_POLICY_CONTAINED')
   expect(error).toMatchObject({ host: `${HOST}:49151`, requestSent: 'no', retryable: false })
+})
+
+test('pins in code that were seen to be over stay so when the clock is set back: ERR_TRUST_PINSET_EXPIRED', async () => {
+  const runtime = createTestRuntime({ now: Date.now() })
+  const begun = runtime.clock.now()
+  const pinned = { pins: [ca.root.pin], notAfter: new Date(begun + 1_000) }
+  const client = testClient({ pins: { [HOST]: pinned }, anchors: ca.anchorPem, runtime })
+  await refusalOf(client.fetch(url), 'ERR_TRANSPORT_CONNECT')
+  for (const now of [begun + 1_000, begun]) {
+    runtime.setWall(now)
+    await refusalOf(client.fetch(url), 'ERR_TRUST_PINSET_EXPIRED')
+  }
 })
 
 describe('a rule that this version cannot enforce refuses the host: ERR_TRUST_POLICY_UNSUPPORTED', () => {
