@@ -71,14 +71,17 @@ describe('a refresh token', () => {
     expect(server.requests.map(({ refreshToken }) => refreshToken)).toEqual(['refresh-0', 'refresh-0', 'refresh-0'])
   })
 
-  test('is marked in the store before it is sent (TOK-30)', async () => {
-    const { server, text, record } = sharedScene()
+  test('is marked in the store, and the lease made sure of, before it is sent (TOK-30, TOK-34)', async () => {
+    const { server, store, text, record } = sharedScene()
     let seen: StoredToken | undefined
+    let calls: readonly string[] = []
     server.script.push(async () => {
       seen = record()
+      calls = store.calls.slice(-2)
     })
     await text()
     expect(seen?.pending).toEqual({ at: expect.any(Number), rtHash: hash('refresh-0') })
+    expect(calls).toEqual(['compareAndSwap', 'renew'])
   })
 
   test('that came with an unusable answer is kept all the same', async () => {
