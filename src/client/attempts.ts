@@ -9,6 +9,7 @@ import { discard } from './redirect.ts'
 import { type GivenRequest, type Repeatable, repeatable } from './replay.ts'
 import { wireMethod } from './request.ts'
 import type { Call, Send } from './send.ts'
+import { uploadOf } from './upload.ts'
 
 /** A scheme in use. */
 export interface Way {
@@ -34,7 +35,9 @@ export async function sendWith(way: Way, given: GivenRequest, errand: Errand): P
     host.emit({ type: 'auth.overridden', host: origin.text, scheme: scheme.name, headers: own })
     return send(given.input, given.init, url, errand.call)
   }
-  const request = repeatable(given, host.runtime.random)
+  const repeated = repeatable(given, host.runtime.random)
+  const upload = uploadOf(repeated.init.body)
+  const request = upload === undefined ? repeated : { ...repeated, init: { ...repeated.init, body: upload.body } }
   const call: Call = errand.call ?? { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
   const attempt = attemptOf(request, headers, errand)
   for (;;) {
@@ -48,6 +51,7 @@ export async function sendWith(way: Way, given: GivenRequest, errand: Errand): P
       const code = 'ERR_AUTH_BODY_NOT_REPLAYABLE'
       const message = `${outcome.reason}; ${request.oneShot} can be read only once, so the request was not sent again`
       host.emit({ type: 'auth.notReplayed', host: origin.text, scheme: scheme.name, code, message })
+      upload?.abandon(new AuthError(code, message, { host: origin.text, requestSent: 'yes' }))
       return response
     }
     await discard(response)

@@ -29,9 +29,15 @@ export interface Authorization {
 export function createAuthorization({ schemes, withoutAuth, host }: AuthorizeOptions): Authorization {
   const ways = new Map<string, Way>()
   const authenticators: Authenticator[] = []
+  const unanswered = new Set<Promise<Response>>()
   const close = async (signal: AbortSignal): Promise<void> => {
     const all = Promise.allSettled(authenticators.map(async (one) => one.close?.({ signal })))
     await raceSignal(all, signal).catch(() => undefined)
+    if (unanswered.size === 0) return
+    const over = new AbortController()
+    const cancel = host.runtime.schedule(HANDOVER_MS, () => over.abort())
+    await raceSignal(Promise.allSettled(unanswered), AbortSignal.any([signal, over.signal])).catch(() => undefined)
+    cancel()
   }
   try {
     for (const scheme of schemes) {
@@ -55,7 +61,13 @@ export function createAuthorization({ schemes, withoutAuth, host }: AuthorizeOpt
       const origin = canonicalOrigin(url)
       if (origin === undefined || call?.hasLeftOrigin === true) return send(input, init, url, call)
       const way = ways.get(origin.text)
-      if (way !== undefined) return sendWith(way, { input, init }, { send, host, url, origin, call })
+      if (way !== undefined) {
+        const sent = sendWith(way, { input, init }, { send, host, url, origin, call })
+        const settled = (): boolean => unanswered.delete(sent)
+        unanswered.add(sent)
+        sent.then(settled, settled)
+        return sent
+      }
       return goesWithout(origin) ? send(input, init, url, call) : Promise.reject(notAllowed(origin, ways))
     }
   return { authorized, close }
@@ -83,3 +95,6 @@ function notAllowed({ text }: CanonicalOrigin, ways: ReadonlyMap<string, Way>): 
   const message = `${text}: no scheme may show its credential there, only to ${known}; nothing was sent. An origin that needs none is named by the option withoutAuth`
   return new AuthError('ERR_AUTH_ORIGIN_NOT_ALLOWED', message, { host: text })
 }
+
+/** For requests whose token arrived while the client was closed, to be on their way: as long as for those without a connection. */
+const HANDOVER_MS = 500
