@@ -43,9 +43,10 @@ export function createEvidenceRoads(
     const isForwarded = forwards && url.protocol === 'http:'
     const tunnels = allowPrivateHosts.includes(origin.host) ? anywhere : publicOnly
     const connect = async (): Promise<Socket> => {
+      signal.throwIfAborted()
       if (isForwarded) return anywhere.dial(signal)
       const socket = await openTunnel(tunnels, origin, signal)
-      return url.protocol === 'https:' ? secured(socket, origin) : socket
+      return url.protocol === 'https:' ? secured(socket, origin, signal) : socket
     }
     const client = new Client(url.origin, {
       connect: (_, callback) =>
@@ -82,11 +83,13 @@ function openTunnel(tunnels: Tunnels, origin: CanonicalOrigin, signal: AbortSign
 }
 
 /** As without a proxy: lists are signed, so any server that Node trusts may serve them. */
-function secured(socket: Socket, { kind, host }: CanonicalOrigin): Promise<Socket> {
+function secured(socket: Socket, { kind, host }: CanonicalOrigin, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const settings = { socket, host, servername: kind === 'dns' ? host : '', rejectUnauthorized: true }
     const secure = tls.connect(settings, () => resolve(secure))
     secure.on('error', reject)
+    signal.addEventListener('abort', () => void secure.destroy(), { once: true }) // nobody else knows it yet
+    if (signal.aborted) secure.destroy()
     secure.once('close', () => reject(new Error('closed before the handshake was complete')))
   })
 }

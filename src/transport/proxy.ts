@@ -92,8 +92,10 @@ export function createTunnels(
     }
   }
 
-  const dial = (signal: AbortSignal): Promise<Socket> =>
-    tls === undefined ? overTcp(routes.to(proxy.origin, NO_RULE), signal) : overTls(tls, proxy.origin, signal)
+  const dial = async (signal: AbortSignal): Promise<Socket> => {
+    signal.throwIfAborted() // while the server's name was looked up, perhaps
+    return tls === undefined ? overTcp(routes.to(proxy.origin, NO_RULE), signal) : overTls(tls, proxy.origin, signal)
+  }
 
   const openTo = async (origin: CanonicalOrigin, host: string, signal: AbortSignal): Promise<Socket> => {
     try {
@@ -182,6 +184,7 @@ async function whileUnaborted<T>(socket: Socket, signal: AbortSignal, work: () =
   const abort = (): void => void socket.destroy(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   try {
+    signal.throwIfAborted()
     return await work()
   } catch (error) {
     socket.destroy()

@@ -159,6 +159,23 @@ test.each(['http', 'socks5h'] as const)(
   },
 )
 
+test.each(['http', 'https'])(
+  'so does a server at the end of its tunnel, for %s: ERR_TRUST_FETCH_TIMEOUT',
+  async (scheme) => {
+    const silent = createTcpServer((socket) => void socket.on('error', () => undefined))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void silent.close())
+    const { port } = silent.address() as AddressInfo
+    const proxy = await until(startProxy({ kind: 'socks5' }))
+    const call = get(`${scheme}://inside.test:${port}/`, `socks5h://127.0.0.1:${proxy.port}`, {
+      ports: [port],
+      timeoutMs: 500,
+    })
+    await expect(call).rejects.toMatchObject({ code: 'ERR_TRUST_FETCH_TIMEOUT' })
+    await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
+  },
+)
+
 test.each(['http', 'socks5h'] as const)('a proxy of %s that is not there: ERR_TRUST_FETCH_NETWORK', async (scheme) => {
   await expect(get('http://crl.example.com/', `${scheme}://127.0.0.1:1`)).rejects.toMatchObject({
     code: 'ERR_TRUST_FETCH_NETWORK',

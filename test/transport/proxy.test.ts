@@ -1,5 +1,5 @@
 import { createSecureServer } from 'node:http2'
-import type { ClientOptions, ProxyOption } from 'pinfetch'
+import type { ClientOptions, ProxyOption, Resolver } from 'pinfetch'
 import { allowTls12 } from 'pinfetch/dangerous'
 import {
   certificatePem,
@@ -136,6 +136,26 @@ describe.each(KINDS)('through a proxy of %s', (kind) => {
     await client.destroy()
     await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
   })
+
+  test.skipIf(kind === 'socks5h')(
+    'destroy() while the name of the server is looked up: the proxy is not connected to',
+    async () => {
+      const answers: ((addresses: readonly string[]) => void)[] = []
+      const resolver: Resolver = (host) =>
+        host === PROXY ? Promise.resolve(['127.0.0.1']) : new Promise((resolve) => void answers.push(resolve))
+      const { client, proxy, at } = await stage(kind, { client: { resolver }, proxy: { answer: () => undefined } })
+      const later = testClient({ pins, anchors: ca.anchorPem, proxy: optionFor(kind, proxy), resolver })
+      const calls = [client, later].map((one) => refusalOf(one.fetch(at), 'ERR_TRANSPORT_CLIENT_CLOSED'))
+      await expect.poll(() => answers.length, { timeout: 20_000 }).toBe(2)
+      await client.destroy()
+      for (const answer of answers) answer(['127.0.0.1'])
+      await expect.poll(() => proxy.requests.length, { timeout: 20_000 }).toBe(1)
+      await later.destroy()
+      await Promise.all(calls)
+      await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
+      expect(proxy.accepted).toBe(1)
+    },
+  )
 
   test('destroy() while the proxy is silent settles the call: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
     const { client, proxy, at } = await stage(kind, { proxy: { answer: () => undefined } })
