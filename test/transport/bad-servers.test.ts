@@ -1,24 +1,38 @@
 /** Servers as badssl.com has them, made here: each is refused for its own flaw, and nothing reaches it but a ClientHello. */
 import { execFile } from 'node:child_process'
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  getDiffieHellman,
+  type KeyObject,
+  sign,
+} from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
 import type { ClientOptions, PinfetchError } from 'pinfetch'
 import { allowLegacy, allowTls12 } from 'pinfetch/dangerous'
 import {
   extension,
+  generateKey,
   type IssueOptions,
+  type KeyPair,
   ocspResponse,
   type Relay,
   type ServerIdentity,
+  selfSigned,
   startRelay,
   startTlsServer,
   type TestCertificate,
+  type TestHosts,
   testCa,
 } from 'pinfetch/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { refusalOf, testClient, until } from '../support/client.ts'
+import { startTestPins } from '../support/pins.ts'
 import { certificates, expectOnlyClientHello, startScene } from '../support/scene.ts'
 import { dhParameters, PROGRAMS, type RunningProgram, startProgram, type TlsProgram } from '../support/tls-programs.ts'
 
@@ -55,6 +69,10 @@ describe('certificates', () => {
     subject: 'Narrow',
     nameConstraints: { permitted: [{ dns: 'other.test' }] },
   })
+  const oldIssuer = ca.root.issue({ ca: true, subject: 'Old', hash: 'sha1' })
+  const rsaIssuer = ca.root.issue({ ca: true, subject: 'RSA', keyType: 'RSA-2048' })
+
+  const numbered = (length: number): readonly string[] => Array.from({ length }, (_, at) => `n${at}.example.com`)
 
   type Code = PinfetchError['code']
   const bad: readonly (readonly [string, Code, () => ServerIdentity & { readonly pin?: string }])[] = [
@@ -70,6 +88,10 @@ describe('certificates', () => {
     ['of an untrusted root', 'ERR_TRUST_UNKNOWN_ISSUER', () => testCa({ name: 'Nobody' }).issue({ names: [HOST] })],
     ['without its intermediate', 'ERR_TRUST_UNKNOWN_ISSUER', () => certificates(good, good)],
     ['signed with SHA-1', 'ERR_TRUST_WEAK_SIGNATURE', () => issue({ hash: 'sha1' })],
+    ['signed with MD5', 'ERR_TRUST_WEAK_SIGNATURE', () => withMd5(rsaIssuer.issue({ names: [HOST] }), rsaIssuer)],
+    ['of an issuer signed with SHA-1', 'ERR_TRUST_WEAK_SIGNATURE', () => oldIssuer.issue({ names: [HOST] })],
+    ['with its own signature', 'ERR_TRUST_UNKNOWN_ISSUER', () => selfSigned({ names: [HOST] })],
+    ['with an RSA key of 512 bits', 'ERR_TRUST_WEAK_KEY', () => issue({ key: rsaKey(512) })],
     ['with an RSA key of 1024 bits', 'ERR_TRUST_WEAK_KEY', () => issue({ keyType: 'RSA-1024' })],
     ['for clients', 'ERR_TRUST_EXTENDED_KEY_USAGE', () => issue({ extendedKeyUsage: ['clientAuth'] })],
     ['signed by an end entity', 'ERR_TRUST_NOT_A_CA', () => issue({}).issue({ names: [HOST] })],
@@ -81,11 +103,55 @@ describe('certificates', () => {
 
   test.each(bad)('%s: %s, and nothing sent', async (name, code, make) => {
     const identity = make()
-    const scene = await startScene(identity)
+    const isTls12 = name.includes('512 bits') // too short for a signature of TLS 1.3
+    const scene = await startScene(identity, isTls12 ? { maxVersion: 'TLSv1.2' } : {})
     const pinned = 'pin' in identity && name !== 'of another trusted CA' ? String(identity.pin) : good.pin
-    const client = testClient({ pins: { [HOST]: [pinned] }, anchors })
+    const client = testClient({ pins: { [HOST]: [pinned] }, anchors, ...(isTls12 ? POLICIES.tls12 : {}) })
     await refusalOf(client.fetch(scene.url(HOST)), code)
     await expectOnlyClientHello(scene)
+  })
+
+  test('with ten thousand names: more than OpenSSL takes in a handshake, ERR_TLS_HANDSHAKE', async () => {
+    const identity = issue({ names: [HOST, ...numbered(9_999)] })
+    const scene = await startScene(identity)
+    await refusalOf(
+      testClient({ pins: { [HOST]: [identity.pin] }, anchors }).fetch(scene.url(HOST)),
+      'ERR_TLS_HANDSHAKE',
+    )
+    expect(scene.peer.applicationBytes).toBe(0)
+  })
+
+  test('of an interception product whose CA is trusted and whose key is pinned: ERR_TRUST_INTERCEPTION, or an event', async () => {
+    const hosts: TestHosts = { [HOST]: [other.issuer.pin] }
+    const { manifest, repository } = await startTestPins({ ca, name: 'pins.example.com', hosts })
+    await repository.publish({ members: { interception: [other.issuer.pin] } })
+    const scene = await startScene(other.issue({ names: [HOST] }))
+    const clientThat = async (interception: 'report' | 'refuse') => {
+      const client = testClient({ manifest, anchors, interception })
+      const told: string[] = []
+      client.on('tls.interception', ({ outcome }) => told.push(outcome))
+      await client.ready()
+      return { client, told }
+    }
+    const blocking = await clientThat('refuse')
+    await refusalOf(blocking.client.fetch(scene.url(HOST)), 'ERR_TRUST_INTERCEPTION')
+    await expectOnlyClientHello(scene)
+    expect(blocking.told).toEqual(['refused'])
+    const telling = await clientThat('report')
+    expect((await telling.client.fetch(scene.url(HOST))).status).toBe(200)
+    expect(telling.told).toEqual(['accepted'])
+  })
+
+  test('that asks for one of the client: ERR_TLS_CLIENT_CERTIFICATE_REQUIRED without, and with one it answers', async () => {
+    const onSocket = (socket: TLSSocket): void => {
+      if (socket.getPeerX509Certificate() === undefined) socket.destroy()
+      else socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+    }
+    const scene = await startScene(good, { requestCert: true, onSocket })
+    const options = { pins: { [HOST]: [good.pin] }, anchors }
+    await refusalOf(testClient(options).fetch(scene.url(HOST)), 'ERR_TLS_CLIENT_CERTIFICATE_REQUIRED')
+    const { pem: cert, keyPem: key } = ca.issue({ subject: 'client', extendedKeyUsage: ['clientAuth'] })
+    expect((await testClient({ ...options, certificate: { cert, key } }).fetch(scene.url(HOST))).status).toBe(200)
   })
 
   test('revoked, as its staple says: ERR_TRUST_CERT_REVOKED, and nothing sent; a staple that says good passes', async () => {
@@ -105,12 +171,21 @@ describe('certificates', () => {
     ['as it should be', () => good],
     ['in reversed order', () => certificates(good, good, ca.root, ca.issuer)],
     ['without a subject', () => issue({ subject: [] })],
+    ['without a Common Name', () => issue({ subject: [['O', 'Example']] })],
     [
-      'with a thousand names',
-      () => issue({ names: [HOST, ...Array.from({ length: 999 }, (_, at) => `n${at}.example.com`)] }),
+      'of a policy for extended validation',
+      () => issue({ extensions: [extension.certificatePolicies(['2.23.140.1.1'])] }),
     ],
+    ['of a wildcard and a name in Unicode', () => issue({ names: ['*.example.com', 'xn--n1aae7f7o.example.com'] })],
+    ['of an RSA issuer', () => rsaIssuer.issue({ names: [HOST] })],
+    ['of P-256', () => issue({ keyType: 'P-256' })],
+    ['with a thousand names', () => issue({ names: [HOST, ...numbered(999)] })],
     ['of P-384', () => issue({ keyType: 'P-384' })],
     ['of RSA with 2048 bits', () => issue({ keyType: 'RSA-2048' })],
+    ['of RSA with 3072 bits', () => issue({ keyType: 'RSA-3072' })],
+    ['of RSA with 4096 bits', () => issue({ key: generateKey('RSA-4096') })],
+    ['of RSA with 8192 bits', () => issue({ key: rsa8192() })],
+    ['signed with SHA-384', () => issue({ hash: 'sha384' })],
     ['signed with SHA-512', () => issue({ hash: 'sha512' })],
   ])('the control: one %s is accepted', async (_, make) => {
     const identity = make()
@@ -339,6 +414,52 @@ describe('servers that speak something else', () => {
     expect((await client.fetch(`https://${HOST}:${relay.port}/`)).status).toBe(200)
   })
 })
+
+const keyPair = (privateKey: KeyObject): KeyPair => {
+  const publicKey = createPublicKey(privateKey)
+  return {
+    type: 'RSA-2048',
+    privateKey,
+    publicKey,
+    spki: new Uint8Array(publicKey.export({ type: 'spki', format: 'der' })),
+  }
+}
+
+const rsaKey = (modulusLength: number): KeyPair => keyPair(generateKeyPairSync('rsa', { modulusLength }).privateKey)
+
+/** To look for two primes takes long; these of RFC 3526 are known, which does no harm in a test. */
+function rsa8192(): KeyPair {
+  const [p, q] = ['modp17', 'modp14'].map((name) => BigInt(`0x${getDiffieHellman(name).getPrime('hex')}`)) as [
+    bigint,
+    bigint,
+  ]
+  const e = 65_537n
+  const phi = (p - 1n) * (q - 1n)
+  const d = inverse(e, phi)
+  const numbers = { n: p * q, e, d, p, q, dp: d % (p - 1n), dq: d % (q - 1n), qi: inverse(q, p) }
+  const hex = (value: bigint): string => value.toString(16).replace(/^(?=(..)*.$)/, '0')
+  const key = Object.fromEntries(
+    Object.entries(numbers).map(([name, value]) => [name, Buffer.from(hex(value), 'hex').toString('base64url')]),
+  )
+  return keyPair(createPrivateKey({ key: { kty: 'RSA', ...key }, format: 'jwk' }))
+}
+
+function inverse(value: bigint, modulus: bigint): bigint {
+  let [r, next, s, t] = [modulus, value, 0n, 1n]
+  while (next !== 0n) [r, next, s, t] = [next, r % next, t, s - (r / next) * t]
+  return (s + modulus) % modulus
+}
+
+/** Of an RSA issuer that signs with SHA-256: the same certificate, with md5WithRSAEncryption (RFC 3279 §2.2.1) in its place. */
+function withMd5(certificate: TestCertificate, issuer: TestCertificate): ServerIdentity & { readonly pin: string } {
+  const der = Buffer.from(certificate.der)
+  const sha256 = Buffer.from('2a864886f70d01010b', 'hex')
+  for (let at = der.indexOf(sha256); at >= 0; at = der.indexOf(sha256)) der[at + sha256.length - 1] = 4
+  const signed = der.subarray(4, 4 + 4 + der.readUInt16BE(6)) // the first member, with a length of two octets as the whole
+  sign('md5', signed, issuer.key.privateKey).copy(der, der.length - 256)
+  const [, ...issuers] = certificate.chain
+  return { certificates: [new Uint8Array(der), ...issuers], key: certificate.keyPem, pin: certificate.pin }
+}
 
 function outputOf(program: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
