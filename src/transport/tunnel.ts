@@ -55,12 +55,11 @@ function requireBeginning(bytes: Buffer): void {
 }
 
 function refused(status: number, hasCredentials: boolean): ProxyRefusal {
-  if (status === 407) {
+  if (status === 407 || status === 401) {
+    // the latter is tinyproxy's answer to a wrong password
     const reason = hasCredentials ? 'it does not take those given' : 'there are none'
-    return new ProxyRefusal(
-      'ERR_TRANSPORT_PROXY_AUTH',
-      `answered CONNECT with 407: it wants credentials, and ${reason}`,
-    )
+    const message = `answered CONNECT with ${status}: it wants credentials, and ${reason}`
+    return new ProxyRefusal('ERR_TRANSPORT_PROXY_AUTH', message)
   }
   const mayPass = status >= 500 || status === 408 || status === 429
   const code = mayPass ? 'ERR_TRANSPORT_PROXY_FAILED' : 'ERR_TRANSPORT_PROXY_DENIED'

@@ -45,12 +45,12 @@ describe.skipIf(!installed('tinyproxy'))('tinyproxy', () => {
     await expectRefused({ proxy: `http://127.0.0.1:${open}`, pins: { [HOST]: [other.pin] } }, 'ERR_TRUST_PIN_MISMATCH')
   })
 
-  test('lets a client in with the right password: ERR_TRANSPORT_PROXY_AUTH without, ERR_TRANSPORT_PROXY_DENIED with another', async () => {
+  test('lets a client in with the right password: ERR_TRANSPORT_PROXY_AUTH without, and with another', async () => {
     const at = `http://127.0.0.1:${guarded}`
     expect(await fetched({ proxy: { url: at, credentials: CREDENTIALS } })).toBe('ok')
     await expectRefused({ proxy: at }, 'ERR_TRANSPORT_PROXY_AUTH')
     const wrong = { ...CREDENTIALS, password: 'wrong' }
-    await expectRefused({ proxy: { url: at, credentials: wrong } }, 'ERR_TRANSPORT_PROXY_DENIED') // it answers 401, not 407
+    await expectRefused({ proxy: { url: at, credentials: wrong } }, 'ERR_TRANSPORT_PROXY_AUTH') // its answer is 401, not 407
   })
 
   test('that allows no such port: ERR_TRANSPORT_PROXY_DENIED', async () => {

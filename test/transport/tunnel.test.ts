@@ -90,9 +90,9 @@ test.each([
   expect(await outcome([page])).toBe(`ERR_TRANSPORT_PROXY_${code}: answered CONNECT with ${status}`)
 })
 
-test('407 is ERR_TRANSPORT_PROXY_AUTH, and says whether there were credentials', async () => {
-  const wants = 'HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\n\r\n'
-  const said = 'ERR_TRANSPORT_PROXY_AUTH: answered CONNECT with 407: it wants credentials, and'
+test.each([407, 401])('%i is ERR_TRANSPORT_PROXY_AUTH, and says whether there were credentials', async (status) => {
+  const wants = `HTTP/1.1 ${status} No\r\nproxy-authenticate: Basic\r\n\r\n`
+  const said = `ERR_TRANSPORT_PROXY_AUTH: answered CONNECT with ${status}: it wants credentials, and`
   expect(await outcome([wants])).toBe(`${said} there are none`)
   const credentials = { username: 'user', password: 'hunter2' }
   expect(await outcome([wants], { credentials })).toBe(`${said} it does not take those given`)
