@@ -189,7 +189,7 @@ export class TokenRenewer {
       refreshToken,
       rtHash,
       wasLost,
-      isInitial: refreshToken === initial,
+      isInitial: base.content.refreshToken === undefined,
     })
   }
 
@@ -369,7 +369,7 @@ export class TokenRenewer {
     const refreshToken = base.content.refreshToken ?? initial
     if (refreshToken === undefined) return await this.#ask({ request, binding })
     const rtHash = digest(refreshToken)
-    const isInitial = refreshToken === initial
+    const isInitial = base.content.refreshToken === undefined
     return await this.#send({
       ledger,
       request,
