@@ -23,7 +23,7 @@ export function credentialHeaders(schemes: readonly Pick<AuthScheme, 'name' | 'c
   }
   return (name) => {
     const lower = name.toLowerCase()
-    return names.has(lower) || TELLING.test(lower)
+    return names.has(lower) || TELLING.test(lower) || TELLING_SHORT.test(lower)
   }
 }
 
@@ -39,6 +39,6 @@ const KNOWN: readonly string[] = [
   'x-jws-signature',
   'idempotency-key', // whoever knows it can have the answer of the request that it was made for
 ]
-const TELLING =
-  /auth|token|secret|key|passw|credential|session|signature|cookie|[cx]srf|jw[st]|dpop|hmac|(?:^|-)(?:sig|otp)(?:-|$)/
+const TELLING = /auth|token|secret|key|pass[wcp]|pwd|credential|bearer|session|signature|assertion|cookie|client-cert/
+const TELLING_SHORT = /[cx]srf|jw[est]|saml|dpop|hmac|(?:^|-)(?:sig|t?otp|pin|pass|sid|mac)(?:-|$)/
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2

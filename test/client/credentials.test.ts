@@ -10,11 +10,22 @@ describe('a header field that carries a credential', () => {
     ...['x-amz-security-token', 'x-jws-signature', 'Idempotency-Key', 'x-auth-token', 'apikey', 'x-goog-api-key'],
     ...['ocp-apim-subscription-key', 'x-csrf-token', 'x-client-secret', 'x-session-id', 'x-sig', 'x-password'],
     ...['client-assertion-jwt', 'x-otp', 'x-hmac', 'x-credential'],
+    ...['client-cert', 'x-forwarded-client-cert', 'x-bearer', 'saml-assertion', 'x-pwd', 'x-passcode', 'x-pin', 'sid'],
   ])('%s is one', (name) => expect(isCredential(name)).toBe(true))
 
   test.each([
     ...['accept', 'accept-encoding', 'user-agent', 'content-type', 'content-digest', 'x-request-id', 'traceparent'],
-    ...['range', 'if-none-match', 'x-amz-date', 'x-design', 'x-hotpot'],
+    ...[
+      'range',
+      'if-none-match',
+      'x-amz-date',
+      'x-design',
+      'x-hotpot',
+      'x-mapping',
+      'x-passenger',
+      'x-machine',
+      'x-side',
+    ],
   ])('%s is none', (name) => expect(isCredential(name)).toBe(false))
 
   test('is what a scheme says, in any case', () => {
