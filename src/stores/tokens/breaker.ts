@@ -16,7 +16,9 @@ export function createGuard(runtime: Runtime, deadlineMs: number): Guard {
   let openUntil = Number.NEGATIVE_INFINITY
   let failures = 0
 
-  const failed = (message: string, cause?: unknown): StoreError => {
+  /** Of calls that were under way together one counts: they met the same outage. */
+  const failed = (before: number, message: string, cause?: unknown): StoreError => {
+    if (before !== failures) return unavailable(message, cause)
     failures += 1
     openUntil = runtime.clock.monotonic() + Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS)
     return unavailable(message, cause)
@@ -25,11 +27,12 @@ export function createGuard(runtime: Runtime, deadlineMs: number): Guard {
     new Promise((resolve, reject) => {
       const now = runtime.clock.monotonic()
       if (now < openUntil) return reject(unavailable('did not answer a moment ago'))
+      const before = failures
       if (failures > 0) openUntil = now + deadlineMs // this one tries; the others do not wait for it
       let isLate = false
       const cancel = runtime.schedule(deadlineMs, () => {
         isLate = true
-        reject(failed(`did not answer within ${deadlineMs} ms`))
+        reject(failed(before, `did not answer within ${deadlineMs} ms`))
       })
       const answered = (): void => {
         failures = 0
@@ -46,7 +49,7 @@ export function createGuard(runtime: Runtime, deadlineMs: number): Guard {
           (error) => {
             if (isLate) return
             const word = replyOf(error)
-            if (word === undefined) return reject(failed('failed', error))
+            if (word === undefined) return reject(failed(before, 'failed', error))
             answered()
             reject(unavailable(`refused: ${word}`))
           },

@@ -46,6 +46,18 @@ describe('a Redis that is not as it should be costs a quarter of a second, once'
     expect(calls).toHaveLength(4)
   })
 
+  test('an outage that many calls meet together is one: it is asked again after a second', async () => {
+    let isDown = true
+    const { store, runtime, calls } = scripted(() => (isDown ? new Promise(() => undefined) : null))
+    const all = Array.from({ length: 100 }, () => rejection(store.load('a', new AbortController().signal)))
+    await runtime.advance(250)
+    await Promise.all(all)
+    isDown = false
+    await runtime.advance(1_000)
+    expect(await store.load('a', signal)).toBeUndefined()
+    expect(calls).toHaveLength(101)
+  })
+
   test('is asked twice a minute in the end', async () => {
     const { store, runtime, calls } = scripted(() => new Promise(() => undefined))
     for (let second = 0; second < 600; second += 1) {
