@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readlinkSync } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
@@ -62,7 +63,7 @@ export function fileTokenStore(options: { readonly dir: string; readonly runtime
 async function takeLease(versions: Numbered, ttlMs: number, runtime: Runtime): Promise<Lease | undefined> {
   const before = await versions.newest()
   if (isHeld(before.text, runtime)) return undefined
-  const me = `${process.pid} ${hostname()} ${Buffer.from(runtime.random(12)).toString('hex')}`
+  const me = `${process.pid} ${MACHINE} ${Buffer.from(runtime.random(12)).toString('hex')}`
   const write = (number: number, until: number): Promise<boolean> => versions.put(number, `${Math.ceil(until)} ${me}`)
   if (!(await write(before.number + 1, runtime.clock.now() + ttlMs))) return undefined
 
@@ -86,10 +87,24 @@ async function takeLease(versions: Numbered, ttlMs: number, runtime: Runtime): P
   }
 }
 
-/** Until its time is up, or its holder is known to be dead: a process of this machine that is not there any more. */
+/**
+ * Until its time is up, or its holder is known to be dead: a process of this machine that is not there any more. One that ends
+ * later than anybody asks for was dated by a clock that was set back since; its holder cannot count on it.
+ */
 function isHeld(text: string | undefined, { clock }: Runtime): boolean {
-  const [until, pid, host] = (text ?? '').split(' ')
-  return Number(until) > clock.now() && !(host === hostname() && isGone(Number(pid)))
+  const [until, pid, machine] = (text ?? '').split(' ')
+  const left = Number(until) - clock.now()
+  return left > 0 && left <= LONGEST_LEASE_MS && !(machine === MACHINE && isGone(Number(pid)))
+}
+
+/** Containers may share the name of their host and see none of each other's processes: the number of one says nothing there. */
+function machineName(): string {
+  if (process.platform !== 'linux') return hostname()
+  try {
+    return `${hostname()}/${readlinkSync('/proc/self/ns/pid')}`
+  } catch {
+    return `${hostname()}/${process.pid}` // nobody knows whose processes are seen from here: no holder is known to be dead
+  }
 }
 
 function isGone(pid: number): boolean {
@@ -150,6 +165,8 @@ async function inspect(dir: string): Promise<void> {
   }
 }
 
+const MACHINE = machineName()
+const LONGEST_LEASE_MS = 3_600_000
 const REMOVED = 'removed'
 const KEPT = 8
 const DIGITS = 12

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createTestRuntime, type TestRuntime } from 'pinfetch/testing'
@@ -232,6 +232,36 @@ describe('fileTokenStore', () => {
     holder.kill('SIGKILL')
     await gone
     expect(await (await store.lease('a', options))?.stillHeld()).toBe(true)
+  })
+
+  test('keeps the lease of a process that cannot be seen from here: of another machine, or another container of this one', async () => {
+    const dir = scratch()
+    const options = { ttlMs: 600_000, waitMs: 0, signal }
+    await fileTokenStore({ dir }).lease('a', options)
+    const [path = ''] = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => /\d{12}$/.test(name))
+    const [until, , machine, me] = readFileSync(join(dir, path), 'utf8').split(' ')
+    const gone = '4194305' // above what Linux numbers processes with
+    for (const elsewhere of ['other-host', `${hostname()}/pid:[1]`, hostname()]) {
+      if (elsewhere === machine) continue // a system without such containers
+      writeFileSync(join(dir, path), [until, gone, elsewhere, me].join(' '))
+      expect(await fileTokenStore({ dir }).lease('a', options)).toBeUndefined()
+    }
+    writeFileSync(join(dir, path), [until, gone, machine, me].join(' '))
+    expect(await (await fileTokenStore({ dir }).lease('a', options))?.stillHeld()).toBe(true)
+  })
+
+  test('a clock that is set back by hours leaves no lease behind for as long', async () => {
+    const dir = scratch()
+    const early = createTestRuntime()
+    const late = createTestRuntime()
+    const options = { ttlMs: 60_000, waitMs: 0, signal }
+    await late.advance(5 * 3_600_000)
+    const before = await fileTokenStore({ dir, runtime: late }).lease('a', options)
+    const store = fileTokenStore({ dir, runtime: early })
+    const after = await store.lease('a', options)
+    expect(await after?.stillHeld()).toBe(true)
+    expect(await store.lease('a', options)).toBeUndefined()
+    expect(await before?.stillHeld()).toBe(false)
   })
 })
 
