@@ -40,25 +40,25 @@ export class BodyStream implements Sink {
   }
 
   get stream(): ReadableStream<Uint8Array> {
-    this.#stream ??= new ReadableStream({
-      type: 'bytes',
-      start: (controller) => {
-        this.#controller = controller
-        if (this.#failure !== undefined) controller.error(this.#failure.error)
-      },
-      pull: () => this.#pull(),
-      cancel: (reason) => this.#cancel(reason),
-    })
+    this.#stream ??= this.#whole === undefined ? this.#open() : usedUp()
     return this.#stream
   }
 
-  /** Somebody began to read. */
-  get isBegun(): boolean {
-    return this.#whole !== undefined || (this.#stream !== undefined && isBegun(this.#stream))
+  get isLocked(): boolean {
+    return this.#whole !== undefined || this.#stream?.locked === true
   }
 
-  /** All of it; once, and in place of the stream. */
-  whole(): Promise<Bytes> {
+  get isDisturbed(): boolean {
+    return this.#whole !== undefined || (this.#stream !== undefined && isDisturbed(this.#stream))
+  }
+
+  isBegun(): boolean {
+    return this.isLocked || this.isDisturbed
+  }
+
+  /** All of it, in place of the stream; `undefined` where somebody has that, or all of it was asked for before. */
+  whole(): Promise<Bytes> | undefined {
+    if (this.#stream !== undefined || this.#whole !== undefined) return undefined
     return new Promise((resolve, reject) => {
       this.#whole = { resolve, reject }
       if (this.#failure !== undefined) reject(this.#failure.error)
@@ -100,6 +100,18 @@ export class BodyStream implements Sink {
     if (this.#state !== 'open') return
     this.fail(reason)
     this.#flow.cancel(reason)
+  }
+
+  #open(): ReadableStream<Uint8Array> {
+    return new ReadableStream({
+      type: 'bytes',
+      start: (controller) => {
+        this.#controller = controller
+        if (this.#failure !== undefined) controller.error(this.#failure.error)
+      },
+      pull: () => this.#pull(),
+      cancel: (reason) => this.#cancel(reason),
+    })
   }
 
   #pull(): void {
@@ -148,8 +160,18 @@ export class BodyStream implements Sink {
   }
 }
 
-export function isBegun(stream: ReadableStream): boolean {
-  return stream.locked || Readable.isDisturbed(stream as unknown as Readable)
+export function isDisturbed(stream: ReadableStream): boolean {
+  return Readable.isDisturbed(stream as unknown as Readable)
+}
+
+/** As the runtime leaves the stream of a body that `text()` has read. */
+function usedUp(): ReadableStream<Uint8Array> {
+  const stream: ReadableStream<Uint8Array> = new ReadableStream({
+    type: 'bytes',
+    start: (controller) => controller.close(),
+  })
+  void stream.getReader().read()
+  return stream
 }
 
 export type Bytes = Uint8Array<ArrayBuffer>

@@ -1,5 +1,6 @@
 import { inNextTurn } from '../ports/turn.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
+import { isDisturbed } from './body.ts'
 import { type DecodedLimits, DecodedMeter, isDecodingError } from './decode.ts'
 import { bodyFailure } from './lean-road.ts'
 import { type Abandonable, endWhenAbandoned, receivedResponse } from './response.ts'
@@ -30,7 +31,7 @@ export function createFullRoad(
     const own = guarded(body, isEncoded ? meter : undefined)
     const { status, statusText, headers } = response
     const head = { url: response.url, status, statusText, headers: [...headers] }
-    const received = receivedResponse(own, head, headers)
+    const received = receivedResponse(own.stream, head, headers)
     endWhenAbandoned(received, own)
     return received
   }
@@ -63,7 +64,10 @@ function attended(handler: Handler, meter: DecodedMeter): Handler {
 }
 
 /** @param meter Of a body that is decoded on the way. */
-function guarded(body: ReadableStream<Uint8Array>, meter: DecodedMeter | undefined): Abandonable {
+function guarded(
+  body: ReadableStream<Uint8Array>,
+  meter: DecodedMeter | undefined,
+): Abandonable & { readonly stream: ReadableStream<Uint8Array> } {
   const reader = body.getReader()
   const named = (error: unknown): unknown => {
     if (!(error instanceof TypeError && error.message === 'terminated')) return error
@@ -94,5 +98,5 @@ function guarded(body: ReadableStream<Uint8Array>, meter: DecodedMeter | undefin
     },
     cancel: (reason) => reader.cancel(reason),
   })
-  return { stream, abandon: (reason) => abandon(reason) }
+  return { stream, isBegun: () => stream.locked || isDisturbed(stream), abandon: (reason) => abandon(reason) }
 }

@@ -1,6 +1,6 @@
-import * as threads from 'node:worker_threads'
 import { inNextTurn } from '../ports/turn.ts'
-import { type Bytes, isBegun } from './body.ts'
+import type { Bytes } from './body.ts'
+import { lateStream, type StreamSource, streamProper } from './late-stream.ts'
 
 /** A name in lower case and a value; a field that comes several times is several lines. */
 export type FieldLine = readonly [name: string, value: string]
@@ -13,21 +13,23 @@ export interface ResponseHead {
   readonly headers: readonly FieldLine[]
 }
 
-export interface ReceivedBody {
-  /** Made when it is asked for. */
-  readonly stream: ReadableStream<Uint8Array>
-  readonly isBegun?: boolean
-  /** All of it, where nobody asked for the stream. */
-  readonly whole?: () => Promise<Bytes>
+/** A body that costs no stream where all of it is read at once. */
+export interface ReceivedBody extends StreamSource {
+  /** All of it, in place of the stream; `undefined` once that is too late. */
+  readonly whole: () => Promise<Bytes> | undefined
 }
 
 /**
  * A Response as fetch makes them and the constructor cannot: with a URL, of type `basic`, any status, headers that nobody may
- * change. One of the runtime's own class does the rest, from when it is needed: streaming, cloning, `blob()`, `formData()`.
+ * change. The runtime's own class does the rest: reading, cloning, `bodyUsed`, `formData()`.
  *
  * @param headers Those of `head` as an object, where there is one already.
  */
-export function receivedResponse(body: ReceivedBody | null, head: ResponseHead, headers?: Headers): Response {
+export function receivedResponse(
+  body: ReceivedBody | ReadableStream<Uint8Array> | null,
+  head: ResponseHead,
+  headers?: Headers,
+): Response {
   return new ReceivedResponse(body, head, headers) as unknown as Response
 }
 
@@ -37,7 +39,9 @@ export function markRedirected(response: Response): void {
   else Object.defineProperty(response, 'redirected', { value: true, configurable: true }) // of another fetch, a test's stand-in
 }
 
-export interface Abandonable extends ReceivedBody {
+export interface Abandonable {
+  /** Somebody began to read. */
+  readonly isBegun: () => boolean
   /** Ends the stream with the error, unless all of it is there: who kept the body alone must not take it for an empty one. */
   readonly abandon: (reason: Error) => void
 }
@@ -49,66 +53,51 @@ export function endWhenAbandoned(response: Response, body: Abandonable): void {
 
 /** Most bodies are begun at once: to watch those as well would keep each of them until its memory is old, and cost a fifth. */
 function watchFresh(): void {
-  for (const [response, body] of fresh.splice(0)) if (!hasBegun(body)) abandoned.register(response, body)
+  for (const [response, body] of fresh.splice(0)) if (!body.isBegun()) abandoned.register(response, body)
 }
-
-const hasBegun = (body: ReceivedBody): boolean => body.isBegun ?? isBegun(body.stream)
 
 const fresh: [Response, Abandonable][] = []
 const abandoned = new FinalizationRegistry<Abandonable>((body) => {
-  if (hasBegun(body)) return
+  if (body.isBegun()) return
   const cause = new Error('nobody held the response any longer, nor began to read its body')
   body.abandon(new TypeError('terminated', { cause }))
 })
 
 /** The runtime's classes as they are: accessors and methods of a prototype, which their typings describe as properties. */
 const RuntimeResponse = Response as unknown as new (
-  body: ReadableStream<Uint8Array> | string | null,
+  body: ReadableStream<Uint8Array> | null,
   init: { readonly status: number; readonly headers: readonly FieldLine[] },
-) => Response
+) => { clone(): Response }
 const RuntimeHeaders = Headers as unknown as new (lines: readonly FieldLine[]) => object
 
-/** An instance of the runtime's class, which its constructor never saw: a member that is not replaced below would refuse it. */
-function Unmade(): void {}
-Unmade.prototype = Response.prototype
-const UnmadeResponse = Unmade as unknown as new () => object
-
-class ReceivedResponse extends UnmadeResponse {
+class ReceivedResponse extends RuntimeResponse {
   readonly #head: ResponseHead
-  readonly #body: ReceivedBody | null
+  readonly #received: ReceivedBody | undefined
   #headers: Headers | undefined
   #isRedirected = false
-  #isRead = false
-  #real: Response | undefined
 
-  constructor(body: ReceivedBody | null, head: ResponseHead, headers: Headers | undefined) {
-    super()
-    this.#body = body
+  constructor(
+    body: ReceivedBody | ReadableStream<Uint8Array> | null,
+    head: ResponseHead,
+    headers: Headers | undefined,
+  ) {
+    const received = body !== null && 'whole' in body ? body : undefined
+    // Of the headers, `blob()` and `formData()` of the runtime's class look at this one; the others wait until they are asked for.
+    const init = { status: Math.min(head.status, HIGHEST_STATUS), headers: head.headers.filter(isContentType) }
+    super(received === undefined ? (body as ReadableStream<Uint8Array> | null) : lateStream(received), init)
+    this.#received = received
     this.#head = head
     this.#headers = headers
-    markAsUncloneable(this)
-  }
-
-  static is(value: unknown): value is ReceivedResponse {
-    return typeof value === 'object' && value !== null && #head in value
   }
 
   static markRedirected(response: ReceivedResponse): void {
     response.#isRedirected = true
   }
 
-  /** One that the runtime made, with the same body. */
-  static real(response: ReceivedResponse): Response {
-    response.#real ??= response.#make()
-    return response.#real
-  }
-
-  /** Reads all of the body; `undefined` where it has to be, or was, read in another way. */
-  static whole(response: ReceivedResponse): Promise<Bytes> | undefined {
-    if (response.#real !== undefined || response.#isRead) return undefined
-    const whole = response.#body?.whole?.()
-    response.#isRead = whole !== undefined
-    return whole
+  /** All of the body; `undefined` where it has to be, or was, read in another way. */
+  static whole(response: unknown): Promise<Bytes> | undefined {
+    const isOurs = typeof response === 'object' && response !== null && #received in response
+    return isOurs ? response.#received?.whole() : undefined
   }
 
   get type(): string {
@@ -121,10 +110,7 @@ class ReceivedResponse extends UnmadeResponse {
     return this.#head.url.split('#', 1)[0] ?? ''
   }
   get status(): number {
-    return #head in this ? this.#head.status : Reflect.get(Response.prototype, 'status', this)
-  }
-  get ok(): boolean {
-    return this.status >= 200 && this.status <= 299
+    return #head in this ? this.#head.status : Reflect.get(Response.prototype, 'status', this) // its constructor asks
   }
   get statusText(): string {
     return this.#head.statusText
@@ -133,56 +119,43 @@ class ReceivedResponse extends UnmadeResponse {
     this.#headers ??= new ReceivedHeaders(this.#head.headers) as unknown as Headers
     return this.#headers
   }
-  get bodyUsed(): boolean {
-    return this.#isRead || this.#real?.bodyUsed === true
+  get body(): ReadableStream<Uint8Array> | null {
+    const stream: ReadableStream<Uint8Array> | null = Reflect.get(Response.prototype, 'body', this)
+    return stream && streamProper(stream)
   }
-  clone(): Response {
-    const { body } = ReceivedResponse.real(this).clone()
-    const copy = receivedResponse(body && { stream: body }, this.#head)
-    if (this.#isRedirected) markRedirected(copy)
-    return copy
-  }
-
-  #make(): Response {
-    const { status, headers } = this.#head
-    const body = this.#isRead ? '' : (this.#body?.stream ?? null)
-    // `blob()` and `formData()` look at this one field; the others wait until they are asked for.
-    const real = new RuntimeResponse(body, {
-      status: Math.min(status, HIGHEST_STATUS),
-      headers: headers.filter(isContentType),
-    })
-    if (this.#isRead) void real.arrayBuffer()
-    return real
+  override clone(): Response {
+    const copied = super.clone()
+    const copy = new ReceivedResponse(copied.body, this.#head, undefined)
+    copies.set(copy, copied)
+    copy.#isRedirected = this.#isRedirected
+    return copy as unknown as Response
   }
 }
 
-/** What a whole body is read as, the way the runtime does it. */
-const READERS: ReadonlyMap<string, (bytes: Bytes) => unknown> = new Map<string, (bytes: Bytes) => unknown>([
-  ['arrayBuffer', ({ buffer }) => buffer],
-  ['bytes', (bytes) => bytes],
-  ['text', (bytes) => UTF8.decode(bytes)],
-  ['json', (bytes) => JSON.parse(UTF8.decode(bytes))],
-])
+/** What the runtime copied lives as long as ours: it cancels the body of a response that is collected. */
+const copies = new WeakMap<object, object>()
 
-/** All other members that the runtime's class has, of this version and of those to come. */
-function inherit(): void {
-  for (const [name, { get, value, ...shape }] of Object.entries(Object.getOwnPropertyDescriptors(Response.prototype))) {
-    if (Object.hasOwn(ReceivedResponse.prototype, name)) continue
-    const read = READERS.get(name)
-    const own = get
-      ? {
-          get(this: object): unknown {
-            return get.call(ReceivedResponse.is(this) ? ReceivedResponse.real(this) : this)
-          },
-        }
-      : {
-          value(this: object, ...given: unknown[]): unknown {
-            if (!ReceivedResponse.is(this)) return value.apply(this, given)
-            const whole = read && ReceivedResponse.whole(this)
-            return whole?.then(read) ?? value.apply(ReceivedResponse.real(this), given)
-          },
-        }
-    Object.defineProperty(ReceivedResponse.prototype, name, { ...shape, ...own })
+/** What a whole body is read as, the way the runtime does it. */
+const READERS: Readonly<Record<string, (bytes: Bytes) => unknown>> = {
+  arrayBuffer: ({ buffer }) => buffer,
+  bytes: (bytes) => bytes,
+  text: (bytes) => UTF8.decode(bytes),
+  json: (bytes) => JSON.parse(UTF8.decode(bytes)),
+}
+
+/** Reads without a stream where the method that stands in for is the runtime's own; one that somebody put there is called. */
+function readWhole(): void {
+  for (const [name, read] of Object.entries(READERS)) {
+    const own = Object.getOwnPropertyDescriptor(Response.prototype, name)
+    if (!String(own?.value).includes('consumeBody(')) continue // none in this runtime, or patched before
+    const method = {
+      [name](this: unknown, ...given: unknown[]): unknown {
+        const current = Reflect.get(Response.prototype, name)
+        const whole = current === own?.value ? ReceivedResponse.whole(this) : undefined
+        return whole?.then(read) ?? Reflect.apply(current, this, given)
+      },
+    }
+    Object.defineProperty(ReceivedResponse.prototype, name, { ...own, value: method[name] })
   }
 }
 
@@ -214,13 +187,9 @@ function disguise(own: { readonly prototype: object }, as: object): void {
   Object.defineProperty(own.prototype, 'constructor', { value: as })
 }
 
-/** As the runtime's constructor does, where there is such a thing: Node 22.10 and later. */
-const { markAsUncloneable = (): void => undefined } = threads as {
-  readonly markAsUncloneable?: (value: object) => void
-}
 const UTF8 = new TextDecoder()
 const HIGHEST_STATUS = 599 // that the constructor takes; a server may send more, none of it `ok`
 
-inherit()
+readWhole()
 disguise(ReceivedResponse, Response)
 disguise(ReceivedHeaders, Headers)

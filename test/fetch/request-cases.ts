@@ -108,6 +108,10 @@ const FOLDED: Wanted = {
   ours: { value: { status: 200 } },
   on: (node) => node < 24,
 }
+const NO_AGENT: Wanted = {
+  reason: 'the runtime ignores it; with ours somebody may believe that the request takes it, and its proxy',
+  ours: { error: { name: 'ConfigurationError', isTypeError: true } },
+}
 const INITS: readonly Given[] = [
   ['no init', () => undefined],
   ['an empty init', {}],
@@ -117,7 +121,8 @@ const INITS: readonly Given[] = [
     { method: undefined, headers: undefined, body: undefined, signal: undefined } as unknown as RequestInit,
   ],
   ['members that every object has', { toString: 1, valueOf: 1 } as unknown as RequestInit],
-  ['a member that nobody knows', { agent: 'x', timeout: 5 } as RequestInit],
+  ['members that nobody knows', { colour: 'x', timeout: 5 } as RequestInit],
+  ['an agent', { agent: 'x' } as RequestInit, NO_AGENT],
   ...[...METHODS, ...MORE_METHODS, ...WRONG_METHODS].map(
     (method): Given => [`method ${JSON.stringify(method)}`, { method }],
   ),

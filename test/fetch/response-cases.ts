@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import { type Case, outcome, type Routes, seen, type Wanted } from './roads.ts'
 
@@ -16,6 +17,16 @@ export function responseCases({ http, raw }: Routes): readonly Case[] {
   const object = (name: string, look: (response: Response) => unknown): Case => ({
     name,
     run: async ({ fetch, at }) => look(await fetch(at('/object'))),
+  })
+  http.set('/wasm', (_, response) => response.writeHead(200, { 'content-type': 'application/wasm' }).end(EMPTY_MODULE))
+  const wasm = (name: string, route: string, before: (response: Response) => unknown): Case => ({
+    name,
+    run: async ({ fetch, at }) => {
+      const response = await fetch(at(route))
+      await before(response)
+      const { compileStreaming } = Reflect.get(globalThis, 'WebAssembly') as Compiler
+      return [await outcome(async () => (await compileStreaming(response)).constructor.name), response.bodyUsed]
+    },
   })
   return [
     ...STATUSES.map((status) => answers(`status ${status}`, `HTTP/1.1 ${status} Some Words\r\n\r\n`)),
@@ -122,10 +133,153 @@ export function responseCases({ http, raw }: Routes): readonly Case[] {
     }),
     object('structuredClone', (response) => outcome(() => structuredClone(response))),
     object('a method without its object', ({ text }) => outcome(() => text())),
+    object('a getter on another object', (response) => outcome(() => Object.create(response).status)),
+    object('a getter on a proxy of it', (response) => outcome(() => new Proxy(response, {}).bodyUsed)),
+    object('a method on a proxy of it', (response) => outcome(() => new Proxy(response, {}).text())),
+    object('a proxy that hands over its target', async (response) => {
+      const get = (target: Response, name: string) => {
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      }
+      const proxy = new Proxy(response, { get } as ProxyHandler<Response>)
+      return [proxy.status, proxy.ok, proxy.url, proxy.bodyUsed, await proxy.json(), proxy.bodyUsed]
+    }),
+    ...READERS.map((name) =>
+      object(`${name}() of the prototype, called with it`, async (response) => {
+        const method: unknown = Reflect.get(Response.prototype, name)
+        if (typeof method !== 'function') return 'none'
+        const value: unknown = await outcome(() => method.call(response))
+        return [value, response.bodyUsed, await outcome(() => response.text())]
+      }),
+    ),
+    ...READERS.map((name) =>
+      object(`${name}() of the prototype, called after text()`, async (response) => {
+        await response.text()
+        const method: unknown = Reflect.get(Response.prototype, name)
+        return typeof method === 'function' ? outcome(() => method.call(response)) : 'none'
+      }),
+    ),
+    object('clone() of the prototype, called with it', async (response) => {
+      const copy = Response.prototype.clone.call(response)
+      return [copy.status, await copy.text(), await response.text()]
+    }),
+    object('accessors of the prototype, called with it', (response) =>
+      ['status', 'ok', 'bodyUsed'].map((name) => Reflect.get(Response.prototype, name, response)),
+    ),
     {
-      ...object('a getter on another object', (response) => outcome(() => Object.create(response).status)),
-      wanted: STATELESS,
+      ...object('accessors of the prototype that the constructor cannot set', (response) =>
+        ['type', 'url', 'redirected', 'statusText'].map((name) => Reflect.get(Response.prototype, name, response)),
+      ),
+      wanted: {
+        reason: 'the runtime keeps them where nobody else can write',
+        ours: { value: ['default', '', false, ''] },
+      },
     },
+    object('the body by the accessor of the prototype', async (response) => {
+      const stream = Reflect.get(Response.prototype, 'body', response) as ReadableStream<Uint8Array>
+      const before = [stream instanceof ReadableStream, stream.locked, String(stream)]
+      return [before, await new Response(stream).text(), response.bodyUsed, await outcome(() => response.text())]
+    }),
+    object('that body, after text()', async (response) => {
+      await response.text()
+      const stream = Reflect.get(Response.prototype, 'body', response) as ReadableStream<Uint8Array>
+      return [stream.locked, await outcome(() => stream.cancel())]
+    }),
+    object('inspect after text()', async (response) => {
+      await response.text()
+      return inspect(response, { depth: 1 })
+    }),
+    object('a stream of Node', async (response) => {
+      const parts: Buffer[] = []
+      for await (const part of Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]))
+        parts.push(part)
+      return [Buffer.concat(parts).toString(), response.bodyUsed]
+    }),
+    object('a body given to another thread', async (response) => {
+      const { body } = response
+      const moved = structuredClone(body, { transfer: [body as unknown as ArrayBuffer] })
+      return [await new Response(moved).text(), response.bodyUsed]
+    }),
+    object('a body given away, after it was read', async (response) => {
+      await response.text()
+      const { body } = response
+      return outcome(() => structuredClone(body, { transfer: [body as unknown as ArrayBuffer] }))
+    }),
+    object('the body while text() waits', async (response) => {
+      const text = response.text()
+      const seenThen = [response.bodyUsed, response.body?.locked, await outcome(() => response.body?.cancel())]
+      return [seenThen, await text]
+    }),
+    object('the body after text()', async (response) => {
+      await response.text()
+      const { body } = response
+      return [
+        [body === response.body, body?.locked, response.bodyUsed],
+        await outcome(() => body?.cancel()),
+        await outcome(() => body?.getReader()),
+        await outcome(() => body?.tee()),
+        await outcome(() => new Response(body)),
+      ]
+    }),
+    object('the body asked for, then text()', async (response) => {
+      const { body } = response
+      return [await response.text(), body === response.body, body?.locked, response.bodyUsed]
+    }),
+    object('clone after a part was read', async (response) => {
+      const reader = response.body?.getReader()
+      await reader?.read()
+      reader?.releaseLock()
+      return [response.bodyUsed, await outcome(() => response.clone()), await outcome(() => response.text())]
+    }),
+    object('clone while text() waits', async (response) => {
+      const text = response.text()
+      return [await outcome(() => response.clone()), await text]
+    }),
+    object('clone, then the body', async (response) => {
+      const { body } = response
+      const copy = response.clone()
+      return [body === response.body, body?.locked, response.body?.locked, await copy.text(), await response.text()]
+    }),
+    ...(['arrayBuffer', 'bytes'] as const).map((name) =>
+      object(`${name}() of a response and its clone share nothing`, async (response) => {
+        const copy = response.clone()
+        if (!(name in response)) return 'none'
+        const read = async (from: Response) => new Uint8Array(await Reflect.apply(Reflect.get(from, name), from, []))
+        const [one, two] = [await read(response), await read(copy)]
+        one.fill(0)
+        return [Buffer.from(two).toString(), two.buffer.byteLength]
+      }),
+    ),
+    object('arguments that no method takes', async (response) => Reflect.apply(response.json, response, [() => 'no'])),
+    object('what a method looks like', (response) =>
+      [...READERS, 'clone'].map((name) => {
+        const method: object = Reflect.get(response, name) ?? {}
+        return [Reflect.get(method, 'name'), Reflect.get(method, 'length'), 'prototype' in method]
+      }),
+    ),
+    object('a method is none to construct', async ({ text }) =>
+      outcome(() => Reflect.construct(text, [])).then((ended) =>
+        JSON.stringify(ended).includes('is not a constructor'),
+      ),
+    ),
+    object('what a method answers is a promise of the realm', async (response) => {
+      const text = response.text()
+      return [text instanceof Promise, text.constructor === Promise, await text]
+    }),
+    object('textStream(), where there is one', async (response) => {
+      const method: unknown = Reflect.get(response, 'textStream')
+      if (typeof method !== 'function') return 'none'
+      let text = ''
+      for await (const part of method.call(response)) text += part
+      return [text, response.bodyUsed]
+    }),
+    wasm('WebAssembly.compileStreaming', '/wasm', ({ status }) => status),
+    wasm('WebAssembly.compileStreaming of another type', '/object', ({ status }) => status),
+    wasm('WebAssembly.compileStreaming after reading', '/wasm', (response) => response.arrayBuffer()),
+    object('members of one’s own', async (response) => {
+      const own = Object.assign(response, { json: async () => 'mine', extra: 1 })
+      return [await own.json(), own.extra, Object.keys(own), await own.text()]
+    }),
     object('setting a member', (response) =>
       outcome(() => {
         ;(response as { status: number }).status = 5
@@ -162,20 +316,12 @@ export const TRIMMED: Wanted = {
   ours: { value: { status: 200 } },
   onlyLean: true,
 }
-const STATELESS: Wanted = {
-  reason:
-    'before Node 24 the runtime keeps the state in symbols, which such an object inherits; ours has none to inherit',
-  ours: {
-    value: {
-      error: {
-        isTypeError: true,
-        name: 'TypeError',
-        message: "Cannot read properties of undefined (reading 'status')",
-      },
-    },
-  },
-  on: (node) => node < 24,
+const READERS = ['text', 'json', 'arrayBuffer', 'bytes', 'blob', 'formData']
+/** Of which TypeScript's typings know nothing without those of a browser. */
+interface Compiler {
+  readonly compileStreaming: (from: unknown) => Promise<object>
 }
+const EMPTY_MODULE = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0])
 const FIELDS = { 'x-a': '1', 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'], 'content-length': 7 }
 const STATUSES = [200, 201, 204, 205, 206, 300, 304, 305, 306, 400, 401, 418, 451, 500, 599, 600, 799, 999]
 const MUTATIONS: readonly (readonly [name: string, change: (headers: Headers) => unknown])[] = [
