@@ -5,9 +5,9 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import type { ClientOptions, ProxyOption } from 'pinfetch'
+import type { ClientOptions, PinfetchError, ProxyOption } from 'pinfetch'
 import { allowUnpinned } from 'pinfetch/dangerous'
-import { type ProxyOptions, startProxy, type TlsServerOptions, testCa } from 'pinfetch/testing'
+import { createTestRuntime, type ProxyOptions, startProxy, type TlsServerOptions, testCa } from 'pinfetch/testing'
 import { EnvHttpProxyAgent, ProxyAgent } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { refusalOf, testClient, until } from '../support/client.ts'
@@ -199,6 +199,48 @@ describe('a proxy that is reached by TLS', () => {
     expect((await client.fetch(at)).status).toBe(200)
     expect(proxy.clientCertificates).toEqual([])
     expect(peer.clientCertificates.map((der) => Buffer.from(der).equals(own.der))).toEqual([true])
+  })
+
+  test('is judged by its pins in report mode, too: ERR_TRUST_PIN_MISMATCH', async () => {
+    const wrong = (port: number) => ({ url: `https://${PROXY}:${port}`, pins: [server.pin] })
+    const { client, at, proxy } = await stage({
+      proxy: { identity: proxyCertificate },
+      option: wrong,
+      client: { mode: 'report', resolver: async () => ['127.0.0.1'] },
+    })
+    await refusalOf(client.fetch(at), 'ERR_TRUST_PIN_MISMATCH')
+    expect(proxy.heads).toEqual([])
+  })
+
+  test('has no use for a certificate of the server’s name under the server’s pin: ERR_TRUST_NAME_MISMATCH', async () => {
+    const { client, at, proxy } = await stage({
+      proxy: { identity: server },
+      option: (port) => ({ url: `https://${PROXY}:${port}`, pins: [server.pin] }),
+      client: { resolver: async () => ['127.0.0.1'] },
+    })
+    await refusalOf(client.fetch(at), 'ERR_TRUST_NAME_MISMATCH')
+    expect(proxy.heads).toEqual([])
+  })
+
+  test.each(['200', '403', '503', 'nobody'])('leaves no timer behind, whatever it answers: %s', async (status) => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const { client, at, proxy } = await stage({
+      proxy: {
+        identity: proxyCertificate,
+        ...(status === '200' ? {} : { answer: (socket) => void socket.end(`HTTP/1.1 ${status} No\r\n\r\n`) }),
+      },
+      option: (port) => ({ url: `https://${PROXY}:${port}`, pins: [proxyCertificate.pin] }),
+      client: { runtime, resolver: async () => ['127.0.0.1'] },
+    })
+    if (status === 'nobody') await proxy.close()
+    const outcome = await client.fetch(at).then(
+      (response) => response.text(),
+      ({ code }: PinfetchError) => code,
+    )
+    expect(outcome).toMatch(status === '200' ? 'ok' : /^ERR_TRANSPORT_PROXY_/)
+    await client.close()
+    expect(runtime.pendingTimers).toBe(0)
+    await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
   })
 
   test('tells its own verdict in events, beside that of the server', async () => {
