@@ -379,7 +379,8 @@ describe('beside a manifest', () => {
       await test.repository.publish({ hosts: hostsWith(rule) })
       await client.manifest.refresh()
     }
-    return { ...scene, source, proxy, client, retired, asked, publish, at: scene.url(NAME) }
+    const { repository } = test
+    return { ...scene, source, repository, proxy, client, retired, asked, publish, at: scene.url(NAME) }
   }
   const overHttp = (port: number): ProxyOption => `http://127.0.0.1:${port}`
 
@@ -401,6 +402,18 @@ describe('beside a manifest', () => {
     const error = await refusalOf(wrong.client.manifest.refresh(), 'ERR_MANIFEST_FETCH_NETWORK')
     expect(error.cause).toMatchObject({ code: 'ERR_TRUST_PIN_MISMATCH', host: `${PROXY}:${wrong.proxy.port}` })
     expect(wrong.proxy.heads).toEqual([])
+  })
+
+  test('a key of the proxy’s that the manifest denies is refused, pinned as it is: ERR_TRUST_PIN_DENIED', async () => {
+    const option = (port: number) => ({ url: `https://${PROXY}:${port}`, pins: [proxyCertificate.pin] })
+    const resolver = async (): Promise<readonly string[]> => ['127.0.0.1']
+    const { client, repository, asked, at } = await underManifest({ resolver }, { identity: proxyCertificate }, option)
+    await client.ready()
+    await repository.deny([proxyCertificate.pin])
+    await client.manifest.refresh()
+    const error = await refusalOf(client.fetch(at), 'ERR_TRUST_PIN_DENIED')
+    expect(error.host).toMatch(`${PROXY}:`)
+    expect(asked()).toEqual([])
   })
 
   test('names cannot be left to a proxy of socks5h where the manifest judges addresses: ERR_POLICY_ADDRESS_DENIED', async () => {
