@@ -16,6 +16,7 @@ export type { ProxyOption, ProxyOptions } from './client/proxy.ts'
 export type { RedirectOption } from './client/redirect-options.ts'
 export { CODES, type ErrorCode } from './errors/codes.ts'
 export {
+  ApprovalError,
   AuthError,
   type ChainEntry,
   ConfigurationError,

@@ -38,6 +38,12 @@ export function apiKey(options: ApiKeyOptions): AuthScheme {
   return staticCredential({ name: 'apiKey', header, source, allowedOrigins, overlapMs, render })
 }
 
+/** In lower case. */
+export const HeaderName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'expected the name of a header, such as x-api-key')
+  .transform((name) => name.toLowerCase())
+  .refine((name) => !RESERVED.has(name), 'expected a header that is free for a key, such as x-api-key')
 export const Source = z.custom<SecretSource>(isSecretSource, SOURCE_EXPECTED)
 export const OverlapMs = z.int().min(0).max(86_400_000).optional()
 
@@ -50,11 +56,7 @@ const RESERVED: ReadonlySet<string> = new Set([
 const FIELD_VALUE = /^[\x21-\x7e]+$/ // of RFC 9110 §5.5 what no intermediary changes or folds
 
 const Options = z.strictObject({
-  header: z
-    .string()
-    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'expected the name of a header, such as x-api-key')
-    .transform((name) => name.toLowerCase())
-    .refine((name) => !RESERVED.has(name), 'expected a header that is free for a key, such as x-api-key'),
+  header: HeaderName,
   prefix: z
     .string()
     .regex(/^[\x20-\x7e]{0,100}$/, 'expected printable ASCII')

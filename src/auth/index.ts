@@ -5,6 +5,14 @@ export { memoryTokenStore } from '../stores/tokens/memory.ts'
 export { type RedisLike, type RedisTokenStoreOptions, redisTokenStore } from '../stores/tokens/redis.ts'
 export type { Lease, StoredToken, TokenCipher, TokenStore } from '../stores/tokens/store.ts'
 export { type ApiKeyOptions, apiKey } from './api-key.ts'
+export {
+  type ApprovalAnswer,
+  type ApprovalCandidate,
+  type ApprovalOptions,
+  type ApprovalPolicy,
+  type ApprovalSummary,
+  approval,
+} from './approval.ts'
 export { type BasicOptions, basic } from './basic.ts'
 export { type BearerOptions, bearer } from './bearer.ts'
 export type { ClientAuthentication } from './client-authentication.ts'

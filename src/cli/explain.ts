@@ -79,6 +79,7 @@ const CLASSES: Readonly<Record<Domain, string>> = {
   STORE: 'StoreError',
   AUTH: 'AuthError',
   KEY: 'KeyError',
+  APPROVAL: 'ApprovalError',
   VERIFY: 'VerifyError',
 }
 

@@ -35,7 +35,10 @@ export async function sendWith(way: Way, given: GivenRequest, errand: Errand): P
     host.emit({ type: 'auth.overridden', host: origin.text, scheme: scheme.name, headers: own })
     return send(given.input, given.init, url, errand.call)
   }
-  const repeated = repeatable(given, host.runtime.random)
+  // What the caller still holds, and could change while a token is fetched, stays here.
+  const input = given.input instanceof Request ? given.input : url.href
+  const fields = copied(headersOf(given))
+  const repeated = repeatable({ input, init: given.init }, host.runtime.random)
   const upload = uploadOf(repeated.init.body)
   const request = upload === undefined ? repeated : { ...repeated, init: { ...repeated.init, body: upload.body } }
   const call: Call = errand.call ?? { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
@@ -43,7 +46,7 @@ export async function sendWith(way: Way, given: GivenRequest, errand: Errand): P
   for (;;) {
     const patch = await applied(way, attempt)
     attempt.signal?.throwIfAborted() // a signal that fired while the credential was fetched
-    const sent = send(request.input, { ...request.init, headers: patched(request, patch) }, url, call)
+    const sent = send(request.input, { ...request.init, headers: patched(fields, patch) }, url, call)
     const response = await (attempt.number === 0 ? sent : sent.catch((error) => rejectAfter(attempt, error)))
     const outcome = await looked(way, response, { attempt, host })
     if (outcome === 'done' || attempt.number + 1 >= MAX_ATTEMPTS) return response
@@ -66,7 +69,7 @@ function attemptOf(request: Repeatable, headers: Headers, { url, origin }: Erran
   const ofRequest = input instanceof Request ? input : undefined
   return {
     method: wireMethod(init.method ?? ofRequest?.method ?? 'GET'),
-    url,
+    url: new URL(url),
     origin,
     headers,
     isReplayable: request.oneShot === undefined,
@@ -138,13 +141,22 @@ function rejectAfter({ origin }: Attempt, error: unknown): Promise<never> {
   return Promise.reject(failure instanceof PinfetchError ? copyOf(failure, { requestSent: 'yes' }) : failure)
 }
 
-/** The caller's spelling and order stay; none of the names of the patch is among them. */
-function patched(request: GivenRequest, patch: HeaderPatch): NonNullable<RequestInit['headers']> {
-  const given = headersOf(request)
-  if (given === undefined) return { ...patch }
-  if (Array.isArray(given)) return [...given, ...Object.entries(patch)]
-  if (Object.getPrototypeOf(given) === Object.prototype) return { ...(given as Record<string, string>), ...patch }
-  const headers = new Headers(given)
+type Fields = NonNullable<RequestInit['headers']>
+
+/** The caller's spelling and order stay. */
+function copied(given: RequestInit['headers']): Fields {
+  if (given === undefined) return {}
+  if (Array.isArray(given)) return given.map(([name = '', value = '']) => [name, value] as [string, string])
+  return Object.getPrototypeOf(given) === Object.prototype
+    ? { ...(given as Record<string, string>) }
+    : new Headers(given)
+}
+
+/** None of the names of the patch is among the fields. */
+function patched(fields: Fields, patch: HeaderPatch): Fields {
+  if (Array.isArray(fields)) return [...fields, ...Object.entries(patch)]
+  if (!(fields instanceof Headers)) return { ...(fields as Record<string, string>), ...patch }
+  const headers = new Headers(fields)
   for (const [name, value] of Object.entries(patch)) headers.set(name, value)
   return headers
 }

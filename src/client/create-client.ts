@@ -10,6 +10,7 @@ import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatche
 import { clientClosed } from '../transport/failure.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { followAnchors } from './anchors.ts'
+import { createApprovals } from './approve.ts'
 import { type Authorization, createAuthorization } from './authorize.ts'
 import { type CertificateHealth, createOwnCertificate, type OwnCertificate, thumbprint } from './certificate.ts'
 import { credentialHeaders } from './credentials.ts'
@@ -20,7 +21,7 @@ import { createHsts } from './hsts.ts'
 import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
 import { unixSocketLookup } from './network.ts'
 import { createNotices } from './notices.ts'
-import { type ClientOptions, type ResolvedManifest, resolveOptions } from './options.ts'
+import { type ClientOptions, type ResolvedManifest, type ResolvedOptions, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
 import { sendOver } from './send.ts'
@@ -206,6 +207,7 @@ export function createClient(options: ClientOptions): Client {
   const ended = new AbortController()
   const send = sendOver(dispatcher, limits)
   let authorization: Authorization | undefined
+  const approvals = resolved.approval && createApprovals(resolved.approval, { runtime: judging, emit })
   const startAuthorization = (): Authorization => {
     const shown = certificate && { certificateThumbprint: () => thumbprint(certificate.current()) }
     const host = { fetch: createFetch({ send, gate }), runtime: judging, emit, ...shown }
@@ -217,6 +219,7 @@ export function createClient(options: ClientOptions): Client {
   }
   /** One after the other: a request in flight may still need a connection, and that a policy and evidence. */
   const end = async (): Promise<void> => {
+    approvals?.close()
     await authorization?.close(ended.signal) // what it stores or revokes goes over the network
     await dispatcher.close()
     certificate?.close()
@@ -239,15 +242,16 @@ export function createClient(options: ClientOptions): Client {
     const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings(), resolved.proxy)]
     for (const finding of findings) emit({ type: 'posture', ...finding })
   })
+  const authorized = authorization === undefined ? send : authorization.authorized(send)
   return Object.freeze({
     fetch: createFetch({
-      send: authorization === undefined ? send : authorization.authorized(send),
+      send: approvals === undefined ? authorized : approvals.approved(authorized), // nobody fetches a token for what nobody approves
       gate: (origin, signal) =>
         closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no')),
       upgrade: createUpgrade(hsts, upgradeInsecure),
       redirects: resolved.redirect && {
         ...resolved.redirect,
-        isCredential: credentialHeaders(resolved.auth),
+        isCredential: credentialHeaders(withEvidence(resolved)),
         random: runtime.random,
         emit,
       },
@@ -307,6 +311,16 @@ function withCertificate<Health extends Pick<ClientHealth, 'state'>>(
   if (certificate === undefined) return { ...health, state: 'unready' }
   const state = certificate.state === 'expired' && health.state === 'ready' ? 'degraded' : health.state
   return { ...health, state, certificate }
+}
+
+/** The header of an approval is a credential like those of the schemes. */
+function withEvidence({
+  auth,
+  approval,
+}: Pick<ResolvedOptions, 'auth' | 'approval'>): Parameters<typeof credentialHeaders>[0] {
+  return approval?.attach === undefined
+    ? auth
+    : [...auth, { name: 'approval', credentialHeaders: [approval.attach.header] }]
 }
 
 /** A client that cannot be made leaves nothing running. */

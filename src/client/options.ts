@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
+import { type ApprovalPolicy, isApprovalPolicy } from '../auth/approval.ts'
 import type { AuthScheme } from '../auth/scheme.ts'
 import {
   isMinted,
@@ -122,6 +123,8 @@ export interface ClientOptions {
   readonly auth?: AuthScheme | readonly AuthScheme[]
   /** Origins that are asked without a credential although `auth` is given. Default none. */
   readonly withoutAuth?: readonly OriginPattern[]
+  /** Which requests somebody has to confirm first, from `approval` of `pinfetch/auth`. Default none. */
+  readonly approval?: ApprovalPolicy
   /** The client's own certificate for mutual TLS: PEM, files that are followed, or a function. Default none. */
   readonly certificate?: CertificateOption
   /** How revoked certificates are found out. Default `'soft-fail'`: staples and CRLs, with nothing on the way of a request. */
@@ -218,6 +221,7 @@ export interface ResolvedOptions {
   readonly expectedUris: readonly { readonly pattern: ParsedHostPattern; readonly uri: string }[]
   readonly auth: readonly AuthScheme[]
   readonly withoutAuth: readonly OriginPattern[]
+  readonly approval: ApprovalPolicy | undefined
   readonly certificate: ResolvedCertificate | undefined
   readonly resolver: Resolver | undefined
   readonly addresses: AddressPolicy
@@ -245,6 +249,9 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   if (manifest === undefined && Object.keys(pins).length === 0) {
     throw invalid('', '`manifest` or `pins` is required: there is no unpinned default')
   }
+  const evidenceHeader = rest.approval?.attach?.header
+  if (evidenceHeader !== undefined && [rest.auth].flat().some((one) => one.credentialHeaders.includes(evidenceHeader)))
+    throw invalid('approval.attach.header', 'expected a header of its own, this one is that of a scheme in `auth`')
   const revocation = resolveRevocation(rest)
   if (
     rest.certificate !== undefined &&
@@ -275,6 +282,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
       uri,
     })),
     withoutAuth: rest.withoutAuth,
+    approval: rest.approval,
     certificate: rest.certificate,
     resolver: rest.resolver,
     addresses: rest.addresses,
@@ -544,6 +552,7 @@ const Options = z.strictObject({
     .default({}),
   auth: z.union([Scheme, z.array(Scheme)]).default([]),
   withoutAuth: z.array(OriginPatternSchema).default([]),
+  approval: z.custom<ApprovalPolicy>(isApprovalPolicy, 'expected what `approval` of pinfetch/auth answers').optional(),
   certificate: CertificateSchema.optional(),
   resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
   addresses: AddressesSchema,

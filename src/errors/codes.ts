@@ -1247,6 +1247,21 @@ export const CODES = {
     about: 'A claim of a token is missing or is not the expected one: issuer, audience, type, or a required claim.',
     fix: 'Refuse the request: the token was made for somebody else, or for another purpose.',
   },
+  ERR_APPROVAL_REQUIRED: {
+    retryable: false,
+    about: 'A request that needs an approval can have none; nothing was sent.',
+    fix: 'Give `approval` an `ask`; give the body as text, bytes, URLSearchParams or a Blob, so that it can be shown before.',
+  },
+  ERR_APPROVAL_DENIED: {
+    retryable: false,
+    about: 'A request was not approved: denied, or not answered in time. Nothing was sent, and nobody is asked again.',
+    fix: 'Have a person decide whether to make the request anew; under its Idempotency-Key the answer stands.',
+  },
+  ERR_APPROVAL_MISMATCH: {
+    retryable: false,
+    about: 'What was approved is another request: method, target, body or Idempotency-Key differ. Nothing was sent.',
+    fix: 'Look at who changed it in between; a request that is meant to differ needs an Idempotency-Key of its own.',
+  },
   ERR_VERIFY_KEYS_UNAVAILABLE: {
     retryable: true,
     about: 'The public keys of an issuer could not be had, and the ones at hand are too old.',

@@ -174,6 +174,11 @@ export class KeyError extends PinfetchError<CodeIn<'KEY'>> {
   override readonly name = 'KeyError'
 }
 
+/** Nobody approved a critical request, or what was approved is another one. Nothing was sent. */
+export class ApprovalError extends PinfetchError<CodeIn<'APPROVAL'>> {
+  override readonly name = 'ApprovalError'
+}
+
 /** What was received is not what its signer said: refuse it. The message never holds the token or a claim of it. */
 export class VerifyError extends PinfetchError<CodeIn<'VERIFY'>> {
   override readonly name = 'VerifyError'

@@ -191,6 +191,17 @@ export type ClientEvent =
       readonly code: ErrorCode
       readonly message: string
     }
+  /** Somebody is asked whether a critical request may be sent. `digest`: of all that is asked for, as the summary has it. */
+  | { readonly type: 'approval.asked'; readonly host: string; readonly method: string; readonly digest: string }
+  /** `isReused`: by an answer that was given before, for the same request under the same Idempotency-Key. */
+  | {
+      readonly type: 'approval.granted'
+      readonly host: string
+      readonly method: string
+      readonly digest: string
+      readonly isReused: boolean
+    }
+  | { readonly type: 'approval.refused'; readonly host: string; readonly method: string; readonly code: ErrorCode }
   /** A redirect leads to another origin, and these header fields, in lower case, stay behind for the rest of the call. */
   | {
       readonly type: 'redirect.stripped'

@@ -277,6 +277,41 @@ describe('a body that has to be sent again', () => {
   })
 })
 
+test('a URL and header fields that the caller changes while the credential is fetched: the request is the one that was made', async () => {
+  let give = (): void => undefined
+  const asked: URL[] = []
+  const { client, url, api } = await authStage({
+    schemes: ({ api }) =>
+      custom([api], {
+        apply: ({ url }) => {
+          asked.push(url)
+          return new Promise((resolve) => {
+            give = () => resolve({ 'x-test': 'token' })
+          })
+        },
+      }),
+    judge: false,
+    client: { withoutAuth: [`${OTHER}:*`] },
+  })
+  for (const [, road] of ROADS) {
+    for (const headers of [new Headers({ 'x-own': '1' }), { 'x-own': '1' }, [['x-own', '1'] as [string, string]]]) {
+      const target = new URL(url('/made'))
+      const before = asked.length
+      const call = client.fetch(target, { headers, ...road })
+      await expect.poll(() => asked.length).toBe(before + 1)
+      for (const one of [target, asked.at(-1)]) one?.searchParams.set('changed', '1')
+      target.hostname = OTHER
+      if (Array.isArray(headers)) headers.push(['x-test', 'forged'])
+      else if (headers instanceof Headers) headers.set('x-test', 'forged')
+      else Object.assign(headers, { 'X-Test': 'forged' })
+      give()
+      await call
+      expect(api.requests.at(-1)).toMatchObject({ path: '/made', headers: { 'x-own': '1', 'x-test': 'token' } })
+      expect(api.requests.at(-1)?.headers.host).toBe(`${API}:${api.port}`)
+    }
+  }
+})
+
 describe('the time and the signal of a call', () => {
   test('all attempts share the total time: ERR_TRANSPORT_TIMEOUT', async () => {
     const runtime = createTestRuntime({ now: Date.now() })

@@ -14,6 +14,7 @@ const CLASSES = {
   STORE: errors.StoreError,
   AUTH: errors.AuthError,
   KEY: errors.KeyError,
+  APPROVAL: errors.ApprovalError,
   VERIFY: errors.VerifyError,
 } as const
 
