@@ -140,13 +140,19 @@ function readKey(jwk: unknown): PublicKey | undefined {
   if (use !== undefined && use !== 'sig') return undefined
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) return undefined
   if ((kid !== undefined && typeof kid !== 'string') || (alg !== undefined && typeof alg !== 'string')) return undefined
+  if (String(n).length > MAX_MODULUS_TEXT || String(e).length > MAX_EXPONENT_TEXT) return undefined // reading one takes seconds
   try {
     const key = createPublicKey({ key: { kty, crv, x, y, n, e } as never, format: 'jwk' }) // nothing private, whatever else is there
-    const isShort = kty === 'RSA' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2_048
-    return isShort ? undefined : { kid, alg, key }
+    return kty !== 'RSA' || isSoundRsa(key) ? { kid, alg, key } : undefined
   } catch {
     return undefined // of Node for a kind it does not know, a point that is not on its curve
   }
+}
+
+/** FIPS 186-5 §5.1: anyone can sign for the exponent 1, and a small one has helped before. */
+function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = details ?? {}
+  return modulusLength >= 2_048 && publicExponent >= 65_537n && publicExponent % 2n === 1n
 }
 
 function fits({ alg: named, key }: PublicKey, alg: PublicKeyAlgorithm): boolean {
@@ -211,5 +217,7 @@ const FITS = {
 
 const EDDSA: ReadonlySet<string> = new Set(['EdDSA', 'Ed25519']) // RFC 9864 gave the one curve its own name
 const MAX_KEYS = 100
+const MAX_MODULUS_TEXT = 2_731 // 16,384 bits, which is the most that OpenSSL verifies with
+const MAX_EXPONENT_TEXT = 43 // 256 bits
 const MAX_BYTES = 262_144 // a set of 100 RSA keys with their certificates is about that long
 const TIMEOUT_MS = 5_000

@@ -1,4 +1,11 @@
-import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign as signBytes } from 'node:crypto'
+import {
+  createHash,
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign as signBytes,
+} from 'node:crypto'
 import { inspect } from 'node:util'
 import { CompactSign, SignJWT } from 'jose'
 import { createClient } from 'pinfetch'
@@ -241,6 +248,24 @@ describe('a set of keys', () => {
     const many = Array.from({ length: 101 }, () => jwk(ec.publicKey))
     expect(() => localJwks({ keys: many })).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
     expect(() => localJwks({ keys: many.slice(1) })).not.toThrow()
+  })
+
+  test('has no RSA key with an exponent for which anyone can sign, or one that takes seconds to read: ERR_VERIFY_KEY_UNKNOWN', async () => {
+    const input = `${encode({ ...HEADER, alg: 'RS256', kid: 'rsa' })}.${encode(CLAIMS)}`
+    const hash = createHash('sha256').update(input).digest()
+    const digestInfo = Buffer.concat([Buffer.from('3031300d060960864801650304020105000420', 'hex'), hash])
+    const padding = Buffer.alloc(256 - 3 - digestInfo.length, 0xff)
+    const forged = Buffer.concat([Buffer.from([0, 1]), padding, Buffer.from([0]), digestInfo]) // to the power of 1
+    const ofAnyone = `${input}.${forged.toString('base64url')}`
+    const honest = jwk(rsa.publicKey, { kid: 'rsa' })
+    const long = Buffer.alloc(125_000, 0xa7).toString('base64url')
+    for (const members of [{ e: 'AQ' }, { e: 'Aw' }, { e: 'AQAA' }, { n: long }, { n: long, e: long }]) {
+      const set = only({ ...honest, ...members }, jwk(ec.publicKey, { kid: 'ec' }))
+      expect(await refused(ofAnyone, set)).toBe('ERR_VERIFY_KEY_UNKNOWN')
+    }
+    expect(await refused(ofAnyone, only(honest))).toBe('ERR_VERIFY_FAILED')
+    const own = await sign({}, { alg: 'RS256', kid: 'rsa' }, rsa.privateKey)
+    expect((await verifyToken(own, { ...OPTIONS, ...only(honest) })).alg).toBe('RS256')
   })
 
   test('that holds a private key gives the public half', async () => {
