@@ -5,6 +5,7 @@ import { AuthError, StoreError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { Store } from '../stores/store.ts'
 import type { AuthHost } from './scheme.ts'
+import { isJson } from './server-error.ts'
 import type { Answer, ServerExchange } from './server-exchange.ts'
 
 /** The members of an authorization server's metadata that are used (RFC 8414 §2, OpenID Connect Discovery §3). */
@@ -117,6 +118,8 @@ async function discover(options: DiscoveryOptions, { exchange }: DiscoveryWorld)
   }
   if (answer === undefined) throw failed(host, 'no answer')
   if (answer.status !== 200) throw failed(host, `status ${answer.status}`)
+  // RFC 8414 §3.2: what else lies at that path may have been put there by anyone.
+  if (!isJson(answer)) throw failed(host, 'another content type than application/json')
   return { server: judge(answer.bytes, options), fetchedAt: answer.receivedAt, bytes: answer.bytes }
 }
 
@@ -137,13 +140,21 @@ function judge(bytes: Uint8Array, { issuer, allowedEndpointOrigins }: DiscoveryO
     for (const name of ENDPOINTS) {
       const value = (endpoints as Readonly<Record<string, unknown>> | undefined)?.[name]
       if (value === undefined) continue
-      const origin = typeof value === 'string' && URL.canParse(value) ? new URL(value).origin : 'no URL'
+      const origin = originOf(value)
       if (origin === own || allowedEndpointOrigins.includes(origin)) continue
       const message = `authorization server ${host}: expected ${of}${name} at ${own} or an origin of allowedEndpointOrigins, got ${origin}`
       throw new AuthError('ERR_AUTH_METADATA_ORIGIN', message, { host, requestSent: 'yes' })
     }
   }
   return Object.freeze(members) as AuthorizationServer
+}
+
+/** Of an https URL without a user name; what else it is called, of all others. `blob:` has the origin of what stands after it. */
+function originOf(value: unknown): string {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
+  if (url === undefined) return 'no URL'
+  if (url.protocol !== 'https:') return `a URL with ${url.protocol}`
+  return url.username === '' && url.password === '' ? url.origin : 'a URL with a user name'
 }
 
 /** What is stored is judged as if it came over the network: who can write there gains nothing. */

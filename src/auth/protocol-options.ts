@@ -82,7 +82,9 @@ export function readProtocolOptions(options: ProtocolOptions, timeoutMs: number)
 
 const EXPECTED_ISSUER = 'expected an https URL without query and fragment, as the server writes it'
 const Issuer = z.string(EXPECTED_ISSUER).refine((text) => isHttps(text) && !/[?#@]/.test(text), EXPECTED_ISSUER)
-const Endpoint = z.string().refine(isHttps, 'expected an https URL')
+const Endpoint = z
+  .string()
+  .refine((text) => isHttps(text) && !hasUser(text), 'expected an https URL without a user name')
 const Endpoints = {
   token_endpoint: Endpoint.optional(),
   revocation_endpoint: Endpoint.optional(),
@@ -172,6 +174,11 @@ const Schema = z.strictObject({
 
 function isHttps(text: string): boolean {
   return URL.canParse(text) && new URL(text).protocol === 'https:'
+}
+
+function hasUser(text: string): boolean {
+  const { username, password } = new URL(text)
+  return username !== '' || password !== ''
 }
 
 function isSigner(value: unknown): value is Signer {

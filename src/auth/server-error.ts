@@ -55,11 +55,18 @@ export function unusable(answer: Answer, expected: string): AuthError {
   return new AuthError('ERR_AUTH_TOKEN_RESPONSE_INVALID', message, { host: url.host, requestSent: 'yes' })
 }
 
+export const isJson = (answer: Answer): boolean => mediaType(answer) === 'application/json'
+
 /** Media types are words of a registry; what does not look like one is not repeated. */
-function describe({ status, headers, bytes }: Answer): string {
-  const type = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+function describe(answer: Answer): string {
+  const { status, bytes } = answer
+  const type = mediaType(answer)
   const shown = /^[a-z]{1,20}\/[a-z0-9.+-]{1,40}$/.test(type) ? type : 'no known content type'
   return `status ${status}, ${shown}, ${bytes.length} bytes`
+}
+
+function mediaType({ headers }: Answer): string {
+  return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
 /** RFC 9110 §10.2.3: seconds, or a date by the clock of the server. At most five minutes. */

@@ -3,7 +3,7 @@ import { parseStrictJson } from '../encoding/json.ts'
 import { AuthError } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { ACCESS_TOKEN_TYPE } from './grants.ts'
-import { jsonObject, unusable } from './server-error.ts'
+import { isJson, jsonObject, unusable } from './server-error.ts'
 import type { Answer } from './server-exchange.ts'
 import type { IssuedToken } from './token.ts'
 
@@ -34,9 +34,8 @@ export function salvage({ status, bytes }: Answer): string | undefined {
  * @throws AuthError `ERR_AUTH_TOKEN_RESPONSE_INVALID`, `ERR_AUTH_TOKEN_TYPE_DOWNGRADE`, `ERR_AUTH_SCOPE_NOT_GRANTED`
  */
 export async function judgeTokenResponse(answer: Answer, expected: Expected): Promise<IssuedToken> {
-  const { headers, bytes, url } = answer
-  const type = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
-  if (type !== 'application/json') throw unusable(answer, 'a token as application/json')
+  const { bytes, url } = answer
+  if (!isJson(answer)) throw unusable(answer, 'a token as application/json')
   const parsed = parseStrictJson(bytes, MAX_DEPTH)
   const body = parsed.ok ? jsonObject(bytes) : undefined
   if (body === undefined) throw unusable(answer, 'a token in JSON with every member once')
@@ -85,6 +84,7 @@ function typeOf(type: string, answer: Answer, { dpop }: Expected): IssuedToken['
   if (type === 'dpop' && dpop) return 'DPoP'
   if (type === 'bearer' && !dpop) return 'Bearer'
   if (!dpop) throw unusable(answer, 'a bearer token: no proof of a key was shown')
+  if (type !== 'bearer') throw unusable(answer, 'a token bound by DPoP')
   const message = `authorization server ${host}: expected a token bound by DPoP, got a bearer token; it is not used`
   throw new AuthError('ERR_AUTH_TOKEN_TYPE_DOWNGRADE', message, { host, requestSent: 'yes' })
 }

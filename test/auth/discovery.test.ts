@@ -68,8 +68,13 @@ describe('discovery (RFC 8414)', () => {
     ['token_endpoint that is no URL', { token_endpoint: 7 }],
     ['revocation_endpoint elsewhere', { revocation_endpoint: 'https://evil.example.com/' }],
     ['alias elsewhere', { mtls_endpoint_aliases: { token_endpoint: 'https://evil.example.com/' } }],
+    ['token_endpoint with a user name', { token_endpoint: 'https://user:@own/token' }],
+    ['token_endpoint that is a blob of the own origin', { token_endpoint: 'blob:https://own/token' }],
   ])('a %s is ERR_AUTH_METADATA_ORIGIN, and no secret is sent (TOK-45)', async (_, more) => {
-    const stage = await startIssuer((issuer) => metadataOf(issuer, more))
+    const stage = await startIssuer((issuer) => {
+      const own = JSON.stringify(more).replace('own', new URL(issuer).host)
+      return metadataOf(issuer, JSON.parse(own))
+    })
     await refusalOf(ask(protocolAt(stage, DISCOVERED)), 'ERR_AUTH_METADATA_ORIGIN')
     expect(paths(stage)).toHaveLength(1)
   })
@@ -92,6 +97,16 @@ describe('discovery (RFC 8414)', () => {
     const stage = await startIssuer(() => answer)
     await refusalOf(ask(protocolAt(stage, DISCOVERED)), 'ERR_AUTH_DISCOVERY_FAILED')
     expect(paths(stage)).toHaveLength(1)
+  })
+
+  test('a page of another content type at that place is ERR_AUTH_DISCOVERY_FAILED, whatever it says', async () => {
+    const stage = await startIssuer((issuer) => ({ ...metadataOf(issuer), headers: { 'content-type': 'text/plain' } }))
+    await refusalOf(ask(protocolAt(stage, DISCOVERED)), 'ERR_AUTH_DISCOVERY_FAILED')
+    const other = await startIssuer((issuer) => {
+      return { ...metadataOf(issuer), headers: { 'content-type': 'Application/JSON; charset=utf-8' } }
+    })
+    await ask(protocolAt(other, DISCOVERED))
+    expect(paths(other)).toContain('/discovered')
   })
 
   test('metadata without a token_endpoint are ERR_AUTH_DISCOVERY_FAILED', async () => {

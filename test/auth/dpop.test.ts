@@ -147,6 +147,8 @@ describe('at the authorization server', () => {
     const stage = await startStage(() => token())
     const error = await refusalOf(ask(bound(stage)), 'ERR_AUTH_TOKEN_TYPE_DOWNGRADE')
     expectNoTrace(error, ['at-1'])
+    const other = await startStage(() => token({ token_type: 'constructor' }))
+    await refusalOf(ask(bound(other)), 'ERR_AUTH_TOKEN_RESPONSE_INVALID')
   })
 
   test.each([45_000, -45_000])(

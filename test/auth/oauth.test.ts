@@ -74,6 +74,7 @@ describe('oauth', () => {
     ['a resource with a fragment', { resource: ['https://api.example.com/#x'] }],
     ['an origin with a path', { allowedOrigins: ['https://api.example.com/v1'] }],
     ['no origin', { allowedOrigins: [] }],
+    ['an endpoint with a user name', { metadata: { token_endpoint: 'https://user@as.example.com/token' } }],
     ['an endpoint in the clear', { metadata: { token_endpoint: 'http://as.example.com/token' } }],
     ['a time of no kind', { refresh: { earlyMs: -1 } }],
     ['a store that is none', { store: {} }],
