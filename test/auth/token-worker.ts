@@ -7,7 +7,7 @@ import { toUnixMs } from '../../src/ports/runtime.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
 import { redisTokenStore } from '../../src/stores/tokens/redis.ts'
 
-const [server = '', redis = ''] = process.argv.slice(2)
+const [server = '', redis = '', timeoutMs = ''] = process.argv.slice(2)
 const client = createClient({ url: redis })
 client.on('error', () => undefined)
 await client.connect()
@@ -45,7 +45,7 @@ const tokens = createTokenManager({
   runtime: systemRuntime,
   emit: () => undefined,
   grant: 'refresh_token',
-  refresh: { timeoutMs: 1_000, minIntervalMs: 100, graceMs: 500 },
+  refresh: { timeoutMs: Number(timeoutMs), minIntervalMs: 100, graceMs: 500 },
   store: redisTokenStore({ client }),
   onReauthRequired: ({ reason }) => process.stdout.write(`ended ${reason}\n`),
 })
