@@ -21,7 +21,10 @@ export interface OAuthOptions extends ProtocolOptions {
   readonly tenant?: (request: RequestInfoLite) => string | undefined
   /** In memory at once. Default 10,000. */
   readonly maxTenants?: number
-  /** Where tokens outlive the process and are shared by several. Default: this process alone. */
+  /**
+   * Where tokens outlive the process and are shared by all who ask the same issuer for the same thing with the same kind of grant:
+   * the tokens of several people need a `tenant` each. Default: this process alone.
+   */
   readonly store?: TokenStore
   readonly encryption?: TokenCipher
   /** Renews with a refresh token although the store cannot tell who else does. Default false. */

@@ -159,19 +159,24 @@ function filled({ grantType, parameters }: Awaited<ReturnType<typeof grantReques
   return { grantType, parameters: form }
 }
 
-/** What of a grant makes its token another one: its functions and secrets say nothing that could be compared. */
+/**
+ * What of a grant makes its token another one. Functions, and a refresh token that is replaced with each use, say nothing that
+ * could be compared: where they stand for several people, a tenant tells those apart.
+ */
 function grantFacts(grant: Grant): readonly (string | null)[] {
   switch (grant.type) {
     case 'token_exchange':
       return [grant.type, grant.requestedTokenType ?? null]
     case 'jwt_bearer':
-      return [grant.type, typeof grant.assertion === 'function' ? null : grant.assertion.claims.sub]
+      return [grant.type, typeof grant.assertion === 'function' ? null : JSON.stringify(grant.assertion.claims)]
     case 'ciba':
-      return [grant.type, 'loginHint' in grant ? grant.loginHint : null]
+      return [grant.type, ...CIBA_HINTS.map((hint) => (grant as Partial<Record<string, string>>)[hint] ?? null)]
     default:
       return [grant.type]
   }
 }
+
+const CIBA_HINTS = ['loginHint', 'loginHintToken', 'idTokenHint'] as const
 
 function required(answered: Awaited<ReturnType<AskServer>>): ServerAnswer {
   if (answered !== undefined) return answered
