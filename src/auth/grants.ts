@@ -4,7 +4,7 @@ import { scrub } from '../errors/scrub.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { ClockOffsets } from './clock-offset.ts'
 import { signJwt } from './jwt.ts'
-import type { Secret } from './secret.ts'
+import { Secret } from './secret.ts'
 import type { OpenSecret, SecretSource } from './secret-source.ts'
 import type { Signer } from './signer.ts'
 
@@ -89,14 +89,14 @@ export async function grantRequest(
       return refreshRequest(initial?.secret.reveal() ?? '')
     }
     case 'token_exchange': {
-      const subject = await supplied(world.issuer, 'subject', () => grant.subject(context))
+      const subject = await supplied(world.issuer, 'subject', async () => tokenOf(await grant.subject(context)))
       const { actor: actorOf } = grant
-      const actor = actorOf && (await supplied(world.issuer, 'actor', () => actorOf(context)))
+      const actor = actorOf && (await supplied(world.issuer, 'actor', async () => tokenOf(await actorOf(context))))
       const parameters = {
         requested_token_type: grant.requestedTokenType ?? ACCESS_TOKEN_TYPE,
-        subject_token: textOf(subject.token),
-        subject_token_type: subject.tokenType ?? ACCESS_TOKEN_TYPE,
-        ...(actor && { actor_token: textOf(actor.token), actor_token_type: actor.tokenType ?? ACCESS_TOKEN_TYPE }),
+        subject_token: subject.text,
+        subject_token_type: subject.type,
+        ...(actor && { actor_token: actor.text, actor_token_type: actor.type }),
       }
       return { grantType: 'urn:ietf:params:oauth:grant-type:token-exchange', parameters }
     }
@@ -104,7 +104,7 @@ export async function grantRequest(
       const { assertion } = grant
       const jwt =
         typeof assertion === 'function'
-          ? textOf(await supplied(world.issuer, 'assertion', () => assertion(context)))
+          ? await supplied(world.issuer, 'assertion', async () => textOf(await assertion(context)))
           : await signedAssertion(assertion, context, world)
       return { grantType: 'urn:ietf:params:oauth:grant-type:jwt-bearer', parameters: { assertion: jwt } }
     }
@@ -139,11 +139,20 @@ export async function supplied<T>(issuer: string, what: string, ask: () => Promi
     const { host } = new URL(issuer)
     const cause = scrub(error)
     const word = cause instanceof PinfetchError ? cause.code : cause.name
-    const message = `authorization server ${host}: expected grant.${what} to answer, it rejected (${word}); nothing was sent`
+    const message = `authorization server ${host}: expected grant.${what} to answer, it failed (${word}); nothing was sent`
     throw new AuthError('ERR_AUTH_ASSERTION_FAILED', message, { host, cause })
   }
 }
 
-const textOf = (given: string | Secret): string => (typeof given === 'string' ? given : given.reveal())
+/** @throws TypeError for what a function without types may answer: half a grant is not sent. */
+function textOf(given: unknown): string {
+  const text = given instanceof Secret ? given.reveal() : given
+  if (typeof text === 'string' && text !== '') return text
+  throw new TypeError('expected a token')
+}
+
+function tokenOf({ token, tokenType = ACCESS_TOKEN_TYPE }: Awaited<ReturnType<TokenSupplier>>) {
+  return { text: textOf(token), type: textOf(tokenType) }
+}
 
 export const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'

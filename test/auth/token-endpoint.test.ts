@@ -1,6 +1,7 @@
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { Secret } from '../../src/auth/secret.ts'
 import { localSigner } from '../../src/auth/signer.ts'
 import { refusalOf } from '../support/client.ts'
 import {
@@ -325,10 +326,30 @@ describe('grants', () => {
       ask(protocolAt(stage, { grant: { type: 'token_exchange', subject } })),
       'ERR_AUTH_ASSERTION_FAILED',
     )
-    expect(error.message).toContain('grant.subject to answer, it rejected (RangeError)')
+    expect(error.message).toContain('grant.subject to answer, it failed (RangeError)')
     expect(error.requestSent).toBe('no')
     expectNoTrace(error, ['subject-4711'])
     expect(stage.asked).toEqual([])
+  })
+
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['no token', {}],
+    ['an empty token', { token: '' }],
+    ['a token that is no text', { token: 7 }],
+    ['an empty type', { token: 'subject-4711', tokenType: '' }],
+  ])('a supplier that answers %s is ERR_AUTH_ASSERTION_FAILED, and nothing is sent', async (_, answer) => {
+    const stage = await startStage(() => token({ issued_token_type: ACCESS_TOKEN }))
+    const subject = async () => answer as { token: string }
+    const given = protocolAt(stage, { grant: { type: 'token_exchange', subject } })
+    expect(await refusalOf(ask(given), 'ERR_AUTH_ASSERTION_FAILED')).toMatchObject({ requestSent: 'no' })
+    const assertion = async () => (answer as { token: string } | undefined)?.token as string
+    if ((answer as { tokenType?: string } | undefined)?.tokenType === undefined)
+      await refusalOf(ask(protocolAt(stage, { grant: { type: 'jwt_bearer', assertion } })), 'ERR_AUTH_ASSERTION_FAILED')
+    expect(stage.asked).toEqual([])
+    const hidden = async () => ({ token: new Secret('subject-4711') })
+    await ask(protocolAt(stage, { grant: { type: 'token_exchange', subject: hidden } }))
+    expect(stage.asked[0]?.form.get('subject_token')).toBe('subject-4711')
   })
 
   test('a JWT bearer assertion is made for the issuer, or asked of the application', async () => {
@@ -393,6 +414,26 @@ describe('the key of a token in a cache', () => {
     ])
     expect(new Set(keys).size).toBe(keys.length)
     for (const key of keys) expect(key).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  test('is another for each person that the configuration names, whichever way', async () => {
+    const stage = await startStage(() => token())
+    const signer = localSigner(generateKeyPairSync('ed25519').privateKey)
+    const assertion = (claims: { sub: string; iss?: string }) =>
+      ({ type: 'jwt_bearer', assertion: { signer, claims } }) as const
+    const grants = [
+      { type: 'ciba', loginHint: 'one' },
+      { type: 'ciba', loginHintToken: 'one' },
+      { type: 'ciba', idTokenHint: 'one' },
+      { type: 'ciba', idTokenHint: 'two' },
+      assertion({ sub: 'one' }),
+      assertion({ sub: 'two' }),
+      assertion({ sub: 'one', iss: 'other' }),
+    ] as const
+    const keyOf = (grant: (typeof grants)[number]) => protocolAt(stage, { grant }).endpoint.cacheKey(undefined)
+    const keys = await Promise.all(grants.map(keyOf))
+    expect(new Set(keys).size).toBe(grants.length)
+    expect(await keyOf(grants[3])).toBe(keys[3])
   })
 
   test('is the same for the same scopes in another order', async () => {
