@@ -54,6 +54,7 @@ export function responseFailure(error: Error, facts: Facts): Error {
   const code = codeOf(error)
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return headersTooLarge(facts, error)
   if (error.name === 'HTTPParserError' || isRefusedByUndici(error)) {
+    Reflect.deleteProperty(error, 'data') // bytes of the answer, which may repeat a credential of the request
     const message = `${host}: the peer answered with bytes that are not HTTP/1.1 (${error.message})`
     return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { ...details, requestSent: 'yes' })
   }
