@@ -190,6 +190,42 @@ describe.each(KINDS)('through a proxy of %s', (kind) => {
     expect(error.message).toContain('closed the connection')
   })
 
+  test.each(['end', 'resetAndDestroy', 'destroySoon'] as const)(
+    'a proxy that closes right behind its answer, by %s: ERR_TRANSPORT_CLOSED, and not once the time is up',
+    async (how) => {
+      const opened = kind.startsWith('socks')
+        ? Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+        : 'HTTP/1.1 200 Connection established\r\n\r\n'
+      const { client, proxy, at } = await stage(kind, {
+        client: { timeouts: { connectMs: 60_000, tlsMs: 60_000 } },
+        proxy: {
+          answer: (socket) => {
+            socket.resume().write(opened)
+            setImmediate(() => (kind === 'https' && how === 'resetAndDestroy' ? socket.destroy() : socket[how]()))
+          },
+        },
+      })
+      await refusalOf(client.fetch(at), 'ERR_TRANSPORT_CLOSED')
+      await expect.poll(() => proxy.open, { timeout: 20_000 }).toBe(0)
+    },
+  )
+
+  test('a proxy that goes away amid a response: terminated by ERR_TRANSPORT_CLOSED', async () => {
+    const { client, proxy, at } = await stage(kind, {
+      server: { handler: (_, response) => void response.writeHead(200, { 'content-length': '9' }).write('some') },
+    })
+    const response = await client.fetch(at)
+    const text = response.text()
+    await proxy.close()
+    await expect(text).rejects.toMatchObject({ cause: { code: 'ERR_TRANSPORT_CLOSED' } })
+  })
+
+  test('an http URL is refused before anybody is asked: ERR_POLICY_PLAINTEXT', async () => {
+    const { client, proxy, at } = await stage(kind)
+    await refusalOf(client.fetch(at.replace('https:', 'http:')), 'ERR_POLICY_PLAINTEXT')
+    expect(proxy.accepted).toBe(0)
+  })
+
   test('a proxy that puts itself in the place of the server reads nothing: ERR_TRUST_UNKNOWN_ISSUER', async () => {
     const rogue = testCa({ name: 'Corporate Proxy' })
     const { client, relay, peer, url, at, proxy } = await stage(kind)
