@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { isMinted, type ShortSecret } from '../dangerous/loosening.ts'
 import { KeyError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
@@ -14,6 +15,8 @@ export interface Reading {
   readonly source: string
   /** What to tell about a file that others can read. */
   readonly exposure: string | undefined
+  /** Why it may be shorter than others, where it is. */
+  readonly allowance: string | undefined
 }
 
 export interface ReadRequest {
@@ -60,13 +63,13 @@ function describeSource(source: SingleSource): string {
 function readOne(subject: string, source: SingleSource, request: ReadRequest): Reading | Promise<Reading> {
   const found = { source: describeSource(source), version: undefined, expiresAt: undefined, exposure: undefined }
   if (typeof source === 'function') return call(subject, source, request)
-  if ('file' in source) return { ...found, ...readFile(subject, source.file) }
+  if ('file' in source) return { ...found, ...readFile(subject, source.file, source.allowShort) }
   const value = 'env' in source ? process.env[source.env] : source.value
   if (value === undefined) throw new KeyError('ERR_KEY_SOURCE_MISSING', `${subject} is not set`)
-  return { ...found, bytes: accept(subject, value) }
+  return { ...found, ...accept(subject, value, source.allowShort) }
 }
 
-function readFile(subject: string, path: string): Pick<Reading, 'bytes' | 'exposure'> {
+function readFile(subject: string, path: string, short: ShortSecret | undefined): Accepted & Pick<Reading, 'exposure'> {
   let file: number | undefined
   try {
     file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)) // a pipe would block for ever
@@ -74,7 +77,7 @@ function readFile(subject: string, path: string): Pick<Reading, 'bytes' | 'expos
     if (!entry.isFile()) throw new KeyError('ERR_KEY_SOURCE_INVALID', `${subject} is not a regular file`)
     if (entry.size > MAX_FILE_BYTES) throw new KeyError('ERR_KEY_SOURCE_INVALID', `${subject} is too long for a secret`)
     const exposure = exposureOf(subject, entry.mode)
-    return { bytes: accept(subject, withoutNewline(readFileSync(file))), exposure }
+    return { ...accept(subject, withoutNewline(readFileSync(file)), short), exposure }
   } catch (error) {
     if (error instanceof KeyError) throw error
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
@@ -127,22 +130,26 @@ function call(subject: string, source: SecretCallback, request: ReadRequest): Pr
 function readAnswer(subject: string, answer: unknown, now: UnixMs): Reading {
   const invalid = (what: string) => new KeyError('ERR_KEY_SOURCE_INVALID', `${subject} answered ${what}`)
   if (typeof answer !== 'object' || answer === null) throw invalid('no object')
-  const { value, version, expiresAt } = answer as Record<string, unknown>
+  const { value, version, expiresAt, allowShort } = answer as Record<string, unknown>
   if (typeof value !== 'string' && !(value instanceof Uint8Array)) throw invalid('no value, expected text or bytes')
   if (version !== undefined && !(typeof version === 'string' && /^[\x21-\x7e]{1,128}$/.test(version)))
     throw invalid('a version that is not 1 to 128 visible characters')
   if (expiresAt !== undefined && !(expiresAt instanceof Date && expiresAt.getTime() > now))
     throw invalid('a secret that has ended, or an end that is no date')
-  const bytes = accept(subject, value)
+  if (allowShort !== undefined && !isMinted(allowShort, 'shortSecret'))
+    throw invalid('an allowShort that is not of allowShortSecret')
+  const accepted = accept(subject, value, allowShort)
   const ends = expiresAt === undefined ? undefined : toUnixMs(expiresAt.getTime())
-  return { bytes, version, expiresAt: ends, source: 'callback', exposure: undefined }
+  return { ...accepted, version, expiresAt: ends, source: 'callback', exposure: undefined }
 }
 
-function accept(subject: string, value: string | Uint8Array): Uint8Array {
+type Accepted = Pick<Reading, 'bytes' | 'allowance'>
+
+function accept(subject: string, value: string | Uint8Array, short: ShortSecret | undefined): Accepted {
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : new Uint8Array(value)
-  const weakness = weaknessOf(bytes)
+  const weakness = weaknessOf(bytes, short !== undefined)
   if (weakness !== undefined) throw new KeyError('ERR_KEY_SOURCE_INVALID', `${subject} ${weakness}`)
-  return bytes
+  return { bytes, allowance: short && `a secret of less than 16 bytes is accepted: ${short.reason}` }
 }
 
 const MAX_FILE_BYTES = 100_000

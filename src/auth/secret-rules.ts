@@ -1,12 +1,13 @@
 /**
  * Why these bytes are no secret; `undefined` for a secret. A placeholder that reached production opens every door that was left
- * at its default, and whatever is shorter than 16 bytes can be guessed.
+ * at its default, and whatever is shorter than 16 bytes can be guessed; half of that is enough where the application says why.
  */
-export function weaknessOf(bytes: Uint8Array): string | undefined {
+export function weaknessOf(bytes: Uint8Array, mayBeShort: boolean): string | undefined {
   if (bytes.length === 0) return 'is empty'
   if (bytes.length > MAX_BYTES) return `is longer than ${MAX_BYTES} bytes`
   if (isPlaceholder(bytes)) return 'holds a placeholder'
-  if (bytes.length < MIN_BYTES) return `holds ${bytes.length} bytes, expected ${MIN_BYTES} or more`
+  const least = mayBeShort ? MIN_SHORT_BYTES : MIN_BYTES
+  if (bytes.length < least) return `holds ${bytes.length} bytes, expected ${least} or more`
   return undefined
 }
 
@@ -30,6 +31,7 @@ function isMadeOfWords(text: string): boolean {
 }
 
 const MIN_BYTES = 16 // 128 bits, as RFC 6750 §5.2 and RFC 6749 §10.10 ask of what must not be guessed
+const MIN_SHORT_BYTES = 8
 const MAX_BYTES = 65_536
 const LONGEST_PLACEHOLDER = 64
 

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
+import { isMinted, type ShortSecret } from '../dangerous/loosening.ts'
 import { ConfigurationError, KeyError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import { frozenMount, stampOf } from '../manifest/watch.ts'
@@ -15,11 +16,16 @@ import { type Reading, readSecret } from './secret-reading.ts'
 export type SecretSource = SingleSource | readonly SingleSource[]
 
 export type SingleSource =
-  | { readonly env: string }
+  | ({ readonly env: string } & SourceOptions)
   /** Followed: the one that a rotation puts there is in force within two seconds. `watch: false`: read once, and when refused. */
-  | { readonly file: string; readonly watch?: boolean }
-  | { readonly value: string | Uint8Array }
+  | ({ readonly file: string; readonly watch?: boolean } & SourceOptions)
+  | ({ readonly value: string | Uint8Array } & SourceOptions)
   | SecretCallback
+
+export interface SourceOptions {
+  /** `allowShortSecret` of `pinfetch/dangerous`: 8 bytes are enough. Default 16. */
+  readonly allowShort?: ShortSecret
+}
 
 /** A vault, a keychain, a cloud's secret manager. Rejects where it cannot be asked. */
 export type SecretCallback = (request: {
@@ -32,6 +38,7 @@ export type SecretCallback = (request: {
   /** Without one, another value is another version. */
   readonly version?: string
   readonly expiresAt?: Date
+  readonly allowShort?: ShortSecret
 }>
 
 export interface SecretVersion {
@@ -88,8 +95,10 @@ export function openSecret(source: SecretSource, world: SecretWorld): OpenSecret
     const isSame = held !== undefined && isEqual(held.secret.revealBytes(), reading.bytes)
     if (!isSame) count += 1
     const next = heldOf(reading, isSame ? held : undefined, held?.version, count, runtime.clock.now())
-    if (reading.exposure !== held?.exposure && reading.exposure !== undefined)
-      tell({ type: 'posture', subject: `${name}: ${reading.source}`, effect: reading.exposure })
+    for (const effect of weaknessesOf(reading)) {
+      if (held === undefined || !weaknessesOf(held).includes(effect))
+        tell({ type: 'posture', subject: `${name}: ${reading.source}`, effect })
+    }
     if (held !== undefined && !isSame) {
       replaced = { version: held, at: runtime.clock.monotonic() }
       tell({ type: 'secret.changed', name, source: reading.source, version: next.version })
@@ -175,10 +184,14 @@ export function isSecretSource(value: unknown): value is SecretSource {
 interface Held extends SecretVersion {
   readonly renewAt: number | undefined
   readonly exposure: string | undefined
+  readonly allowance: string | undefined
 }
 
+const weaknessesOf = ({ exposure, allowance }: Pick<Reading, 'exposure' | 'allowance'>): readonly string[] =>
+  [exposure, allowance].filter((one) => one !== undefined)
+
 function heldOf(
-  { bytes, version, expiresAt, exposure }: Reading,
+  { bytes, version, expiresAt, exposure, allowance }: Reading,
   same: Held | undefined,
   before: string | undefined,
   count: number,
@@ -188,7 +201,7 @@ function heldOf(
   const named = version ?? String(count)
   const renewAt = expiresAt && expiresAt - Math.min(RENEW_BEFORE_MS, (expiresAt - now) / 5)
   const unique = named === before ? `${named}.${count}` : named // another value under the same name is another version
-  return Object.freeze({ version: same?.version ?? unique, secret, expiresAt, renewAt, exposure })
+  return Object.freeze({ version: same?.version ?? unique, secret, expiresAt, renewAt, exposure, allowance })
 }
 
 /**
@@ -234,11 +247,12 @@ function follow(sources: readonly SingleSource[], world: SecretWorld, changed: (
 function isSingleSource(value: unknown): value is SingleSource {
   if (typeof value === 'function') return true
   if (typeof value !== 'object' || value === null) return false
-  const { env, file, value: given, watch, ...others } = value as Record<string, unknown>
+  const { env, file, value: given, watch, allowShort, ...others } = value as Record<string, unknown>
   const isText = (text: unknown): boolean => typeof text === 'string' && text !== '' && !text.includes('\0')
   const isGiven = typeof given === 'string' || given instanceof Uint8Array
   const kinds = [env, file, given].filter((one) => one !== undefined).length
   if (kinds !== 1 || Object.keys(others).length > 0 || (watch !== undefined && file === undefined)) return false
+  if (allowShort !== undefined && !isMinted(allowShort, 'shortSecret')) return false
   return (isText(env) || isText(file) || isGiven) && (watch === undefined || typeof watch === 'boolean')
 }
 

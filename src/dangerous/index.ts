@@ -5,6 +5,7 @@ import {
   type ManifestMay,
   mint,
   type RelaxedRevocation,
+  type ShortSecret,
   type Tls12Host,
   type UnpinnedHost,
   type Why,
@@ -15,6 +16,7 @@ export type {
   ManifestLoosening,
   ManifestMay,
   RelaxedRevocation,
+  ShortSecret,
   Tls12Host,
   UnpinnedHost,
   Why,
@@ -71,3 +73,12 @@ export const manifestMay = (
  */
 export const relaxRevocation = (mode: 'off' | 'report', { reason }: Why): RelaxedRevocation =>
   mint({ kind: 'relaxedRevocation', mode, reason })
+
+/**
+ * For the `allowShort` of a secret source, `{ env, allowShort }`, or of what a callback answers: a secret of 8 to 15 bytes, from a
+ * partner that gives out no longer ones. Whoever may ask the partner's server as often as he likes finds it in the end. Placeholders
+ * are refused all the same.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_REASON`
+ */
+export const allowShortSecret = ({ reason }: Why): ShortSecret => mint({ kind: 'shortSecret', reason })

@@ -6,6 +6,7 @@ import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Secret } from '../../src/auth/secret.ts'
 import { openSecret, type SecretCallback, type SecretSource, type SecretWorld } from '../../src/auth/secret-source.ts'
+import { allowShortSecret } from '../../src/dangerous/index.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
 
@@ -359,6 +360,44 @@ test.each([
   ['an empty name', { env: '' }],
 ])('%s is no source: ERR_CONFIG_INVALID', (_, source) => {
   expect(() => open(source as never)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+})
+
+describe('a secret that is shorter than 16 bytes', () => {
+  const SHORT = 'kd83-Zq9'
+  const allowShort = allowShortSecret({ reason: 'partner X until 2027' })
+
+  test.each<[string, () => SecretSource]>([
+    ['value', () => ({ value: SHORT, allowShort })],
+    ['file', () => ({ file: file(`${SHORT}\n`), allowShort })],
+    ['callback', () => async () => ({ value: SHORT, allowShort })],
+  ])('is accepted from a %s where the application says why, and told at the start', async (name, source) => {
+    const events: ClientEvent[] = []
+    const secret = open(source(), { events })
+    expect((await secret.current()).secret.reveal()).toBe(SHORT)
+    await vi.waitFor(() => expect(events).toHaveLength(1))
+    const effect = 'a secret of less than 16 bytes is accepted: partner X until 2027'
+    expect(events).toEqual([{ type: 'posture', subject: expect.stringContaining(`apiKey: ${name}`), effect }])
+  })
+
+  test('is ERR_KEY_SOURCE_INVALID without, and with a reason below 8 bytes, or a placeholder', () => {
+    for (const source of [
+      { value: SHORT },
+      { value: SHORT.slice(1), allowShort },
+      { value: 'changeme', allowShort },
+      { value: '', allowShort },
+    ])
+      expect(() => open(source)).toThrow(expect.objectContaining({ code: 'ERR_KEY_SOURCE_INVALID' }))
+  })
+
+  test('is not accepted for a look-alike of the permission: ERR_CONFIG_INVALID, ERR_KEY_SOURCE_INVALID', async () => {
+    const forged = { ...allowShort }
+    expect(() => open({ value: SHORT, allowShort: forged })).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }),
+    )
+    const answering = open(async () => ({ value: SHORT, allowShort: forged }))
+    await expect(answering.current()).rejects.toMatchObject({ code: 'ERR_KEY_SOURCE_INVALID' })
+    expect(() => allowShortSecret({ reason: ' ' })).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_REASON' }))
+  })
 })
 
 test('the previous version is at hand for the overlap, and not longer', async () => {
