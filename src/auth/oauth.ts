@@ -70,6 +70,7 @@ export function oauth(options: OAuthOptions): OAuthScheme {
       ...(protocol.mtls ? { binding: thumbprintOf(host) } : {}),
     })
     const { runtime, emit } = host
+    tellUnsealed(own.manager, emit)
     const { tenant, rejection = {} } = own
     const authenticator = createTokenAuthenticator({
       tokens: source,
@@ -123,6 +124,13 @@ function split(options: OAuthOptions): { readonly own: Own; readonly protocol: A
     own: { allowedOrigins: read.allowedOrigins, tenant, rejection, manager: present },
     protocol: readProtocolOptions(protocol, renewalPolicy(refresh).timeoutMs),
   }
+}
+
+/** In a microtask: the listeners of a client are added after it was made. */
+function tellUnsealed({ store, encryption }: ManagerOptions, emit: AuthHost['emit']): void {
+  if (store === undefined || store.isInMemory === true || encryption !== undefined) return
+  const effect = 'tokens are kept in the clear: whoever can read the store can use them; `encryption` seals them'
+  queueMicrotask(() => emit({ type: 'posture', subject: 'oauth.store', effect }))
 }
 
 function thumbprintOf({ certificateThumbprint }: AuthHost): () => string | undefined {

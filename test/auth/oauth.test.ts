@@ -1,6 +1,10 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { type OAuthOptions, oauth } from 'pinfetch/auth'
-import { describe, expect, test } from 'vitest'
+import { fileTokenStore, jweCipher, memoryTokenStore, type OAuthOptions, oauth } from 'pinfetch/auth'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Attempt } from '../../src/auth/scheme.ts'
 import { canonicalOrigin } from '../../src/encoding/host.ts'
 import { type Asked, claimsOf, expectNoTrace, SECRET, startStage, token } from './server-stage.ts'
@@ -55,6 +59,24 @@ describe('oauth', () => {
     const authenticator = scheme.bind(stage.host)
     expect(() => scheme.bind(stage.host)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
     await authenticator.close?.({ signal: new AbortController().signal })
+  })
+
+  test('a store out of this process that holds tokens in the clear is told at the start, a sealed or local one is not', async () => {
+    const stage = await startStage(() => token())
+    const dir = mkdtempSync(join(tmpdir(), 'pinfetch-unsealed-'))
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+    const encryption = jweCipher({ keys: { k1: randomBytes(32) }, current: 'k1' })
+    const start = async (more: Partial<OAuthOptions>) => {
+      stage.events.length = 0
+      oauth({ ...OPTIONS, issuer: stage.issuer, ...more }).bind(stage.host)
+      await Promise.resolve()
+      return stage.events.map((event) => (event.type === 'posture' ? event.subject : event.type))
+    }
+    expect(await start({ store: fileTokenStore({ dir }) })).toEqual(['oauth.store'])
+    expect(await start({ store: { ...fileTokenStore({ dir }) } })).toEqual(['oauth.store'])
+    expect(await start({ store: fileTokenStore({ dir }), encryption })).toEqual([])
+    expect(await start({ store: memoryTokenStore() })).toEqual([])
+    expect(await start({})).toEqual([])
   })
 
   test('mtls needs a client with a certificate: ERR_CONFIG_INVALID otherwise', async () => {

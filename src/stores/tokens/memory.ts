@@ -39,6 +39,7 @@ export function memoryTokenStore(options: { readonly runtime?: Runtime } = {}): 
   }
 
   return Object.freeze({
+    isInMemory: true,
     load: async (key, signal) => {
       signal.throwIfAborted()
       return recordOf(key)

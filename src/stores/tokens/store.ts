@@ -4,6 +4,8 @@
  * aborts gets the reason of its signal.
  */
 export interface TokenStore {
+  /** Nothing leaves the process: a start without a TokenCipher is not told. Default false. */
+  readonly isInMemory?: boolean
   readonly load: (key: string, signal: AbortSignal) => Promise<StoredToken | undefined>
   /**
    * Writes `next` if the record in place has the version `expected`; `null`: if there is none.
