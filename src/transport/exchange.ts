@@ -222,7 +222,11 @@ export class Exchange implements RawHandler, Swept {
   }
 
   onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
-    if (status < 200) return this.#onInterim(status, headers, resume, statusText)
+    if (status < 200) {
+      if (isInterim(status)) return this.#onInterim(status, headers, resume, statusText)
+      this.abort(noStatus(this.#facts(true), status))
+      return true
+    }
     this.#hasMoved = true
     this.#isInBody = true
     const refusal = this.#read(headers, this.#options.method === 'HEAD' || status === 304)
@@ -298,7 +302,8 @@ export class Exchange implements RawHandler, Swept {
 
   /**
    * A peer may close a kept-alive connection in the moment that a request is written to it. RFC 9112 §9.3.1 and RFC 9110
-   * §9.2.2: then an idempotent one may be sent again, once, on a connection of its own.
+   * §9.2.2: then an idempotent one may be sent again, once, on a connection of its own. A new connection that closes is no such
+   * race: the peer refuses, and to ask again doubles what overloads it. Whether to is the caller's, who is told `retryable`.
    */
   #mayRepeat(error: Error): boolean {
     const isRace = !this.#hasResponded && isClosed(error)
@@ -404,6 +409,14 @@ function isIdempotent({ method, headers }: Dispatcher.DispatchOptions): boolean 
 /** RFC 9110 §10.1.4: a server may use no transfer coding but chunked with a client that names none in TE. */
 function unknownCoding({ host }: Facts, seen: string): TransportError {
   const message = `${host}: expected the transfer coding chunked or none, the server used ${JSON.stringify(seen)}`
+  return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { host, requestSent: 'yes' })
+}
+
+/** RFC 9110 §15: none is below 100; and nobody asked for another protocol, which would come as an upgrade. */
+const isInterim = (status: number): boolean => status >= 100 && status !== 101
+
+function noStatus({ host }: Facts, status: number): TransportError {
+  const message = `${host}: expected the status of a response, the server sent ${String(status).padStart(3, '0')}`
   return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { host, requestSent: 'yes' })
 }
 
