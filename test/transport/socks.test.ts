@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { ProxyRefusal, type TunnelRequest } from '../../src/transport/proxy-dialogue.ts'
 import { openSocksTunnel } from '../../src/transport/socks.ts'
@@ -128,4 +129,39 @@ test.each([0, 1, 2])('a proxy that closes in place of answer %i: ERR_TRANSPORT_P
   const answers = [BY_PASSWORD, [1, 0], DONE].slice(0, at)
   const { outcome } = await ask(answers, { credentials })
   expect(outcome).toBe('ERR_TRANSPORT_PROXY_CONNECT: closed the connection')
+})
+
+test('no octets whatsoever, in whatever pieces, are more than a tunnel or a refusal', async () => {
+  let seed = 1
+  const next = (below: number): number => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return seed % below
+  }
+  const outcomes = new Set<string>()
+  for (let run = 0; run < 2_000; run += 1) {
+    const octets = [0, 1, 2, 3, 4, 5, 5, 255]
+    const answers = [
+      run % 3 === 0 ? BY_PASSWORD : NONE,
+      run % 3 === 0 ? [1, next(2)] : [5, next(2), 0, [1, 3, 4][next(3)]],
+    ]
+    const noise = (): number[] => Array.from({ length: 1 + next(12) }, () => octets[next(octets.length)] ?? 0)
+    const socket = new Duplex({
+      read: () => undefined,
+      write: (_, __, done) => {
+        for (const piece of [answers.shift() ?? [], noise().slice(next(12))])
+          socket.push(Buffer.from(piece as number[]))
+        done()
+        if (answers.length === 0) setImmediate(() => socket.destroy())
+      },
+    })
+    const request = { socket: socket as Socket, host: 'api.example.com', port: 443, credentials }
+    const outcome = await openSocksTunnel(request).then(
+      () => 'tunnel',
+      (error: unknown) => (error instanceof ProxyRefusal ? error.code : String(error)),
+    )
+    outcomes.add(outcome)
+    socket.destroy()
+  }
+  for (const outcome of outcomes) expect(outcome).toMatch(/^(?:tunnel|ERR_TRANSPORT_PROXY_\w+)$/)
+  expect(outcomes.size).toBeGreaterThan(4)
 })
