@@ -66,7 +66,7 @@ const abandoned = new FinalizationRegistry<Abandonable>((body) => {
 /** The runtime's classes as they are: accessors and methods of a prototype, which their typings describe as properties. */
 const RuntimeResponse = Response as unknown as new (
   body: ReadableStream<Uint8Array> | null,
-  init: { readonly status: number; readonly headers: readonly FieldLine[] },
+  init: { readonly status: number } | undefined,
 ) => { clone(): Response }
 const RuntimeHeaders = Headers as unknown as new (lines: readonly FieldLine[]) => object
 
@@ -82,9 +82,10 @@ class ReceivedResponse extends RuntimeResponse {
     headers: Headers | undefined,
   ) {
     const received = body !== null && 'whole' in body ? body : undefined
+    const stream = received === undefined ? (body as ReadableStream<Uint8Array> | null) : lateStream(received)
+    super(stream, head.status === 200 ? undefined : { status: Math.min(head.status, HIGHEST_STATUS) })
     // Of the headers, `blob()` and `formData()` of the runtime's class look at this one; the others wait until they are asked for.
-    const init = { status: Math.min(head.status, HIGHEST_STATUS), headers: head.headers.filter(isContentType) }
-    super(received === undefined ? (body as ReadableStream<Uint8Array> | null) : lateStream(received), init)
+    for (const [name, value] of head.headers) if (name === 'content-type') headersMadeFor(this).append(name, value)
     this.#received = received
     this.#head = head
     this.#headers = headers
@@ -132,6 +133,9 @@ class ReceivedResponse extends RuntimeResponse {
   }
 }
 
+/** Those of the runtime's class, behind ours. */
+const headersMadeFor = (response: object): Headers => Reflect.get(Response.prototype, 'headers', response)
+
 /** What the runtime copied lives as long as ours: it cancels the body of a response that is collected. */
 const copies = new WeakMap<object, object>()
 
@@ -173,10 +177,6 @@ class ReceivedHeaders extends RuntimeHeaders {
     new Headers().delete(...given)
     throw new TypeError('immutable')
   }
-}
-
-function isContentType([name]: FieldLine): boolean {
-  return name === 'content-type'
 }
 
 /** What a caller sees of a class is what the runtime's own shows: its name, and members that `for … in` finds. */
