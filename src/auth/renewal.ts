@@ -36,11 +36,20 @@ export function windowsOf(
   policy: RenewalPolicy,
   random: () => number,
 ): Windows {
-  const end = expiresAt ?? receivedAt + UNKNOWN_LIFETIME_MS
+  const end = endOf({ receivedAt, expiresAt })
   const share = Math.max(0, end - receivedAt) * policy.earlyFraction
   const hard = Math.min(policy.hardMs, share / 2)
   const early = Math.max(hard, Math.min(policy.earlyMs, share) * (1 - policy.jitter * random()))
   return { renewAt: toUnixMs(end - early), endsAt: toUnixMs(end - hard) }
+}
+
+export function endOf({ receivedAt, expiresAt }: Lifetime): number {
+  return expiresAt ?? receivedAt + UNKNOWN_LIFETIME_MS
+}
+
+interface Lifetime {
+  readonly receivedAt: UnixMs
+  readonly expiresAt?: UnixMs | undefined
 }
 
 export interface Setback {

@@ -111,6 +111,9 @@ export function createTokenAuthenticator(setup: TokenAuthenticatorSetup): Authen
         return {}
       }
       const session = tokens.session(tenantOf(attempt))
+      const { state } = attempt
+      // The session that heard of the rejection may have been evicted, and this one would adopt the token from the store.
+      if (isSent(state) && state.retried.token && state.session !== session) session.invalidate(state.version)
       const token = session.ready()
       if (token !== undefined) return patch(token, session, attempt)
       return session.get(0, attempt.signal).then((renewed) => patch(renewed, session, attempt))

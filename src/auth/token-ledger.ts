@@ -16,7 +16,7 @@ export interface LedgerWorld {
   readonly store: TokenStore
   readonly cipher: TokenCipher | undefined
   readonly key: string
-  readonly runtime: Pick<Runtime, 'clock'>
+  readonly runtime: Pick<Runtime, 'clock' | 'schedule'>
   readonly signal: AbortSignal
 }
 
@@ -67,7 +67,8 @@ export class TokenLedger {
 
   /** The right to be the only one who renews; `undefined` when another one kept it for `waitMs`. */
   async lease(options: { readonly ttlMs: number; readonly waitMs: number }): Promise<Lease | undefined> {
-    return await this.#guard((store, signal) => store.lease(this.key, { ...options, signal }))
+    const late = (lease: Lease | undefined): void => void lease?.[Symbol.asyncDispose]()
+    return await this.#guard((store, signal) => store.lease(this.key, { ...options, signal }), late)
   }
 
   /**
@@ -166,14 +167,29 @@ export class TokenLedger {
     return v === null ? Math.max(floor + 1, Math.floor(this.#world.runtime.clock.now())) : floor + 1
   }
 
-  /** A store is a plug-in: whatever it rejects with is a StoreError afterwards, and shows nothing of what it was given. */
-  async #guard<Answer>(ask: (store: TokenStore, signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
-    const { store, signal } = this.#world
+  /** A store is a plug-in: one that hangs is given up, and whatever it rejects with shows nothing of what it was given. */
+  async #guard<Answer>(
+    ask: (store: TokenStore, signal: AbortSignal) => Promise<Answer>,
+    late: (answer: Answer) => void = () => undefined,
+  ): Promise<Answer> {
+    const { store, signal, runtime } = this.#world
+    let isOver = false
+    let cancel = (): void => undefined
+    const over = new Promise<never>((_, reject) => {
+      cancel = runtime.schedule(DEADLINE_MS, () => {
+        isOver = true
+        reject(new StoreError('ERR_STORE_UNAVAILABLE', `token store: it did not answer within ${DEADLINE_MS} ms`))
+      })
+    })
     try {
-      return await ask(store, signal)
+      const asked = ask(store, signal)
+      asked.then((answer) => isOver && late(answer)).catch(() => undefined)
+      return await Promise.race([asked, over])
     } catch (error) {
       if (error instanceof PinfetchError || signal.aborted) throw error
       throw new StoreError('ERR_STORE_UNAVAILABLE', 'token store: it failed with an error of its own')
+    } finally {
+      cancel()
     }
   }
 }
@@ -207,3 +223,4 @@ const NOTHING: Entry = Object.freeze({
 })
 const NOBODY: ReadonlySet<string> = new Set()
 const MAX_CONFLICTS = 8
+const DEADLINE_MS = 60_000 // our own stores give up far sooner

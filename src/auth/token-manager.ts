@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { AuthError, ConfigurationError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
@@ -8,8 +9,8 @@ import { type RenewalOptions, renewalPolicy } from './renewal.ts'
 import { raceSignal } from './signals.ts'
 import { Tenants } from './tenants.ts'
 import type { TokenEndpoint } from './token.ts'
-import { revokeTokens } from './token-revocation.ts'
-import { type SessionWorld, TokenSession, type TokenStatus } from './token-session.ts'
+import { endSessions, revokeHeld } from './token-revocation.ts'
+import { closed, type SessionWorld, TokenSession, type TokenStatus } from './token-session.ts'
 
 /** The tokens of one client, for an application that needs more than having them sent. */
 export interface TokenManager {
@@ -76,6 +77,7 @@ export function createTokenManager(setup: TokenManagerSetup): TokenSource {
   const { endpoint, runtime, emit, grant, hasTenants = false } = setup
   const policy = renewalPolicy(setup.refresh)
   const end = new AbortController()
+  setMaxListeners(0, end.signal) // each tenant listens while it renews, and stops then
   const isFree = grant === 'client_credentials'
   const world: SessionWorld = {
     endpoint,
@@ -112,7 +114,7 @@ export function createTokenManager(setup: TokenManagerSetup): TokenSource {
       await raceSignal(Promise.all(all.map((one) => one.settled())), limit)
       if (setup.revokeOnClose === true || setup.revokeOnClose === 'refresh') {
         const hints = setup.revokeOnClose === true ? BOTH : REFRESH_ONLY
-        await revokeTokens(all, { world, hints, effect: 'forgotten', signal: limit, withinMs: policy.timeoutMs })
+        await revokeHeld(all, { world, hints, signal: limit, withinMs: policy.timeoutMs })
       }
     } catch (error) {
       if (!limit.aborted) throw error // the time is over: what is marked in the store is looked into by the next process
@@ -137,13 +139,13 @@ export function createTokenManager(setup: TokenManagerSetup): TokenSource {
     },
     status: () => [...sessions.values()].map((one) => one.status()),
     forget: async ({ tenant } = {}) => {
-      await session(tenant).drop('forgotten')
+      await session(tenant).forget()
       sessions.delete(tenant)
     },
     revoke: async (options = {}) => {
-      const chosen = options.tenant === undefined ? [...sessions.values()] : [session(options.tenant)]
+      const chosen = options.tenant === undefined && hasTenants ? [...sessions.values()] : [session(options.tenant)]
       const signal = options.signal === undefined ? end.signal : AbortSignal.any([end.signal, options.signal])
-      await revokeTokens(chosen, { world, hints: BOTH, effect: 'ended', signal, withinMs: policy.timeoutMs })
+      await endSessions(chosen, { world, hints: BOTH, signal, withinMs: policy.timeoutMs })
     },
     close: (options) => {
       closing ??= close(options)
@@ -163,8 +165,6 @@ function tenantUnknown(): AuthError {
   const message = 'token: expected the name of a tenant, got none; the token of another one is never used'
   return new AuthError('ERR_AUTH_TENANT_UNKNOWN', message)
 }
-
-const closed = (): AuthError => new AuthError('ERR_AUTH_CLOSED', 'token: the client is closed')
 
 const BOTH = ['refresh_token', 'access_token'] as const
 const REFRESH_ONLY = ['refresh_token'] as const

@@ -6,7 +6,8 @@ import { digest, type HeldToken } from './held-token.ts'
 import { backOffMs, fraction } from './renewal.ts'
 import { raceSignal, wait } from './signals.ts'
 import type { TokenRequest } from './token.ts'
-import { TokenRenewer, type TokenWorld } from './token-renewer.ts'
+import { TokenRenewer } from './token-renewer.ts'
+import type { TokenWorld } from './token-world.ts'
 
 export interface SessionWorld extends TokenWorld {
   readonly onReauthRequired: ((error: AuthError) => void) | undefined
@@ -46,6 +47,8 @@ export class TokenSession {
   #doubts: BoundedMap<string, Doubt> | undefined
   #saves = 0
   #cancelSave: (() => void) | undefined
+  #stopping: Promise<void> | undefined
+  #isClosing = false
   /** Monotonic; for the eviction of tenants. */
   usedAt = 0
 
@@ -58,12 +61,12 @@ export class TokenSession {
   /** The token in force, if it may be sent; renewed in the background when that is due. */
   ready(minValidityMs = 0): HeldToken | undefined {
     const token = this.#current
-    if (token === undefined || token.version === this.#rejected) return undefined
+    if (token === undefined || token.version === this.#rejected || this.#stopping !== undefined) return undefined
     const { clock } = this.#world.runtime
     // A server whose tokens never live that long is not asked again and again: most of a life has to do.
     const least = Math.min(minValidityMs, (token.endsAt - token.receivedAt) * 0.8)
     if (token.leftMs(clock) <= least || token.binding !== this.#world.binding?.()) return undefined
-    if (clock.now() >= token.renewAt && this.#flight === undefined && !this.#isBackingOff) void this.#start('early')
+    if (clock.now() >= token.renewAt && this.#mayStart) void this.#start('early')
     return token
   }
 
@@ -72,6 +75,14 @@ export class TokenSession {
     const token = this.ready(minValidityMs)
     if (token !== undefined) return token
     if (signal?.aborted === true) throw signal.reason
+    if (this.#stopping !== undefined) {
+      await raceSignal(
+        this.#stopping.catch(() => undefined),
+        signal,
+      )
+      return await this.get(minValidityMs, signal)
+    }
+    if (this.#isClosing && this.#flight === undefined) throw closed()
     if (this.#flight === undefined && this.#failure !== undefined && this.#isBackingOff) throw this.#failure.error
     const flight = this.#flight ?? this.#start(this.#trigger())
     flight.waiters += 1
@@ -114,8 +125,7 @@ export class TokenSession {
 
   /** Begins a renewal for those who come next, where none runs and nothing speaks against it. */
   renewSoon(): void {
-    if (this.ready() === undefined && this.#flight === undefined && !this.#isBackingOff)
-      void this.#start(this.#trigger())
+    if (this.ready() === undefined && this.#mayStart) void this.#start(this.#trigger())
   }
 
   get current(): HeldToken | undefined {
@@ -128,7 +138,7 @@ export class TokenSession {
 
   /** Nothing runs, and nothing would be lost with it. */
   get isIdle(): boolean {
-    return this.#flight === undefined && this.#renewer.ledger?.isUnsaved !== true
+    return this.#flight === undefined && this.#stopping === undefined && this.#renewer.ledger?.isUnsaved !== true
   }
 
   get hasToken(): boolean {
@@ -154,8 +164,11 @@ export class TokenSession {
     }
   }
 
-  /** Resolves when no renewal runs and nothing waits to be stored. */
+  /** Resolves when no renewal runs and nothing waits to be stored. None begins any more: it would be cut off. */
   async settled(): Promise<void> {
+    this.#isClosing = true
+    this.#cancelSave?.()
+    await this.#stopping?.catch(() => undefined)
     await this.#flight?.promise.catch(() => undefined)
     const { ledger } = this.#renewer
     while (ledger?.isUnsaved === true) {
@@ -166,17 +179,49 @@ export class TokenSession {
     }
   }
 
+  /** The next request starts anew. */
+  async forget(): Promise<void> {
+    await this.#stop(() => this.#renewer.forget())
+  }
+
   /**
-   * Nothing of it is used from here on. `ended`: neither by those who share the store, until somebody authorizes again;
-   * `forgotten`: the next request starts anew.
+   * Nothing of it is used from here on, neither here nor by those who share the store, until somebody authorizes again.
+   *
+   * @returns what there was, for the server to be told.
    */
-  async drop(how: 'ended' | 'forgotten'): Promise<void> {
-    await this.#flight?.promise.catch(() => undefined)
-    this.#current = undefined
-    this.#failure = undefined
-    this.#renewedAt = Number.NEGATIVE_INFINITY
-    this.#cancelSave?.()
-    await this.#renewer.drop(how)
+  async end(): Promise<Ended> {
+    const ended: Ended = { refreshTokens: new Set(), accessTokens: new Set() }
+    if (this.#current !== undefined) ended.accessTokens.add(this.#current.accessToken)
+    await this.#stop(async (last) => {
+      if (last !== undefined) ended.accessTokens.add(last.accessToken)
+      for (const { refreshToken, token } of await this.#renewer.end()) {
+        if (refreshToken !== undefined) ended.refreshTokens.add(refreshToken)
+        if (token !== undefined) ended.accessTokens.add(token.accessToken)
+      }
+    })
+    return ended
+  }
+
+  /** Whoever asks meanwhile waits, lest he gets what is about to go. */
+  async #stop(work: (last: HeldToken | undefined) => Promise<void>): Promise<void> {
+    const before = this.#stopping
+    const stopping = (async () => {
+      await before?.catch(() => undefined)
+      await this.#flight?.promise.catch(() => undefined)
+      const last = this.#current
+      this.#current = undefined
+      this.#failure = undefined
+      this.#renewedAt = Number.NEGATIVE_INFINITY
+      this.#cancelSave?.()
+      await work(last)
+    })()
+    this.#stopping = stopping
+    try {
+      await stopping
+    } finally {
+      if (this.#stopping === stopping) this.#stopping = undefined
+      this.#saveLater()
+    }
   }
 
   #state(token: HeldToken | undefined): TokenStatus['state'] {
@@ -185,6 +230,10 @@ export class TokenSession {
     if (serves) return clock.now() >= token.renewAt ? 'due' : 'valid'
     if (this.#failure === undefined) return 'empty'
     return this.#failure.error.code === 'ERR_AUTH_REAUTH_REQUIRED' ? 'ended' : 'failing'
+  }
+
+  get #mayStart(): boolean {
+    return this.#flight === undefined && this.#stopping === undefined && !this.#isClosing && !this.#isBackingOff
   }
 
   get #isBackingOff(): boolean {
@@ -287,8 +336,8 @@ export class TokenSession {
   #saveLater(): void {
     const { runtime, signal, emit } = this.#world
     const { ledger } = this.#renewer
-    if (ledger?.isUnsaved !== true || signal.aborted) return
     this.#cancelSave?.()
+    if (ledger?.isUnsaved !== true || this.#isClosing || signal.aborted) return
     const afterMs =
       Math.min(SAVE_MS * 2 ** Math.min(this.#saves, 20), MAX_SAVE_MS) * (0.75 + fraction(runtime.random) / 2)
     this.#cancelSave = runtime.schedule(afterMs, () => {
@@ -307,6 +356,12 @@ export class TokenSession {
       )
     })
   }
+}
+
+/** Tokens of a session that ended. */
+export interface Ended {
+  readonly refreshTokens: Set<string>
+  readonly accessTokens: Set<string>
 }
 
 interface Flight {
@@ -340,6 +395,8 @@ function typed(error: unknown): PinfetchError {
     cause: scrub(error),
   })
 }
+
+export const closed = (): AuthError => new AuthError('ERR_AUTH_CLOSED', 'token: the client is closed')
 
 const NEVER: Promise<HeldToken> = new Promise(() => undefined)
 const SAVE_MS = 250
