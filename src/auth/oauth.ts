@@ -120,10 +120,20 @@ function split(options: OAuthOptions): { readonly own: Own; readonly protocol: A
   const given = { refresh, maxTenants, store, encryption, allowUnlockedRefresh, revokeOnClose, onReauthRequired }
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   const read = parseOptions('oauth', Schema, { allowedOrigins, rejection, tenant, ...present })
+  const parsed = readProtocolOptions(protocol, renewalPolicy(refresh).timeoutMs)
+  if (store !== undefined && tenant === undefined && isForWhoeverIsSupplied(parsed)) {
+    const message = `oauth.tenant: expected it with a store, since the grant ${parsed.grant.type} does not say before it is asked whose tokens these are`
+    throw new ConfigurationError('ERR_CONFIG_INVALID', message)
+  }
   return {
     own: { allowedOrigins: read.allowedOrigins, tenant, rejection, manager: present },
-    protocol: readProtocolOptions(protocol, renewalPolicy(refresh).timeoutMs),
+    protocol: parsed,
   }
+}
+
+/** A function of the application names the subject anew each time: two of them would share one record of the store. */
+function isForWhoeverIsSupplied({ grant }: AuthorizationServerOptions): boolean {
+  return grant.type === 'token_exchange' || (grant.type === 'jwt_bearer' && typeof grant.assertion === 'function')
 }
 
 /** In a microtask: the listeners of a client are added after it was made. */

@@ -61,6 +61,19 @@ describe('oauth', () => {
     await authenticator.close?.({ signal: new AbortController().signal })
   })
 
+  test('the tokens of subjects that a function supplies share no store without a tenant each (BIND-09)', async () => {
+    const { issuer } = await startStage(() => token())
+    const subject = async () => ({ token: 'subject token' })
+    const { store, grant } = { store: memoryTokenStore(), grant: { type: 'token_exchange', subject } as const }
+    const signed = { type: 'jwt_bearer', assertion: async () => 'a.b.c' } as const
+    for (const those of [grant, signed])
+      expect(() => oauth({ ...OPTIONS, issuer, grant: those, store })).toThrow(
+        expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('oauth.tenant') }),
+      )
+    expect(oauth({ ...OPTIONS, issuer, grant, store, tenant: () => 'alice' }).name).toBe('oauth')
+    expect(oauth({ ...OPTIONS, issuer, grant }).name).toBe('oauth')
+  })
+
   test('a store out of this process that holds tokens in the clear is told at the start, a sealed or local one is not', async () => {
     const stage = await startStage(() => token())
     const dir = mkdtempSync(join(tmpdir(), 'pinfetch-unsealed-'))
