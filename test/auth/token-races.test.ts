@@ -120,6 +120,33 @@ describe('containment', () => {
   })
 })
 
+test('containment during an early renewal stops the token in force at once', async () => {
+  const { scene } = shared()
+  const { server, tokens, runtime, text } = scene
+  await text()
+  await runtime.advance(8.5 * minute)
+  server.delayMs = 1_000
+  expect(await text()).toBe('access-1') // and a renewal begins
+  const revoking = tokens.revoke()
+  const late = outcome(text())
+  await runtime.advance(5_000)
+  await revoking
+  expect(await late).toBe('ERR_AUTH_REAUTH_REQUIRED')
+})
+
+test('a second rejection of a token that was replaced meanwhile casts no doubt on the server: the next one renews', async () => {
+  const { scene } = shared()
+  const { tokens, runtime, text } = scene
+  const session = tokens.session(undefined)
+  await text()
+  const old = session.current?.version ?? ''
+  await runtime.advance(20 * minute)
+  await text()
+  const origin = 'https://api.example'
+  expect(session.reject(old, origin, true)).toBe(false)
+  expect(session.reject(session.current?.version ?? '', origin, false)).toBe(true)
+})
+
 describe('closing', () => {
   test('begins no renewal that it would cut off', async () => {
     const { scene } = shared({ hasTenants: true })
