@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { KeyError } from '../errors/errors.ts'
 
 /** A secret that shows itself to nobody who does not ask for it by `reveal`: not to a log, a dump or an error report. */
 export class Secret {
@@ -8,9 +9,13 @@ export class Secret {
     this.#bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value.slice()
   }
 
-  /** As text. What is not UTF-8 has been refused before by whoever asked for text. */
+  /** @throws KeyError `ERR_KEY_SOURCE_INVALID` for what is no text in UTF-8: replaced characters would make another secret of it. */
   reveal(): string {
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.#bytes)
+    try {
+      return new TextDecoder('utf-8', { ignoreBOM: true, fatal: true }).decode(this.#bytes)
+    } catch {
+      throw new KeyError('ERR_KEY_SOURCE_INVALID', 'secret: expected text in UTF-8, its bytes are none')
+    }
   }
 
   revealBytes(): Uint8Array {

@@ -52,6 +52,14 @@ describe('what a secret is', () => {
     expect(secret.reveal()).toBe(ONE)
   })
 
+  test('gives bytes that are no UTF-8 as bytes alone: as text it is ERR_KEY_SOURCE_INVALID, and not another secret', () => {
+    const secret = new Secret(Uint8Array.of(0x6b, 0x64, 0xff, 0x83))
+    const error = thrown(() => secret.reveal())
+    expect(error).toMatchObject({ name: 'KeyError', code: 'ERR_KEY_SOURCE_INVALID' })
+    expect(inspect(error, { showHidden: true, depth: 9 })).not.toMatch(/kd/)
+    expect(secret.revealBytes()).toEqual(Uint8Array.of(0x6b, 0x64, 0xff, 0x83))
+  })
+
   test('keeps bytes as they are, whatever becomes of the array they came in', () => {
     const bytes = Uint8Array.from({ length: 32 }, (_, at) => at * 7)
     const secret = new Secret(bytes)
