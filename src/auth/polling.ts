@@ -86,11 +86,11 @@ export async function poll(
       const isPending = oauthError === 'authorization_pending' || oauthError === 'slow_down'
       if (isLast || !(isPending || status === 429 || status >= 500)) return answered
       if (oauthError === 'slow_down') waitMs += SLOW_DOWN_MS
-      else if (!isPending) waitMs = Math.min(waitMs * 2, MAX_INTERVAL_MS)
+      else if (!isPending) waitMs = longer(waitMs)
     } catch (error) {
       const isFault = error instanceof AuthError && error.retryable && error.code !== 'ERR_AUTH_SIGNER_FAILED'
       if (!isFault || isLast || signal.aborted) throw error
-      waitMs = Math.min(waitMs * 2, MAX_INTERVAL_MS)
+      waitMs = longer(waitMs)
     }
   }
 }
@@ -98,7 +98,7 @@ export async function poll(
 function timesOf(answer: Answer, body: Readonly<Record<string, unknown>>): Pick<Begun, 'intervalMs' | 'expiresInMs'> {
   const { expires_in: expires, interval = DEFAULT_INTERVAL_SECONDS } = body
   if (!isSeconds(expires) || !isSeconds(interval)) throw unusable(answer, 'expires_in and interval in seconds')
-  return { expiresInMs: expires * 1_000, intervalMs: Math.min(Math.max(interval, 1) * 1_000, MAX_INTERVAL_MS) }
+  return { expiresInMs: expires * 1_000, intervalMs: Math.max(interval, 1) * 1_000 }
 }
 
 function required(answered: ServerAnswer | undefined): ServerAnswer {
@@ -107,6 +107,9 @@ function required(answered: ServerAnswer | undefined): ServerAnswer {
   throw new AuthError('ERR_AUTH_DISCOVERY_FAILED', message)
 }
 
+/** Never more often than the server asked for. */
+const longer = (waitMs: number): number => Math.max(waitMs, Math.min(waitMs * 2, MAX_BACKOFF_MS))
+
 const isText = (value: unknown): value is string => typeof value === 'string' && /^[\x20-\x7e]{1,4096}$/.test(value)
 const isPage = (value: unknown): value is string =>
   isText(value) && URL.canParse(value) && new URL(value).protocol === 'https:'
@@ -114,5 +117,5 @@ const isSeconds = (value: unknown): value is number => typeof value === 'number'
 
 const DEFAULT_INTERVAL_SECONDS = 5
 const SLOW_DOWN_MS = 5_000
-const MAX_INTERVAL_MS = 60_000
+const MAX_BACKOFF_MS = 60_000
 const MAX_SECONDS = 86_400
