@@ -8,7 +8,7 @@ import { testClient, until } from './client.ts'
 export const [API, SERVER, OTHER] = ['api.example.com', 'as.example.com', 'other.example.com'] as const
 export const ca = testCa()
 export const identity = ca.issue({ names: [API, SERVER, OTHER] })
-export const CLIENT_SECRET = 'kd83-client-Zq91mmw2-secret-of-32-octets'
+const CLIENT_SECRET = 'kd83-client-Zq91mmw2-secret-of-32-octets'
 
 export interface AuthStage {
   readonly api: TestTlsServer
