@@ -205,7 +205,7 @@ export function createClient(options: ClientOptions): Client {
 
   let closing: Promise<void> | undefined
   const ended = new AbortController()
-  const send = sendOver(dispatcher, limits)
+  const send = sendOver(dispatcher, { limits, timeouts, runtime })
   let authorization: Authorization | undefined
   const approvals = resolved.approval && createApprovals(resolved.approval, { runtime: judging, emit })
   const startAuthorization = (): Authorization => {

@@ -1,10 +1,19 @@
+import { TransportError } from '../errors/errors.ts'
+import type { Cancel, Runtime } from '../ports/runtime.ts'
 import { inNextTurn } from '../ports/turn.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
+import type { Timeouts } from '../transport/limits.ts'
 import { isDisturbed } from './body.ts'
 import { type DecodedLimits, DecodedMeter, isDecodingError } from './decode.ts'
 import { bodyFailure } from './lean-road.ts'
 import { type Abandonable, endWhenAbandoned, receivedResponse } from './response.ts'
 import type { Send } from './send.ts'
+
+export interface RoadOptions {
+  readonly limits: DecodedLimits
+  readonly timeouts: Pick<Timeouts, 'bodyMs'>
+  readonly runtime: Pick<Runtime, 'schedule'>
+}
 
 type Dispatch = PinnedDispatcher['dispatch']
 type Handler = Parameters<Dispatch>[1]
@@ -13,14 +22,15 @@ type Handler = Parameters<Dispatch>[1]
 export function createFullRoad(
   fetch: typeof globalThis.fetch,
   dispatcher: PinnedDispatcher,
-  limits: DecodedLimits,
+  { limits, timeouts, runtime }: RoadOptions,
 ): Send {
   return async (input, init, url, call) => {
     const meter = new DecodedMeter(limits, url.host)
+    const arrival: Arrival = { isComplete: false, onComplete: undefined }
     let wasAsked = false
     const dispatch: Dispatch = (options, handler) => {
       wasAsked = true
-      return dispatcher.dispatch({ ...options, call }, attended(handler, meter))
+      return dispatcher.dispatch({ ...options, call }, attended(handler, meter, arrival))
     }
     // The cast: Node's typings know a class, its fetch calls this one method.
     const metered = { dispatch } as unknown as NonNullable<RequestInit['dispatcher']>
@@ -28,7 +38,8 @@ export function createFullRoad(
     const { body } = response
     if (!wasAsked || body === null) return response // a mock's answer, as it is
     const isEncoded = response.headers.has('content-encoding')
-    const own = guarded(body, isEncoded ? meter : undefined)
+    const late = { runtime, ms: timeouts.bodyMs, host: url.host }
+    const own = isEncoded ? guarded(body, meter, (read) => inTime(read, arrival, late)) : guarded(body)
     const { status, statusText, headers } = response
     const head = { url: response.url, status, statusText, headers: [...headers] }
     const received = receivedResponse(own.stream, head, headers)
@@ -41,7 +52,7 @@ export function createFullRoad(
  * The handler itself, which keeps its state in `this`, with an ear at the bytes. An error in the turn of the headers waits for
  * the next: the runtime's fetch listens for it a few microtasks later, and a body would never end.
  */
-function attended(handler: Handler, meter: DecodedMeter): Handler {
+function attended(handler: Handler, meter: DecodedMeter, arrival: Arrival): Handler {
   const own = Object.create(handler) as Record<string, unknown>
   const around = (names: readonly string[], act: (call: () => unknown, given: readonly unknown[]) => unknown): void => {
     for (const name of names) {
@@ -59,14 +70,54 @@ function attended(handler: Handler, meter: DecodedMeter): Handler {
     meter.addEncoded((given.at(-1) as Uint8Array).length)
     return call()
   })
+  around(['onComplete', 'onResponseEnd'], (call) => {
+    arrival.isComplete = true
+    arrival.onComplete?.()
+    return call()
+  })
   around(['onError', 'onResponseError'], (call) => (hasBegun ? inNextTurn(call) : call()))
   return own as Handler
 }
 
-/** @param meter Of a body that is decoded on the way. */
+/** How far the bytes of a response are. */
+interface Arrival {
+  isComplete: boolean
+  onComplete: (() => void) | undefined
+}
+
+/**
+ * The dispatcher's deadlines end with the last byte that arrives, and the fetch of Node 20 and 22 may wait for ever for a body
+ * whose coding is broken in the middle.
+ */
+function inTime<T>(
+  read: Promise<T>,
+  arrival: Arrival,
+  { runtime, ms, host }: { readonly runtime: Pick<Runtime, 'schedule'>; readonly ms: number; readonly host: string },
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let cancel: Cancel = () => undefined
+    arrival.onComplete = () => {
+      cancel = runtime.schedule(ms, () => reject(undecoded(host, ms)))
+    }
+    if (arrival.isComplete) arrival.onComplete()
+    const settled = (): void => {
+      arrival.onComplete = undefined
+      cancel()
+    }
+    read.finally(settled).then(resolve, reject)
+  })
+}
+
+function undecoded(host: string, ms: number): TransportError {
+  const message = `${host}: all of the body arrived, and it did not decode within ${ms} ms (\`timeouts.bodyMs\`)`
+  return new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host, requestSent: 'yes' })
+}
+
+/** @param meter Of a body that is decoded on the way, with the bound of one read. */
 function guarded(
   body: ReadableStream<Uint8Array>,
-  meter: DecodedMeter | undefined,
+  meter?: DecodedMeter,
+  bounded = <T>(read: Promise<T>): Promise<T> => read,
 ): Abandonable & { readonly stream: ReadableStream<Uint8Array> } {
   const reader = body.getReader()
   const named = (error: unknown): unknown => {
@@ -85,7 +136,10 @@ function guarded(
       reader.closed.catch((error) => controller.error(named(error)))
     },
     pull: async (controller) => {
-      const { done, value } = await reader.read().catch((error) => Promise.reject(named(error)))
+      const { done, value } = await bounded(reader.read()).catch((error) => {
+        reader.cancel(error).catch(() => undefined)
+        return Promise.reject(named(error))
+      })
       if (done) {
         controller.close()
         controller.byobRequest?.respond(0)

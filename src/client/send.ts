@@ -1,8 +1,7 @@
 import { TransportError } from '../errors/errors.ts'
 import type { CallTime } from '../transport/call.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
-import type { DecodedLimits } from './decode.ts'
-import { createFullRoad } from './full-road.ts'
+import { createFullRoad, type RoadOptions } from './full-road.ts'
 import { sendLean } from './lean-road.ts'
 import { type DefaultHeaders, leanRequest } from './request.ts'
 
@@ -31,10 +30,11 @@ export type Send = (input: string | URL | Request, init: RequestInit, url: URL, 
  *
  * The fetch is captured here, once. Where it is not the runtime's own (mocks, framework caches), every request goes through it.
  */
-export function sendOver(dispatcher: PinnedDispatcher, limits: DecodedLimits): Send {
+export function sendOver(dispatcher: PinnedDispatcher, options: RoadOptions): Send {
+  const { limits } = options
   const fetch = globalThis.fetch
   const isOwn = isRuntimeFetch(fetch)
-  const full = createFullRoad(fetch, dispatcher, limits)
+  const full = createFullRoad(fetch, dispatcher, options)
   /** By port; `undefined` where fetch sends nothing (WHATWG Fetch §2.9, port blocking), and says so on the full road. */
   const known = new Map<string, DefaultHeaders | undefined>()
 
