@@ -150,11 +150,12 @@ export class TokenLedger {
 
   async #open(record: StoredToken): Promise<Entry> {
     const { v, sealed, pending, tombstone } = record
-    return { v, pending, tombstone, content: await openContent(sealed, this.key, this.#world.cipher) }
+    const content = await this.#guard(() => openContent(sealed, this.key, this.#world.cipher))
+    return { v, pending, tombstone, content }
   }
 
   async #seal(content: TokenContent): Promise<string> {
-    return await sealContent(content, this.key, this.#world.cipher)
+    return await this.#guard(() => sealContent(content, this.key, this.#world.cipher))
   }
 
   #pendingSince({ pending }: Entry, rtHash: string): number {
@@ -167,7 +168,7 @@ export class TokenLedger {
     return v === null ? Math.max(floor + 1, Math.floor(this.#world.runtime.clock.now())) : floor + 1
   }
 
-  /** A store is a plug-in: one that hangs is given up, and whatever it rejects with shows nothing of what it was given. */
+  /** Store and cipher are plug-ins: one that hangs is given up, and whatever it rejects with shows nothing of what it was given. */
   async #guard<Answer>(
     ask: (store: TokenStore, signal: AbortSignal) => Promise<Answer>,
     late: (answer: Answer) => void = () => undefined,

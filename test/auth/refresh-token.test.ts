@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { inspect } from 'node:util'
 import { describe, expect, test, vi } from 'vitest'
 import type { TokenContent } from '../../src/auth/token-record.ts'
 import { AuthError, StoreError } from '../../src/errors/errors.ts'
+import { memoryTokenStore } from '../../src/stores/tokens/memory.ts'
 import type { StoredToken } from '../../src/stores/tokens/store.ts'
 import { createTestRuntime } from '../../src/testing/runtime.ts'
 import { isFull } from '../support/tier.ts'
@@ -570,6 +572,18 @@ describe('a store that fails', () => {
     expect(good.record()?.sealed).toMatch(/^sealed:/)
     await good.runtime.advance(20 * minute)
     expect(await good.text()).toBe('access-2')
+  })
+
+  test('by a cipher that fails with an error of its own: ERR_STORE_UNAVAILABLE, of which nothing is shown, and no token that is free is lost', async () => {
+    const said = new Error('key service: cannot seal access-1 refresh-0')
+    const encryption = { seal: () => Promise.reject(said), open: () => Promise.reject(said) }
+    const bound = sharedScene({ encryption })
+    const error = await bound.text().then(String, (reason: unknown) => reason)
+    expect(error).toMatchObject({ name: 'StoreError', code: 'ERR_STORE_UNAVAILABLE' })
+    expect(inspect(error, { showHidden: true, depth: 9 })).not.toMatch(/key service|access-1/)
+    expect(bound.server.requests).toEqual([])
+    const free = tokenScene({ store: memoryTokenStore(), encryption })
+    expect(await free.text()).toBe('access-1')
   })
 })
 
