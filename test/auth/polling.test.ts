@@ -61,12 +61,12 @@ describe('a device code (RFC 8628)', () => {
     expect(stage.asked[1]?.form.get('device_code')).toBe('dc-4711-secret')
   })
 
-  test('a server that wants to be asked every two minutes is not asked more often, even where it fails', async () => {
-    const begin = { body: { ...(DEVICE.body as object), interval: 120 } }
-    const { at, done } = await startFlow(grant, begin, [{ status: 503 }, oauthError('authorization_pending'), token()])
+  test('a server that wants to be asked less than once a minute is not asked more often, even where it fails', async () => {
+    const begin = { body: { ...(DEVICE.body as object), interval: 65 } }
+    const { at, done } = await startFlow(grant, begin, [{ status: 503 }, token()])
     await done()
-    expect(at).toHaveLength(3)
-    for (const [index, time] of at.entries()) expect(time - (at[index - 1] ?? 0)).toBeGreaterThanOrEqual(120_000)
+    expect(at).toHaveLength(2)
+    for (const [index, time] of at.entries()) expect(time - (at[index - 1] ?? 0)).toBeGreaterThanOrEqual(65_000)
   })
 
   test.each(['access_denied', 'expired_token'])('%s is ERR_AUTH_GRANT_REJECTED', async (word) => {
