@@ -171,19 +171,24 @@ describe('a scheme of the application that does what it should not', () => {
     expect(api.accepted).toBe(0)
   })
 
-  test('throws after the answer: ERR_AUTH_SCHEME_FAILED says that the request was sent, and its connection goes on', async () => {
-    let throws = true
-    const { client, url, api } = await stageOf({
-      onResponse: () => {
-        if (throws) throw new Error(SECRET)
-        return 'done'
+  test('throws after the answer: ERR_AUTH_SCHEME_FAILED says that the request was sent, and the answer is given up', async () => {
+    const open: { readonly destroyed: boolean }[] = []
+    const { client, url } = await authStage({
+      schemes: ({ api }) =>
+        custom([api], {
+          onResponse: () => {
+            throw new Error(SECRET)
+          },
+        }),
+      judge: false,
+      handler: (_, response) => {
+        open.push(response)
+        response.write('a beginning') // of an answer without end
       },
     })
     const error = await refusalOf(client.fetch(url()), 'ERR_AUTH_SCHEME_FAILED')
     expect(error.requestSent).toBe('yes')
-    throws = false
-    expect(await (await client.fetch(url())).text()).toBe('ok')
-    expect(api.requests.map(({ connection }) => connection)).toEqual([0, 0])
+    await expect.poll(() => open.map(({ destroyed }) => destroyed), { timeout: 5_000 }).toEqual([true]) // before a collection would end it
   })
 
   test('asks for another attempt for ever: three are made, and the third answer is the caller’s', async () => {
