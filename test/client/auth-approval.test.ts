@@ -145,9 +145,12 @@ describe('a critical request', () => {
 })
 
 describe('what is changed after somebody was asked', () => {
-  test('bytes, parameters, headers and the URL: what was approved is sent (OOB-02)', async () => {
+  test.each<[string, Partial<StageOptions>]>([
+    ['with a scheme after it', {}],
+    ['alone', { schemes: () => [], judge: false }],
+  ])('%s; bytes, parameters, headers and the URL: what was approved is sent (OOB-02)', async (_, more) => {
     const { asked, ask, when } = later()
-    const { client, api, url } = await scene({ ask })
+    const { client, api, url } = await scene({ ask }, more)
     const [bytes, parameters] = [Buffer.from('small'), new URLSearchParams({ amount: '12' })]
     const [headers, target] = [new Headers({ 'idempotency-key': 'a' }), new URL(url('/approved'))]
     const road = { window: null } as RequestInit
