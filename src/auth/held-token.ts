@@ -105,7 +105,7 @@ export class TokenHandle {
 }
 
 /** 96 bits: enough to tell versions apart, and nothing to guess a token from. */
-export const versionOf = (accessToken: string): string => digest(accessToken).slice(0, 16)
+const versionOf = (accessToken: string): string => digest(accessToken).slice(0, 16)
 
 /** Of tenants, refresh tokens and cache keys: what may stand in a store, an event or an error. */
 export const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')

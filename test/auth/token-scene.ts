@@ -45,7 +45,7 @@ export interface ServerOptions {
   readonly rotates?: boolean
 }
 
-export function scriptedServer({ runtime, kind, rotates = true }: ServerOptions): ScriptedServer {
+function scriptedServer({ runtime, kind, rotates = true }: ServerOptions): ScriptedServer {
   const isRefresh = kind === 'refresh_token'
   const unavailable = (requestSent: 'no' | 'maybe' | 'yes'): AuthError =>
     new AuthError('ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE', 'as.example: scripted', { requestSent })
