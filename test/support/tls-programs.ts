@@ -28,19 +28,25 @@ export async function startProgram(
   const child = spawn(program, argumentsFor(port), { stdio: ['pipe', 'pipe', 'pipe'] })
   const output: string[] = []
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(String(chunk)))
-  const kill = (): void => void child.kill('SIGKILL')
-  process.once('exit', kill)
+  if (running.size === 0) process.once('exit', killAll)
+  running.add(child)
   while (!(await accepts(port))) {
     if (hasEnded(child)) throw new Error(`${program} has ended: ${output.join('')}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
   const end = async (): Promise<void> => {
-    process.off('exit', kill)
+    running.delete(child)
+    if (running.size === 0) process.off('exit', killAll)
     if (hasEnded(child)) return
-    kill()
+    child.kill('SIGKILL')
     await once(child, 'exit')
   }
   return { port, end }
+}
+
+const running = new Set<ChildProcess>()
+const killAll = (): void => {
+  for (const child of running) child.kill('SIGKILL')
 }
 
 /** PEM of the Diffie-Hellman parameters of a well-known group: `modp2` has 1024 bits, `modp14` 2048. */
