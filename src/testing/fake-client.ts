@@ -1,10 +1,14 @@
+import type { AuthScheme } from '../auth/scheme.ts'
+import { createAuthorization } from '../client/authorize.ts'
 import type { Client, ClientHealth } from '../client/create-client.ts'
-import { createFetch } from '../client/fetch.ts'
+import { createFetch, type FetchOptions } from '../client/fetch.ts'
 import { hostIndex, parseHostPattern } from '../encoding/host-pattern.ts'
+import type { OriginPattern } from '../encoding/origin-pattern.ts'
 import type { CodeIn } from '../errors/codes.ts'
 import { TrustError } from '../errors/errors.ts'
 import { createEmitter } from '../events/emitter.ts'
 import type { ClientEvent } from '../events/events.ts'
+import { systemRuntime } from '../ports/system.ts'
 
 export interface FakeClientOptions {
   /** Answers the requests. Default: `globalThis.fetch` as it is at each call, so that msw and other patches of it work. */
@@ -13,6 +17,9 @@ export interface FakeClientOptions {
   readonly covers?: readonly string[]
   /** Hosts whose peer is refused, with the code: `{ 'api.example.com': 'ERR_TRUST_PIN_MISMATCH' }`. */
   readonly refuses?: Readonly<Record<string, CodeIn<'TRUST'>>>
+  /** As of `createClient`. Token endpoint, discovery and JWKS are asked through the same injected fetch. */
+  readonly auth?: AuthScheme | readonly AuthScheme[]
+  readonly withoutAuth?: readonly OriginPattern[]
   readonly health?: Partial<ClientHealth>
 }
 
@@ -27,31 +34,37 @@ export interface FakeClient extends Client {
  * with `startTlsServer` and the real `createClient`.
  */
 export function fakeClient(options: FakeClientOptions = {}): FakeClient {
-  const { covers, refuses = {}, health = {} } = options
+  const { covers, refuses = {}, auth = [], withoutAuth = [], health = {} } = options
   const { emit, on } = createEmitter()
   const covered = covers === undefined ? () => true : indexOf(covers.map((pattern) => [pattern, true]))
   const refused = indexOf(Object.entries(refuses))
   const send: typeof globalThis.fetch = (input, init) => (options.fetch ?? globalThis.fetch)(input, init)
-  const close = async (): Promise<void> => undefined
+  const gate: FetchOptions['gate'] = ({ host, text }) => {
+    if (covered(host) === undefined) {
+      throw new TrustError('ERR_TRUST_HOST_NOT_COVERED', `${text}: not covered by the fake client`, { host: text })
+    }
+    const code = refused(host)
+    if (code !== undefined) throw new TrustError(code, `${text}: refused by the fake client`, { host: text })
+    return undefined
+  }
+  const schemes = [auth].flat()
+  const host = { fetch: createFetch({ send, gate }), runtime: systemRuntime, emit }
+  const authorization = schemes.length === 0 ? undefined : createAuthorization({ schemes, withoutAuth, host })
+  const ended = new AbortController()
+  const close = async (): Promise<void> => authorization?.close(ended.signal)
+  const destroy = async (): Promise<void> => {
+    ended.abort()
+    await close()
+  }
   return {
-    fetch: createFetch({
-      send,
-      gate: ({ host, text }) => {
-        if (covered(host) === undefined) {
-          throw new TrustError('ERR_TRUST_HOST_NOT_COVERED', `${text}: not covered by the fake client`, { host: text })
-        }
-        const code = refused(host)
-        if (code !== undefined) throw new TrustError(code, `${text}: refused by the fake client`, { host: text })
-        return undefined
-      },
-    }),
+    fetch: createFetch({ send: authorization?.authorized(send) ?? send, gate }),
     ready: async () => undefined,
     health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, ...health }),
     manifest: { refresh: async () => undefined, version: 1 },
     on,
     emit,
     close,
-    destroy: close,
+    destroy,
     [Symbol.asyncDispose]: close,
   }
 }
