@@ -47,7 +47,9 @@ export class Http2Lane extends Lane {
       maxHeaderListPairs: Math.ceil(limits.headerBytes / FIELD_COST),
     })
     this.#session = session
-    session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW))
+    session.once('connect', () => {
+      if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW) // it comes later, also to one that was ended at once
+    })
     session.on('remoteSettings', ({ maxConcurrentStreams = MOST_STREAMS }) => {
       this.#hasSettings = true
       this.#capacity = Math.min(maxConcurrentStreams, MOST_STREAMS)
