@@ -57,6 +57,11 @@ export interface Attempt {
    * request to the next, to the same origin.
    */
   state?: unknown
+  /**
+   * Set by `apply`: the thumbprint of the client certificate that the credential is bound to. Where that was replaced before the
+   * request got a connection, nothing is sent and `apply` is asked again, under the same number.
+   */
+  boundTo?: string | undefined
 }
 
 /** Lower-case names. A header that the caller gave stays the caller's. */

@@ -54,6 +54,7 @@ export function createTokenAuthenticator(setup: TokenAuthenticatorSetup): Authen
     if (token.tokenType === 'N_A') throw notForRequests(attempt)
     const sent: Sent = { session, version: token.version, proof: undefined, retried: retriedBefore(attempt) }
     attempt.state = sent
+    attempt.boundTo = token.binding
     return dpop === undefined ? { authorization: token.authorization } : prove(dpop, token, sent, attempt)
   }
 

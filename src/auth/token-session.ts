@@ -102,7 +102,7 @@ export class TokenSession {
    * @returns whether the request has a chance with another token.
    */
   reject(version: string, origin: string, isRetry: boolean): boolean {
-    if (this.#current !== undefined && this.#current.version !== version) return !isRetry
+    if (this.#current !== undefined && !this.#isInForce(this.#current, version)) return !isRetry
     const now = this.#world.runtime.clock.monotonic()
     const doubt = this.#doubts?.get(origin)
     if (isRetry) {
@@ -116,6 +116,11 @@ export class TokenSession {
     if (doubt !== undefined && now < doubt.until) return false
     this.invalidate(version)
     return true
+  }
+
+  /** Neither renewed since, nor bound to a certificate that was replaced: the next request gets another in either case. */
+  #isInForce(current: HeldToken, version: string): boolean {
+    return current.version === version && current.binding === this.#world.binding?.()
   }
 
   /** A resource server took the token. */

@@ -43,11 +43,19 @@ export async function sendWith(way: Way, given: GivenRequest, errand: Errand): P
   const request = upload === undefined ? repeated : { ...repeated, init: { ...repeated.init, body: upload.body } }
   const call: Call = errand.call ?? { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
   const attempt = attemptOf(request, headers, errand)
+  let rebounds = 0
   for (;;) {
     const patch = await applied(way, attempt)
     attempt.signal?.throwIfAborted() // a signal that fired while the credential was fetched
+    call.boundTo = attempt.boundTo
     const sent = send(request.input, { ...request.init, headers: patched(fields, patch) }, url, call)
-    const response = await (attempt.number === 0 ? sent : sent.catch((error) => rejectAfter(attempt, error)))
+    const isPlain = attempt.number === 0 && attempt.boundTo === undefined
+    const response = await (isPlain ? sent : sent.catch((error) => failed(attempt, error, rebounds)))
+    call.boundTo = undefined // a redirect may lead to an origin without a credential
+    if (response === 'rebound') {
+      rebounds += 1
+      continue
+    }
     const outcome = await looked(way, response, { attempt, host })
     if (outcome === 'done' || attempt.number + 1 >= MAX_ATTEMPTS) return response
     if (!attempt.isReplayable) {
@@ -135,10 +143,16 @@ async function guarded<T>(
   }
 }
 
-/** A request was sent before, and answered: whatever came of this attempt, nobody can say that nothing left. */
-function rejectAfter({ origin }: Attempt, error: unknown): Promise<never> {
+/**
+ * Once a request was sent and answered, nobody can say that nothing left, whatever came of a later one. One whose credential was
+ * bound to a certificate that changed on the way never left: it needs a credential anew.
+ */
+function failed({ origin, number, isReplayable }: Attempt, error: unknown, rebounds: number): 'rebound' {
   const failure = requestFailure(error, origin.text)
-  return Promise.reject(failure instanceof PinfetchError ? copyOf(failure, { requestSent: 'yes' }) : failure)
+  const isRebound = failure instanceof AuthError && failure.code === 'ERR_AUTH_CERT_BINDING'
+  if (isRebound && isReplayable && rebounds < MAX_REBOUNDS) return 'rebound'
+  if (number === 0) throw error
+  throw failure instanceof PinfetchError ? copyOf(failure, { requestSent: 'yes' }) : failure
 }
 
 type Fields = NonNullable<RequestInit['headers']>
@@ -167,4 +181,6 @@ function headersOf({ input, init }: GivenRequest): RequestInit['headers'] {
 
 /** The first, one with another proof, one with another token. */
 const MAX_ATTEMPTS = 3
+/** A certificate that changes again and again. */
+const MAX_REBOUNDS = 5
 const FIELD_VALUE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/ // RFC 9110 §5.5, without obs-text

@@ -1,4 +1,4 @@
-import { type KeyObject, X509Certificate } from 'node:crypto'
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
 import { decodeBase64 } from '../encoding/base64.ts'
 import type { CodeIn } from '../errors/codes.ts'
@@ -39,7 +39,8 @@ export function checkIdentity(material: KeyedCertificate, places: Places, now: U
   requireContext(checked, places)
   const { notBefore, notAfter } = endEntity
   const serial = Buffer.from(endEntity.serialNumber).toString('hex')
-  return Object.freeze({ material: checked, subject: describe(endEntity), serial, notBefore, notAfter })
+  const thumbprint = createHash('sha256').update(endEntity.der).digest('base64url')
+  return Object.freeze({ material: checked, subject: describe(endEntity), serial, thumbprint, notBefore, notAfter })
 }
 
 type Chain = readonly [Certificate, ...Certificate[]]

@@ -1,4 +1,3 @@
-import { createHash, X509Certificate } from 'node:crypto'
 import { ConfigurationError, PinfetchError, TlsError } from '../errors/errors.ts'
 import type { Cancel, UnixMs } from '../ports/runtime.ts'
 import type { ClientIdentity, KeyedCertificate } from '../transport/client-certificate.ts'
@@ -144,17 +143,6 @@ export function createOwnCertificate(
     },
   }
 }
-
-/** Base64url of the SHA-256 of the certificate (RFC 8705 §3.1). Worked out once for each. */
-export function thumbprint(identity: ClientIdentity): string {
-  const known = thumbprints.get(identity)
-  if (known !== undefined) return known
-  const text = createHash('sha256').update(new X509Certificate(identity.material.cert).raw).digest('base64url')
-  thumbprints.set(identity, text)
-  return text
-}
-
-const thumbprints = new WeakMap<ClientIdentity, string>()
 
 function requireShape(given: PemIdentity | undefined, place: string): PemIdentity {
   const { cert, key, passphrase } = given ?? {}

@@ -12,7 +12,7 @@ import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { followAnchors } from './anchors.ts'
 import { createApprovals } from './approve.ts'
 import { type Authorization, createAuthorization } from './authorize.ts'
-import { type CertificateHealth, createOwnCertificate, type OwnCertificate, thumbprint } from './certificate.ts'
+import { type CertificateHealth, createOwnCertificate, type OwnCertificate } from './certificate.ts'
 import { credentialHeaders } from './credentials.ts'
 import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
@@ -209,7 +209,7 @@ export function createClient(options: ClientOptions): Client {
   let authorization: Authorization | undefined
   const approvals = resolved.approval && createApprovals(resolved.approval, { runtime: judging, emit })
   const startAuthorization = (): Authorization => {
-    const shown = certificate && { certificateThumbprint: () => thumbprint(certificate.current()) }
+    const shown = certificate && { certificateThumbprint: () => certificate.current().thumbprint }
     const host = { fetch: createFetch({ send, gate }), runtime: judging, emit, ...shown }
     return createAuthorization({ schemes: resolved.auth, withoutAuth: resolved.withoutAuth, host })
   }

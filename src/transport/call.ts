@@ -7,4 +7,9 @@ export interface CallTime {
   startedAt: number | undefined
   /** Bytes of bodies. */
   moved: number
+  /**
+   * Of the client certificate that the credential of the next exchange is bound to (RFC 8705 §3.1): it gets no connection that was
+   * made with another.
+   */
+  boundTo?: string | undefined
 }

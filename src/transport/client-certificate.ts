@@ -16,6 +16,8 @@ export interface ClientIdentity {
   readonly subject: string
   /** Hexadecimal, lower case. */
   readonly serial: string
+  /** Base64url of the SHA-256 of the certificate (RFC 8705 §3.1): what tokens are bound to. */
+  readonly thumbprint: string
   readonly notBefore: UnixMs
   readonly notAfter: UnixMs
 }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { CanonicalOrigin } from '../encoding/host.ts'
-import { type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import { AuthError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { CallTime } from './call.ts'
 import { certificateFailure } from './client-certificate.ts'
@@ -49,6 +49,7 @@ export class Exchange implements RawHandler, Swept {
   readonly #given: ExchangeLimits
   readonly #startedAt: number
   readonly #call: CallTime | undefined
+  readonly #boundTo: string | undefined
 
   /** The connection of this attempt. */
   #lane: Lane | undefined
@@ -99,6 +100,7 @@ export class Exchange implements RawHandler, Swept {
     this.#startedAt = call?.startedAt ?? now
     this.#idleSince = now
     this.#call = call
+    this.#boundTo = call?.boundTo
     if (call !== undefined) {
       call.startedAt = this.#startedAt
       this.#moved = call.moved
@@ -151,6 +153,13 @@ export class Exchange implements RawHandler, Swept {
       this.#lanes.withdraw(this)
       this.fail(reason)
     } else this.#givenUp ??= reason
+  }
+
+  /** Whether its credential is bound to another client certificate than the one of this connection: then it is over, unwritten. */
+  isBoundElsewhere({ identity }: Lane): boolean {
+    if (this.#boundTo === undefined || this.#boundTo === identity?.thumbprint) return false
+    this.fail(rebound(this.origin))
+    return true
   }
 
   /** Whether it was given up after it got its connection, which then serves another. */
@@ -404,6 +413,12 @@ function isIdempotent({ method, headers }: Dispatcher.DispatchOptions): boolean 
     if (name.length === 15 && name.toLowerCase() === 'idempotency-key') isKeyed = true
   })
   return isKeyed
+}
+
+/** Whoever chose the credential may choose another one, and send again. */
+function rebound({ text }: CanonicalOrigin): AuthError {
+  const message = `${text}: the client certificate changed, and the credential of the request is bound to the one before`
+  return new AuthError('ERR_AUTH_CERT_BINDING', message, { host: text, requestSent: 'no' })
 }
 
 /** RFC 9110 §10.1.4: a server may use no transfer coding but chunked with a client that names none in TE. */

@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import { TransportError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
+import type { ClientIdentity } from './client-certificate.ts'
 import type { Connection } from './connector.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -9,6 +10,8 @@ import type { Exchange } from './exchange.ts'
 export abstract class Lane {
   readonly socket: TLSSocket
   peer: VerifiedPeer
+  /** The client's certificate it was made with. */
+  readonly identity: ClientIdentity | undefined
   isRetired = false
   /** The peer spoke before it was asked anything. */
   wasUnsolicited = false
@@ -18,9 +21,10 @@ export abstract class Lane {
   readonly #bornWall: number
   readonly #lot: number
 
-  constructor({ socket, peer }: Connection, host: string, runtime: Runtime) {
+  constructor({ socket, peer, identity }: Connection, host: string, runtime: Runtime) {
     this.socket = socket
     this.peer = peer
+    this.identity = identity
     this.host = host
     this.runtime = runtime
     this.#bornAt = runtime.clock.monotonic()

@@ -76,7 +76,8 @@ export class OriginPool implements Lanes {
     }
     const lane = fresh ? undefined : (this.#takeIdle() ?? this.#takeShared())
     if (lane !== undefined) {
-      lane.run(exchange)
+      if (exchange.isBoundElsewhere(lane)) this.#offer(lane)
+      else lane.run(exchange)
       return
     }
     if (fresh && this.#isFull) (this.#idle.shift() ?? this.#firstShared())?.end()
@@ -219,6 +220,7 @@ export class OriginPool implements Lanes {
         else this.#rest(lane)
         break
       }
+      if (exchange.isBoundElsewhere(lane)) continue
       if (lane.hasRoom) lane.run(exchange)
       else this.enqueue(exchange, false) // judged again just now
     }

@@ -28,6 +28,21 @@ test('a refresh token outlives the certificate; an access token of another one i
   expect(server.requests.map(({ refreshToken }) => refreshToken)).toEqual(['refresh-0', 'refresh-1', 'refresh-2'])
 })
 
+test('a server that rejects a token whose certificate was replaced is not doubted (BIND-11)', async () => {
+  let certificate = 'thumbprint-a'
+  const { tokens, text } = tokenScene({ binding: () => certificate })
+  const session = tokens.session(undefined)
+  const [origin, doubted] = ['https://api.example', 'https://doubted.example']
+  await text()
+  const old = session.current?.version ?? ''
+  expect(session.reject(old, doubted, true)).toBe(false)
+  expect(session.reject(old, doubted, false)).toBe(false)
+  certificate = 'thumbprint-b'
+  expect(session.reject(old, doubted, false)).toBe(true)
+  expect(session.reject(old, origin, true)).toBe(false)
+  expect(session.reject(old, origin, false)).toBe(true)
+})
+
 test('a certificate that changes on the way makes the token one of nobody’s (BIND-11)', async () => {
   let certificate = 'thumbprint-a'
   const { server, text } = tokenScene({ binding: () => certificate })

@@ -6,6 +6,7 @@ import type { PinText } from '../../src/encoding/pin.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
 import type { Runtime } from '../../src/ports/runtime.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
+import type { ClientIdentity } from '../../src/transport/client-certificate.ts'
 import { PinnedDispatcher } from '../../src/transport/dispatcher.ts'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, type Http2, type Limits, type Timeouts } from '../../src/transport/limits.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
@@ -32,6 +33,7 @@ export interface Setting extends Pick<Partial<TlsServerOptions>, 'alpn' | 'maxVe
   readonly timeouts?: Partial<Timeouts>
   readonly limits?: Partial<Limits>
   readonly connections?: number
+  readonly certificate?: () => ClientIdentity
   readonly policy?: Partial<HostPolicy>
 }
 
@@ -86,6 +88,7 @@ export async function start({ http2 = 'prefer', runtime = systemRuntime, ...sett
     limits: { ...DEFAULT_LIMITS, ...setting.limits },
     http2,
     ...(setting.connections === undefined ? {} : { connections: setting.connections }),
+    ...(setting.certificate === undefined ? {} : { certificate: setting.certificate }),
   })
   onTestFinished(() => dispatcher.destroy())
   const url = `https://${origin.text}`
