@@ -43,12 +43,15 @@ interface Task {
   readonly kills: number
   readonly lifetimeMs: number
   readonly timeoutMs: number
+  /** How long the server still takes the refresh token that was spent last. Default: not at all. */
+  readonly graceMs?: number
 }
 
 /** Eight processes share one rotating refresh token, whose server ends the session when a spent one comes again. */
-async function share({ rounds, kills, lifetimeMs, timeoutMs }: Task): Promise<Outcome> {
+async function share({ rounds, kills, lifetimeMs, timeoutMs, graceMs = 0 }: Task): Promise<Outcome> {
   await using redis = await startRedis()
   const spent = new Set<string>()
+  let last = { token: '', until: 0 }
   const issuedAt: number[] = []
   const said: string[] = []
   const children = new Map<number, ChildProcess>()
@@ -76,12 +79,14 @@ async function share({ rounds, kills, lifetimeMs, timeoutMs }: Task): Promise<Ou
       children.get(pid)?.kill('SIGKILL')
     }
     if (kill === 'before') return end()
-    if (refreshToken !== good) {
+    const isInGrace = refreshToken === last.token && performance.now() < last.until
+    if (refreshToken !== good && !isInGrace) {
       if (spent.has(refreshToken)) endSession()
       response.statusCode = 400
       return void response.end('{}')
     }
-    spent.add(good)
+    spent.add(refreshToken)
+    if (!isInGrace) last = { token: refreshToken, until: performance.now() + graceMs }
     issuedAt.push(performance.now())
     good = `refresh-${session}-${issuedAt.length}`
     if (kill === 'between') return end()
@@ -153,6 +158,19 @@ test.runIf(redisServer !== undefined)(
     expect(outcome.lost).toBeLessThanOrEqual(outcome.killedAfter)
     const ends = outcome.said.filter((line) => line.startsWith('ended '))
     expect(new Set(ends)).toEqual(outcome.lost === 0 ? new Set() : new Set(['ended lost_rotation']))
+  },
+  isFull ? 1_200_000 : 180_000,
+)
+
+test.runIf(redisServer !== undefined)(
+  'whose holder is killed, at a server with a grace window: no session is lost (TOK-30)',
+  async () => {
+    const kills = isFull ? 30 : 2
+    const outcome = await share({ rounds: 3, kills, lifetimeMs: 1_000, timeoutMs: 3_000, graceMs: 60_000 })
+    expect(outcome.killed).toBeGreaterThanOrEqual(kills)
+    expect(outcome.lost).toBe(0)
+    expect(outcome.killedAfter).toBeGreaterThan(0)
+    expect(outcome.said.filter((line) => line.startsWith('ended '))).toEqual([])
   },
   isFull ? 1_200_000 : 180_000,
 )
