@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll } from 'vitest'
+import { freePort } from '../support/free-port.ts'
 
 /** Servers and proxies that others wrote, started on loopback. What they log is the witness of the tests of this folder. */
 
@@ -68,14 +69,8 @@ export async function startTool(
 export type Files = Readonly<Record<string, string | Uint8Array>>
 
 /** Ports of 127.0.0.1 that nothing listened on a moment ago; all different. */
-export async function freePorts<Count extends number>(count: Count): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  return servers.map((server) => {
-    const address = server.address()
-    server.close()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
+export function freePorts<Count extends number>(count: Count): Promise<readonly number[]> {
+  return Promise.all(Array.from({ length: count }, freePort))
 }
 
 function isInstalled(program: Program): boolean {

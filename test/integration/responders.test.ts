@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,6 +13,7 @@ import { allowTls12 } from 'pinfetch/dangerous'
 import { extension, ocspResponse, type TestCertificate, type TlsServerOptions, testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { refusalOf, testClient } from '../support/client.ts'
+import { freePort } from '../support/free-port.ts'
 import { expectOnlyClientHello, startScene } from '../support/scene.ts'
 
 const HOST = 'localhost'
@@ -283,14 +284,6 @@ async function startNginx(
     })
     .toBe(true)
   return `https://${HOST}:${port}/`
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { freePort } from './free-port.ts'
 
 /** Where the system has it. Debian: `apt-get install redis-server`. */
 export const redisServer = (process.env['PATH'] ?? '')
@@ -32,13 +32,4 @@ export async function startRedis(args: readonly string[] = []): Promise<TestRedi
       await gone
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }

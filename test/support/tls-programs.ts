@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createDiffieHellmanGroup } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
+import { freePort } from './free-port.ts'
 
 /** TLS servers that others wrote and that still speak what Node’s own no longer does. */
 export type TlsProgram = 'openssl' | 'gnutls-serv'
@@ -65,15 +66,6 @@ function tlv(tag: number, content: Buffer): Buffer {
 }
 
 const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,6 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -18,6 +17,7 @@ import {
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { certificateFailure, rememberPresentation } from '../../src/transport/client-certificate.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
+import { freePort } from '../support/free-port.ts'
 import { identityOf } from '../support/identity.ts'
 import { expectOnlyClientHello, startScene } from '../support/scene.ts'
 
@@ -89,16 +89,6 @@ async function startVerifyingServer(
   })
   await expect.poll(() => accepts(port), { timeout: 20_000 }).toBe(true)
   return `https://${HOST}:${port}/`
-}
-
-function freePort(): Promise<number> {
-  const probe = createServer()
-  return new Promise((resolve) => {
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }
 
 function accepts(port: number): Promise<boolean> {
