@@ -9,6 +9,7 @@ const library = {
   dangerous: 'src/dangerous/index.ts',
   errors: 'src/errors/index.ts',
   auth: 'src/auth/index.ts',
+  signing: 'src/signing/index.ts',
 }
 
 /** The command line's own packages: bundled, so that whoever imports the library does not install them. */

@@ -11,6 +11,7 @@ export default defineConfig({
       { find: /^pinfetch\/testing$/, replacement: source('testing/index.ts') },
       { find: /^pinfetch\/dangerous$/, replacement: source('dangerous/index.ts') },
       { find: /^pinfetch\/auth$/, replacement: source('auth/index.ts') },
+      { find: /^pinfetch\/signing$/, replacement: source('signing/index.ts') },
       { find: /^pinfetch\/errors$/, replacement: source('errors/index.ts') },
     ],
   },

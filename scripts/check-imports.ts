@@ -11,6 +11,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['index.ts', 'cli', 'testing'],
   ['client'],
   ['auth', 'signing', 'limits', 'monitor'],
+  ['keys'],
   ['transport'],
   ['trust'],
   ['publisher'],
@@ -35,11 +36,12 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ['transport'],
   'tldts-icann': ['encoding/public-suffix.ts'],
-  jose: ['manifest/verify.ts', 'publisher', 'auth', 'stores', 'signing'],
+  jose: ['manifest/verify.ts', 'publisher', 'auth', 'keys', 'stores', 'signing'],
   oauth4webapi: ['auth'],
+  'structured-headers': ['signing', 'limits'],
   commander: ['cli'],
   picocolors: ['cli'],
-  zod: ['client', 'manifest', 'publisher', 'cli', 'auth'],
+  zod: ['encoding/options.ts', 'client', 'manifest', 'publisher', 'cli', 'auth', 'keys', 'signing', 'limits'],
 }
 
 const SRC = resolve(import.meta.dirname, '../src')

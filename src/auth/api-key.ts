@@ -1,8 +1,8 @@
 import * as z from 'zod'
+import { AllowedOrigins, parseOptions } from '../encoding/options.ts'
 import { ConfigurationError, KeyError } from '../errors/errors.ts'
-import { AllowedOrigins, parseOptions } from './options.ts'
+import { isSecretSource, type SecretSource, SOURCE_EXPECTED } from '../keys/secret-source.ts'
 import type { AuthScheme } from './scheme.ts'
-import { isSecretSource, type SecretSource, SOURCE_EXPECTED } from './secret-source.ts'
 import { staticCredential } from './static-credential.ts'
 
 export interface ApiKeyOptions {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
+import { parseOptions } from '../encoding/options.ts'
 import { HeaderName } from './api-key.ts'
-import { parseOptions } from './options.ts'
 
 export interface ApprovalOptions {
   /** Whether a request is critical: everything that is not `false` is. What throws refuses the request. */

@@ -9,8 +9,8 @@ import {
   revocationRequest,
 } from 'oauth4webapi'
 import { AuthError } from '../errors/errors.ts'
+import { type ClockOffsets, TOLERANCE_MS } from '../keys/clock-offset.ts'
 import type { ClientCredential, ClientCredentials } from './client-authentication.ts'
-import { type ClockOffsets, TOLERANCE_MS } from './clock-offset.ts'
 import type { Dpop, DpopProof } from './dpop.ts'
 import type { EndpointName, MetadataSource } from './metadata.ts'
 import { oauthErrorOf } from './server-error.ts'

@@ -1,9 +1,9 @@
 import * as z from 'zod'
+import { AllowedOrigins, parseOptions } from '../encoding/options.ts'
 import { KeyError } from '../errors/errors.ts'
+import type { SecretSource } from '../keys/secret-source.ts'
 import { OverlapMs, Source } from './api-key.ts'
-import { AllowedOrigins, parseOptions } from './options.ts'
 import type { AuthScheme } from './scheme.ts'
-import type { SecretSource } from './secret-source.ts'
 import { staticCredential } from './static-credential.ts'
 
 export interface BearerOptions {

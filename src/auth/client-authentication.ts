@@ -2,17 +2,17 @@ import { createSecretKey } from 'node:crypto'
 import { type ClientAuth, ClientSecretBasic, ClientSecretPost, None, TlsClientAuth } from 'oauth4webapi'
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { AuthError } from '../errors/errors.ts'
-import type { Runtime } from '../ports/runtime.ts'
-import type { ClockOffsets } from './clock-offset.ts'
-import { signJwt } from './jwt.ts'
+import type { ClockOffsets } from '../keys/clock-offset.ts'
 import {
   type OpenSecret,
   openSecret,
   type SecretSource,
   type SecretVersion,
   type SecretWorld,
-} from './secret-source.ts'
-import { localSigner, type Signer } from './signer.ts'
+} from '../keys/secret-source.ts'
+import { localSigner, type Signer } from '../keys/signer.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import { signJwt } from './jwt.ts'
 
 /** How the client proves to the authorization server who it is: the names of the IANA registry. */
 export type ClientAuthentication =

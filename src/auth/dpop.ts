@@ -2,11 +2,11 @@ import { createHash, generateKeyPairSync } from 'node:crypto'
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import { AuthError, ConfigurationError } from '../errors/errors.ts'
+import { type ClockOffsets, TOLERANCE_MS } from '../keys/clock-offset.ts'
+import { localSigner, type Signer } from '../keys/signer.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { tokenChallenge } from './challenge.ts'
-import { type ClockOffsets, TOLERANCE_MS } from './clock-offset.ts'
 import { publicJwk, signJwt } from './jwt.ts'
-import { localSigner, type Signer } from './signer.ts'
 
 /**
  * Demonstrating Proof of Possession (RFC 9449): a fresh proof for every request and every attempt, with the nonce that the origin

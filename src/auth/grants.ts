@@ -1,12 +1,12 @@
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { AuthError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
+import type { ClockOffsets } from '../keys/clock-offset.ts'
+import { Secret } from '../keys/secret.ts'
+import type { OpenSecret, SecretSource } from '../keys/secret-source.ts'
+import type { Signer } from '../keys/signer.ts'
 import type { Runtime } from '../ports/runtime.ts'
-import type { ClockOffsets } from './clock-offset.ts'
 import { signJwt } from './jwt.ts'
-import { Secret } from './secret.ts'
-import type { OpenSecret, SecretSource } from './secret-source.ts'
-import type { Signer } from './signer.ts'
 
 /** What is exchanged for a token: the grants that need no browser. */
 export type Grant =

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { inspect } from 'node:util'
+import { REDACTED } from '../keys/secret.ts'
 import type { Runtime, UnixMs } from '../ports/runtime.ts'
 import { fraction, type RenewalPolicy, type Windows, windowsOf } from './renewal.ts'
-import { REDACTED } from './secret.ts'
 import type { IssuedToken } from './token.ts'
 
 /**

@@ -1,4 +1,22 @@
 /** `pinfetch/auth`: credentials for requests, where they come from, and where they are kept. */
+
+export {
+  type JwksEvent,
+  type KeySet,
+  localJwks,
+  type PublicKeyAlgorithm,
+  type RemoteJwksOptions,
+  remoteJwks,
+} from '../keys/jwks.ts'
+export { Secret } from '../keys/secret.ts'
+export type { SecretCallback, SecretSource } from '../keys/secret-source.ts'
+export {
+  type LocalKey,
+  type LocalSignerOptions,
+  localSigner,
+  type SignatureAlgorithm,
+  type Signer,
+} from '../keys/signer.ts'
 export { type JweCipherOptions, jweCipher } from '../stores/tokens/cipher.ts'
 export { fileTokenStore } from '../stores/tokens/file.ts'
 export { memoryTokenStore } from '../stores/tokens/memory.ts'
@@ -26,22 +44,11 @@ export type {
   TokenSupplier,
 } from './grants.ts'
 export type { TokenHandle } from './held-token.ts'
-export {
-  type JwksEvent,
-  type KeySet,
-  localJwks,
-  type PublicKeyAlgorithm,
-  type RemoteJwksOptions,
-  remoteJwks,
-} from './jwks.ts'
 export type { EndpointName, ServerMetadata } from './metadata.ts'
 export { type OAuthOptions, type OAuthScheme, oauth } from './oauth.ts'
 export type { DpopOptions, ProtocolOptions } from './protocol-options.ts'
 export type { RenewalOptions } from './renewal.ts'
 export type { Attempt, Authenticator, AuthHost, AuthScheme, HeaderPatch, Outcome, ResponseHead } from './scheme.ts'
-export { Secret } from './secret.ts'
-export type { SecretCallback, SecretSource } from './secret-source.ts'
-export { type LocalKey, type LocalSignerOptions, localSigner, type SignatureAlgorithm, type Signer } from './signer.ts'
 export type { RejectionOptions, RequestInfoLite } from './token-authenticator.ts'
 export type { TokenManager, TokenWish } from './token-manager.ts'
 export { tokenRefusal } from './token-refusal.ts'

@@ -1,7 +1,7 @@
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { AuthError } from '../errors/errors.ts'
-import type { SignatureAlgorithm, Signer } from './signer.ts'
+import type { SignatureAlgorithm, Signer } from '../keys/signer.ts'
 
 /**
  * A JWT in JWS compact form (RFC 7515 §7.1).

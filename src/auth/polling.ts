@@ -1,10 +1,10 @@
 import { AuthError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
+import { wait } from '../ports/signals.ts'
 import type { AskServer, ServerAnswer, TokenForm } from './authorization-server.ts'
 import { type DevicePrompt, type Grant, supplied } from './grants.ts'
 import { jsonObject, oauthErrorOf, refusalOf, unusable } from './server-error.ts'
 import type { Answer } from './server-exchange.ts'
-import { wait } from './signals.ts'
 
 /** What a grant with a person in it needs: a request that begins it, and the form that asks how far it is. */
 export interface Begun {

@@ -1,10 +1,10 @@
 import * as z from 'zod'
+import { AllowedOrigins, parseOptions } from '../encoding/options.ts'
+import type { Signer } from '../keys/signer.ts'
 import { Source } from './api-key.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
 import type { Grant } from './grants.ts'
 import { DEFAULT_MAX_AGE_MS, type ServerMetadata } from './metadata.ts'
-import { AllowedOrigins, parseOptions } from './options.ts'
-import type { Signer } from './signer.ts'
 
 /** Who is asked for tokens, by whom, and for what. */
 export interface ProtocolOptions {

@@ -1,7 +1,7 @@
 import { AuthError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
+import type { ClockOffsets } from '../keys/clock-offset.ts'
 import type { UnixMs } from '../ports/runtime.ts'
-import type { ClockOffsets } from './clock-offset.ts'
 import type { AuthHost } from './scheme.ts'
 
 /** What an authorization server answered, read in full. */

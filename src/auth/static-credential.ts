@@ -1,7 +1,7 @@
 import { AuthError, KeyError } from '../errors/errors.ts'
+import { REDACTED } from '../keys/secret.ts'
+import { type OpenSecret, openSecret, type SecretSource, type SecretVersion } from '../keys/secret-source.ts'
 import type { Attempt, Authenticator, AuthScheme, HeaderPatch } from './scheme.ts'
-import { REDACTED } from './secret.ts'
-import { type OpenSecret, openSecret, type SecretSource, type SecretVersion } from './secret-source.ts'
 
 export interface StaticCredential {
   readonly name: string

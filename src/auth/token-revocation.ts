@@ -1,6 +1,6 @@
 import { AuthError, PinfetchError } from '../errors/errors.ts'
+import { raceSignal, wait } from '../ports/signals.ts'
 import { digest } from './held-token.ts'
-import { raceSignal, wait } from './signals.ts'
 import type { SessionWorld, TokenSession } from './token-session.ts'
 
 type Hint = 'access_token' | 'refresh_token'

@@ -1,10 +1,10 @@
 import { errors, jwtVerify } from 'jose'
 import * as z from 'zod'
+import { parseOptions } from '../encoding/options.ts'
 import { PinfetchError, VerifyError } from '../errors/errors.ts'
+import { isPublicKeyAlgorithm, type KeySet, type PublicKeyAlgorithm } from '../keys/jwks.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
-import { isPublicKeyAlgorithm, type KeySet, type PublicKeyAlgorithm } from './jwks.ts'
-import { parseOptions } from './options.ts'
 
 export interface VerifyTokenOptions {
   /** `remoteJwks` or `localJwks`. Never a key that the token brings along. */

@@ -81,6 +81,8 @@ const CLASSES: Readonly<Record<Domain, string>> = {
   KEY: 'KeyError',
   APPROVAL: 'ApprovalError',
   VERIFY: 'VerifyError',
+  SIGN: 'SignError',
+  RATE: 'RateError',
 }
 
 const MAX_LENGTH = 80

@@ -5,12 +5,12 @@ import {
   judgeApproval,
   summaryOf,
 } from '../auth/approval.ts'
-import { raceSignal } from '../auth/signals.ts'
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import { ApprovalError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
 import type { Emit } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
+import { raceSignal } from '../ports/signals.ts'
 import { clientClosed } from '../transport/failure.ts'
 import { type GivenRequest, repeatable } from './replay.ts'
 import { wireMethod } from './request.ts'

@@ -1,8 +1,8 @@
 import type { Authenticator, AuthHost, AuthScheme } from '../auth/scheme.ts'
-import { raceSignal } from '../auth/signals.ts'
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { type OriginPattern, originMatcher } from '../encoding/origin-pattern.ts'
 import { AuthError, ConfigurationError } from '../errors/errors.ts'
+import { raceSignal } from '../ports/signals.ts'
 import { sendWith, type Way } from './attempts.ts'
 import type { Send } from './send.ts'
 

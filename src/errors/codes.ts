@@ -1267,6 +1267,118 @@ export const CODES = {
     about: 'The public keys of an issuer could not be had, and the ones at hand are too old.',
     fix: 'See the cause; answer 503, not 401, since nothing is known of the token.',
   },
+  ERR_SIGN_COMPONENT_MISSING: {
+    retryable: false,
+    about: 'A header field that a signature has to cover is not in the request. Nothing was sent.',
+    fix: 'Set the field named in the message, or take it out of `components`.',
+  },
+  ERR_SIGN_COMPONENT_INVALID: {
+    retryable: false,
+    about: 'A component identifier is not one that RFC 9421 §2 allows here. Nothing was sent.',
+    fix: 'Correct the component named in the message: lower case, known parameters, each once, and none of a response on a request.',
+  },
+  ERR_SIGN_COMPONENT_AMBIGUOUS: {
+    retryable: false,
+    about: 'A component has no single value: `@query-param` names a parameter that occurs twice. Nothing was sent.',
+    fix: 'Cover `@query` instead, or send the parameter once.',
+  },
+  ERR_SIGN_VALUE_NOT_ASCII: {
+    retryable: false,
+    about: 'A header field to be signed holds a line break or something beyond ASCII. Nothing was sent.',
+    fix: 'Send ASCII, or cover the field with `;bs`.',
+  },
+  ERR_SIGN_DIGEST_CONFLICT: {
+    retryable: false,
+    about: 'The Content-Digest that the caller set is not the digest of the body. Nothing was sent.',
+    fix: 'Leave the field to the client, or give the digest of the bytes that are sent.',
+  },
+  ERR_SIGN_BODY_UNHASHABLE: {
+    retryable: false,
+    about:
+      'A signature has to cover a body that cannot be read before it is sent, or is larger than may be buffered. Nothing was sent.',
+    fix: 'Set Content-Digest yourself, give the body as text, bytes, URLSearchParams, FormData or a Blob, or raise `maxBufferBytes`.',
+  },
+  ERR_SIGN_KEY_UNSUITABLE: {
+    retryable: false,
+    about: 'A key does not fit its algorithm, or what a signer answered is no signature of it.',
+    fix: 'Give a key of the kind and size named in the message; an external signer says whether it answers DER or `r || s`.',
+  },
+  ERR_SIGN_LABEL_CONFLICT: {
+    retryable: false,
+    about: 'Two signers of one client, or a signer and the caller, use the same label.',
+    fix: 'Give each `httpSignature` a `label` of its own.',
+  },
+  ERR_SIGN_STALE: {
+    retryable: false,
+    about: 'Something changed a signed part of the request after it was signed. Nothing was sent.',
+    fix: 'Look for an interceptor that changes the header field named in the message, and have it run before.',
+  },
+  ERR_SIGN_INSECURE: {
+    retryable: false,
+    about: 'A signature was asked for that would not protect the request.',
+    fix: 'Sign the payload; an unsigned one is for https alone.',
+  },
+  ERR_SIGN_ACCEPT_REFUSED: {
+    retryable: false,
+    about: 'A server asked, by Accept-Signature, for a signature that the client does not make.',
+    fix: 'Nothing, if it is not meant: it was not made. Else add the component to `acceptSignature.allow`.',
+  },
+  ERR_SIGN_SIGNER_UNAVAILABLE: {
+    retryable: true,
+    about: 'A key service or a token did not sign: it failed, was throttled or took too long. Nothing was sent.',
+    fix: 'See the cause; the request can be made again.',
+  },
+  ERR_SIGN_SELF_CHECK_FAILED: {
+    retryable: false,
+    about: 'The first signature of a key does not verify with its own public key. Nothing was sent.',
+    fix: 'Look which key version the signer uses, and which public key was configured for it.',
+  },
+  ERR_RATE_LIMITED: {
+    retryable: true,
+    about:
+      'A limit, ours or the one that a server announced, leaves no room for the request in time. Nothing was sent.',
+    fix: 'Wait for `retryAfterMs`, or ask for less.',
+  },
+  ERR_RATE_QUEUE_FULL: {
+    retryable: true,
+    about: 'More requests wait for a limit than may. Nothing was sent.',
+    fix: 'Ask for less, or raise `maxQueue` if the callers can wait that long.',
+  },
+  ERR_RATE_CIRCUIT_OPEN: {
+    retryable: true,
+    about: 'An origin failed so often that it is left alone for a while. Nothing was sent.',
+    fix: 'See why it failed before; it is tried again after `retryAfterMs`.',
+  },
+  ERR_VERIFY_MISSING: {
+    retryable: false,
+    about: 'A signature was required, and there is none. The response was not handed over.',
+    fix: 'Ask the server why it does not sign; do not lower `require` for an answer that matters.',
+  },
+  ERR_VERIFY_COVERAGE: {
+    retryable: false,
+    about: 'A signature covers less than is required.',
+    fix: 'Have the signer cover the components named in the message.',
+  },
+  ERR_VERIFY_REQUEST_BINDING: {
+    retryable: false,
+    about: 'A response is signed for another request, or for none.',
+    fix: 'Refuse it: it may be an answer that was given to somebody else.',
+  },
+  ERR_VERIFY_DIGEST_MISMATCH: {
+    retryable: false,
+    about: 'A body is not the one whose digest was sent.',
+    fix: 'Refuse it: it was changed on the way, or cut.',
+  },
+  ERR_VERIFY_DIGEST_UNSUPPORTED: {
+    retryable: false,
+    about: 'A body has a digest by algorithms alone that prove nothing, or that are not known.',
+    fix: 'Have the sender use sha-256 or sha-512 (RFC 9530 §5).',
+  },
+  ERR_VERIFY_REPLAY: {
+    retryable: false,
+    about: 'A signature was seen before.',
+    fix: 'Refuse the request: somebody sends it a second time.',
+  },
 } as const satisfies Record<
   `ERR_${string}`,
   { readonly retryable: boolean; readonly about: string; readonly fix: string }

@@ -183,3 +183,24 @@ export class ApprovalError extends PinfetchError<CodeIn<'APPROVAL'>> {
 export class VerifyError extends PinfetchError<CodeIn<'VERIFY'>> {
   override readonly name = 'VerifyError'
 }
+
+/** A request could not be signed. Nothing was sent. */
+export class SignError extends PinfetchError<CodeIn<'SIGN'>> {
+  override readonly name = 'SignError'
+}
+
+export interface RateDetails extends ErrorDetails {
+  /** When there may be room again. */
+  readonly retryAfterMs?: number
+}
+
+/** A limit left no room for a request. Nothing was sent. */
+export class RateError extends PinfetchError<CodeIn<'RATE'>> {
+  override readonly name = 'RateError'
+  declare readonly retryAfterMs?: number
+
+  constructor(code: CodeIn<'RATE'>, message: string, details: RateDetails = {}) {
+    super(code, message, details)
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs
+  }
+}

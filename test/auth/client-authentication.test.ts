@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ClientAuthentication } from '../../src/auth/client-authentication.ts'
-import type { SecretCallback } from '../../src/auth/secret-source.ts'
-import { localSigner, type Signer } from '../../src/auth/signer.ts'
+import type { SecretCallback } from '../../src/keys/secret-source.ts'
+import { localSigner, type Signer } from '../../src/keys/signer.ts'
 import { refusalOf } from '../support/client.ts'
 import {
   type Asked,

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest'
 import type { Dpop } from '../../src/auth/dpop.ts'
 import { primeNonce } from '../../src/auth/prime-nonce.ts'
 import type { Attempt, Authenticator } from '../../src/auth/scheme.ts'
-import { localSigner, type Signer } from '../../src/auth/signer.ts'
 import { canonicalOrigin } from '../../src/encoding/host.ts'
+import { localSigner, type Signer } from '../../src/keys/signer.ts'
 import { refusalOf } from '../support/client.ts'
 import {
   type Asked,

@@ -5,9 +5,9 @@ import { Provider } from 'oidc-provider'
 import { startTlsServer } from 'pinfetch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import type { ProtocolOptions } from '../../src/auth/protocol-options.ts'
-import { Secret } from '../../src/auth/secret.ts'
-import { localSigner } from '../../src/auth/signer.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
+import { Secret } from '../../src/keys/secret.ts'
+import { localSigner } from '../../src/keys/signer.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import {
   ask,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { createClockOffsets } from '../../src/auth/clock-offset.ts'
 import { createDpop } from '../../src/auth/dpop.ts'
 import type { Attempt, Authenticator, Outcome } from '../../src/auth/scheme.ts'
 import { createTokenAuthenticator, type TokenAuthenticatorSetup } from '../../src/auth/token-authenticator.ts'
 import { tokenRefusal } from '../../src/auth/token-refusal.ts'
+import { createClockOffsets } from '../../src/keys/clock-offset.ts'
 import { attemptTo, type SceneOptions, settle, type TokenScene, tokenScene } from './token-scene.ts'
 
 const API = 'https://api.example/orders'

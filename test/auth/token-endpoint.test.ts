@@ -1,8 +1,8 @@
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { Secret } from '../../src/auth/secret.ts'
-import { localSigner } from '../../src/auth/signer.ts'
+import { Secret } from '../../src/keys/secret.ts'
+import { localSigner } from '../../src/keys/signer.ts'
 import { refusalOf } from '../support/client.ts'
 import {
   ask,

@@ -11,8 +11,8 @@ import { CompactSign, SignJWT } from 'jose'
 import { createClient } from 'pinfetch'
 import { createTestRuntime, startTlsServer, testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type JwksEvent, localJwks, type RemoteJwksOptions, remoteJwks } from '../../src/auth/jwks.ts'
 import { type VerifyTokenOptions, verifyToken } from '../../src/auth/verify-token.ts'
+import { type JwksEvent, localJwks, type RemoteJwksOptions, remoteJwks } from '../../src/keys/jwks.ts'
 
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' })

@@ -16,6 +16,8 @@ const CLASSES = {
   KEY: errors.KeyError,
   APPROVAL: errors.ApprovalError,
   VERIFY: errors.VerifyError,
+  SIGN: errors.SignError,
+  RATE: errors.RateError,
 } as const
 
 const codes = Object.keys(CODES) as ErrorCode[]

@@ -64,7 +64,7 @@ const RULES: readonly Rule[] = [
     title: 'the environment decides nothing unasked',
     forbidden: /^process\.(env|argv|execArgv)$/,
     except: {
-      'auth/secret-reading.ts': 'the variable that a secret source names',
+      'keys/secret-reading.ts': 'the variable that a secret source names',
       'cli/main.ts': 'where the process begins: arguments, and NO_COLOR and its like',
       'client/anchors.ts': 'the file of NODE_EXTRA_CA_CERTS, where the option `anchors` asks for it',
       'client/config.ts': 'configFromEnv, which an application calls for exactly that',

@@ -1,4 +1,4 @@
-import type { Runtime } from '../ports/runtime.ts'
+import type { Runtime } from './runtime.ts'
 
 /** Settles as the promise does, or rejects with the reason of the signal. The promise goes on; others may wait for it. */
 export async function raceSignal<Value>(

@@ -1,7 +1,7 @@
 import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
-import { createClockOffsets } from '../../src/auth/clock-offset.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
+import { createClockOffsets } from '../../src/keys/clock-offset.ts'
 
 const ORIGIN = 'https://api.example.com'
 

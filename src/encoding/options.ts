@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { canonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError } from '../errors/errors.ts'
+import { canonicalOrigin } from './host.ts'
 
 /**
  * Options as the schema understands them. What is wrong is named by its path and type: values are never shown, since secrets

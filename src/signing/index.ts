@@ -1,0 +1,19 @@
+/** `pinfetch/signing`: signatures of requests and responses, for both ends of a connection. */
+export {
+  type LocalKey,
+  type LocalSignerOptions,
+  localSigner,
+  type SignatureAlgorithm,
+  type Signer,
+} from '../keys/signer.ts'
+export type { FieldLine, Message, RequestMessage, ResponseMessage } from './message.ts'
+export type {
+  BoundSigner,
+  RequestPatch,
+  RequestSigner,
+  SignableBody,
+  SignableRequest,
+  SignContext,
+  SignedResponse,
+  SigningHost,
+} from './signing.ts'
