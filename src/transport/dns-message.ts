@@ -8,14 +8,39 @@ export type DnsAnswer =
   | { readonly kind: 'failed'; readonly reason: string }
 
 /**
- * A query for the addresses of a name (RFC 1035 §4.1). Its id is 0, as RFC 8484 §4.1 asks for: the TLS connection says which
- * answer belongs to it.
+ * A query for the addresses of a name (RFC 1035 §4.1).
  *
  * @param host Canonical: labels of ASCII, 253 characters together at most.
+ * @param id Default 0, as RFC 8484 §4.1 asks for: there the HTTP exchange says which answer belongs to it.
  */
-export function encodeQuery(host: string, type: AddressType): Uint8Array {
+export function encodeQuery(host: string, type: AddressType, id = 0): Uint8Array {
+  return Uint8Array.from([...header(id, 0), ...question(host, type)])
+}
+
+/** The same as long as a multiple of 128 octets (RFC 7830, RFC 8467 §4.1): its length does not tell which name is asked for. */
+export function encodePaddedQuery(host: string, type: AddressType, id: number): Uint8Array {
+  const bare = [...header(id, 1), ...question(host, type)]
+  const unpadded = bare.length + OPT_RECORD.length + 2 + PADDING_OPTION.length + 2
+  const padding = new Uint8Array(-unpadded & (PADDED_TO - 1))
+  const options = [...PADDING_OPTION, ...uint16(padding.length), ...padding]
+  return Uint8Array.from([...bare, ...OPT_RECORD, ...uint16(options.length), ...options])
+}
+
+function header(id: number, additional: 0 | 1): readonly number[] {
+  return [...uint16(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, additional]
+}
+
+function question(host: string, type: AddressType): readonly number[] {
   const labels = host.split('.').map((label) => [label.length, ...Buffer.from(label, 'latin1')])
-  return Uint8Array.from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels.flat(), 0, 0, TYPES[type], 0, CLASS_IN])
+  return [...labels.flat(), 0, 0, TYPES[type], 0, CLASS_IN]
+}
+
+const uint16 = (value: number): readonly number[] => [value >> 8, value & 0xff]
+
+/** The id of a message, `undefined` for what is too short to have one. */
+export function idOf(bytes: Uint8Array): number | undefined {
+  const [high, low] = bytes
+  return high === undefined || low === undefined ? undefined : (high << 8) | low
 }
 
 /**
@@ -24,19 +49,19 @@ export function encodeQuery(host: string, type: AddressType): Uint8Array {
  *
  * Hostile bytes give a failure; nothing in a message makes this throw, and no message keeps it busy.
  */
-export function readAnswer(bytes: Uint8Array, host: string, type: AddressType): DnsAnswer {
+export function readAnswer(bytes: Uint8Array, host: string, type: AddressType, ownId = 0): DnsAnswer {
   try {
-    return read(new Reader(bytes), host, type)
+    return read(new Reader(bytes), host, type, ownId)
   } catch (error) {
     if (error instanceof Malformed) return { kind: 'failed', reason: error.message }
     throw error
   }
 }
 
-function read(reader: Reader, host: string, type: AddressType): DnsAnswer {
+function read(reader: Reader, host: string, type: AddressType, ownId: number): DnsAnswer {
   const [id, flags, questions, answers] = [reader.uint16(), reader.uint16(), reader.uint16(), reader.uint16()]
   reader.skip(4)
-  if (id !== 0 || (flags & 0xf800) !== 0x8000) throw new Malformed('not a response to this query')
+  if (id !== ownId || (flags & 0xf800) !== 0x8000) throw new Malformed('not a response to this query')
   if ((flags & 0x0200) !== 0) throw new Malformed('truncated')
   const rcode = flags & 0x000f
   if (rcode !== NO_ERROR && rcode !== NX_DOMAIN) throw new Malformed(`RCODE ${rcode}`)
@@ -164,6 +189,10 @@ class Reader {
 
 const TYPES = { A: 1, AAAA: 28 } as const
 const TYPE_CNAME = 5
+/** RFC 6891 §6.1.2: the root, type 41, what a UDP answer might be as long as, and no extended RCODE, version or flag. */
+const OPT_RECORD = [0, 0, 41, 0x10, 0, 0, 0, 0, 0]
+const PADDING_OPTION = [0, 12] // RFC 7830 §3
+const PADDED_TO = 128 // RFC 8467 §4.1
 const CLASS_IN = 1
 const NO_ERROR = 0
 const NX_DOMAIN = 3
