@@ -3,6 +3,7 @@ import { ConfigurationError, VerifyError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { keepProcessAlive, systemRuntime } from '../ports/system.ts'
+import { isSoundRsa } from './algorithm.ts'
 
 /** JWS algorithms whose key can be public (RFC 7518 §3.1, RFC 9864): a signature that anyone could make proves nothing. */
 export type PublicKeyAlgorithm = keyof typeof FITS
@@ -147,12 +148,6 @@ function readKey(jwk: unknown): PublicKey | undefined {
   } catch {
     return undefined // of Node for a kind it does not know, a point that is not on its curve
   }
-}
-
-/** FIPS 186-5 §5.1: anyone can sign for the exponent 1, and a small one has helped before. */
-function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
-  const { modulusLength = 0, publicExponent = 0n } = details ?? {}
-  return modulusLength >= 2_048 && publicExponent >= 65_537n && publicExponent % 2n === 1n
 }
 
 function fits({ alg: named, key }: PublicKey, alg: PublicKeyAlgorithm): boolean {

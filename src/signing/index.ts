@@ -1,4 +1,5 @@
 /** `pinfetch/signing`: signatures of requests and responses, for both ends of a connection. */
+export { type KeyRing, keyRing, type MutableKeyRing, type RingKey } from '../keys/key-ring.ts'
 export {
   type LocalKey,
   type LocalSignerOptions,
@@ -6,6 +7,15 @@ export {
   type SignatureAlgorithm,
   type Signer,
 } from '../keys/signer.ts'
+export {
+  type KeyResolver,
+  keysById,
+  keysOfSet,
+  type VerificationKey,
+  type VerificationKeyOptions,
+  verificationKey,
+  type WantedKey,
+} from '../keys/verification-key.ts'
 export type { FieldLine, Message, RequestMessage, ResponseMessage } from './message.ts'
 export type {
   BoundSigner,

@@ -281,14 +281,14 @@ describe('localSigner', () => {
     ['a curve without an algorithm', () => localSigner(generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey)],
     ['a short secret', () => localSigner({ kty: 'oct', k: Buffer.from('short-4711').toString('base64url') })],
     ['no key at all', () => localSigner('-----BEGIN nonsense-4711')],
-  ])('refuses %s with ERR_CONFIG_INVALID, without showing it', (_, make) => {
+  ])('refuses %s with ERR_SIGN_KEY_UNSUITABLE, without showing it', (_, make) => {
     let error: unknown
     try {
       make()
     } catch (thrown) {
       error = thrown
     }
-    expect(error).toMatchObject({ code: 'ERR_CONFIG_INVALID' })
+    expect(error).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
     expectNoTrace(error, ['4711'])
   })
 })

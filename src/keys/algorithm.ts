@@ -1,0 +1,71 @@
+import type { KeyObject } from 'node:crypto'
+
+/** RFC 9421 §3.3: the names of the algorithms. */
+export type SignatureAlgorithm =
+  | 'hmac-sha256'
+  | 'ed25519'
+  | 'ecdsa-p256-sha256'
+  | 'ecdsa-p384-sha384'
+  | 'rsa-pss-sha512'
+  | 'rsa-v1_5-sha256'
+
+/** The first algorithm that a key, or either half of its pair, is for. */
+export function algorithmFor(key: KeyObject): SignatureAlgorithm | undefined {
+  return ALGORITHMS.find((algorithm) => fits(key, algorithm))
+}
+
+/** Whether a key, or either half of its pair, is of the kind and the strength that an algorithm needs. */
+export function fits(key: KeyObject, algorithm: SignatureAlgorithm): boolean {
+  if (key.type === 'secret') return algorithm === 'hmac-sha256' && (key.symmetricKeySize ?? 0) >= MIN_HMAC_OCTETS
+  const { asymmetricKeyType: kind, asymmetricKeyDetails: details } = key
+  switch (algorithm) {
+    case 'hmac-sha256':
+      return false
+    case 'ed25519':
+      return kind === 'ed25519'
+    case 'ecdsa-p256-sha256':
+      return kind === 'ec' && details?.namedCurve === 'prime256v1'
+    case 'ecdsa-p384-sha384':
+      return kind === 'ec' && details?.namedCurve === 'secp384r1'
+    case 'rsa-pss-sha512':
+      return (kind === 'rsa' || (kind === 'rsa-pss' && allowsSha512(details))) && isSoundRsa(key)
+    case 'rsa-v1_5-sha256':
+      return kind === 'rsa' && isSoundRsa(key)
+  }
+}
+
+/** FIPS 186-5 §5.1: anyone can sign for the exponent 1, and a small one has helped before. */
+export function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = details ?? {}
+  return modulusLength >= MIN_RSA_BITS && publicExponent >= 65_537n && publicExponent % 2n === 1n
+}
+
+/** RFC 4055 §1.2: such a key may say what it is for. */
+function allowsSha512(details: KeyObject['asymmetricKeyDetails']): boolean {
+  const { hashAlgorithm = 'sha512', mgf1HashAlgorithm = 'sha512', saltLength = 0 } = details ?? {}
+  return hashAlgorithm === 'sha512' && mgf1HashAlgorithm === 'sha512' && saltLength <= PSS_SALT_OCTETS
+}
+
+const MIN_RSA_BITS = 2_048 // NIST SP 800-131A
+const MIN_HMAC_OCTETS = 32 // RFC 7518 §3.2: as long as the hash
+const PSS_SALT_OCTETS = 64 // RFC 9421 §3.3.1
+
+export const SUITABLE_KEYS = `an Ed25519, P-256, P-384 or RSA key of ${MIN_RSA_BITS} bits, or a secret of ${MIN_HMAC_OCTETS} octets`
+
+const ALGORITHMS: readonly SignatureAlgorithm[] = [
+  'ed25519',
+  'ecdsa-p256-sha256',
+  'ecdsa-p384-sha384',
+  'rsa-pss-sha512',
+  'rsa-v1_5-sha256',
+  'hmac-sha256',
+]
+
+/** What Node's `sign` and `verify` have to be told. */
+export const METHODS = {
+  ed25519: { hash: null },
+  'ecdsa-p256-sha256': { hash: 'sha256', dsaEncoding: 'ieee-p1363' },
+  'ecdsa-p384-sha384': { hash: 'sha384', dsaEncoding: 'ieee-p1363' },
+  'rsa-pss-sha512': { hash: 'sha512', padding: 6, saltLength: PSS_SALT_OCTETS },
+  'rsa-v1_5-sha256': { hash: 'sha256', padding: 1 },
+} as const
