@@ -8,6 +8,7 @@ import { runManifestCase } from './manifest.ts'
 import { runNamesCase } from './names.ts'
 import { runPathCase } from './path.ts'
 import { runRevocationCase } from './revocation.ts'
+import { runSigV4Case } from './sigv4.ts'
 import { type Answer, type CaseRunner, profileOf } from './suite.ts'
 
 const SUITES: Readonly<Record<string, CaseRunner>> = {
@@ -15,6 +16,7 @@ const SUITES: Readonly<Record<string, CaseRunner>> = {
   names: runNamesCase,
   manifest: runManifestCase,
   revocation: runRevocationCase,
+  sigv4: runSigV4Case,
 }
 
 const [suite = '', ...flags] = process.argv.slice(2)

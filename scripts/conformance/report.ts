@@ -10,6 +10,7 @@ import exceptions from '../../test/conformance/exceptions.json' with { type: 'js
 import { runNamesCase } from './names.ts'
 import { runPathCase } from './path.ts'
 import { isAsExpected, runRevocationCase } from './revocation.ts'
+import { runSigV4Case } from './sigv4.ts'
 import type { Answer } from './suite.ts'
 
 interface Case {
@@ -164,6 +165,14 @@ const SUITES: readonly Suite[] = [
     run: passOrFail((row) => runNamesCase({ ...row, publicSuffix: true })),
     ledger: exceptions.hostnames,
     target: { right: 123, of: 136, falseAccepts: 0 },
+  },
+  {
+    title: 'AWS Signature Version 4',
+    profile: '',
+    file: 'signing/sigv4/v4.jsonl',
+    run: passOrFail(runSigV4Case),
+    ledger: {},
+    target: { right: 38, of: 38 },
   },
 ]
 
