@@ -106,7 +106,7 @@ export function encodeUri(text: string): string {
 }
 
 function escaped(text: string, beyond: RegExp): string {
-  return text.toWellFormed().replace(beyond, (found) => {
+  return text.replace(beyond, (found) => {
     if (found === '+' && beyond === BEYOND_QUERY) return '%20'
     const isEscape = found.length === 3 && found.startsWith('%')
     if (!isEscape) return percentOf(found)
@@ -116,8 +116,7 @@ function escaped(text: string, beyond: RegExp): string {
 }
 
 function percentOf(character: string): string {
-  const encoded = encodeURIComponent(character)
-  return encoded.startsWith('%') ? encoded : `%${character.charCodeAt(0).toString(16).toUpperCase()}` // !'()* it leaves
+  return Buffer.from(character).toString('hex').toUpperCase().replace(/../g, '%$&')
 }
 
 const byName = ([a]: FieldLine, [b]: FieldLine): number => (a < b ? -1 : 1)
