@@ -1,6 +1,7 @@
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError } from '../errors/errors.ts'
 import { requestFailure } from '../transport/failure.ts'
+import { withSoundFields } from './fields.ts'
 import { createFollow, discard, type RedirectOptions } from './redirect.ts'
 import { isRedirect, refuseEvery } from './redirect-hop.ts'
 import { type GivenRequest, repeatable } from './replay.ts'
@@ -44,8 +45,8 @@ export function createFetch({ send, gate, upgrade, redirects }: FetchOptions): t
     try {
       const url = urlOf(input)
       if (url.protocol !== 'http:' || upgrade === undefined)
-        return start(originOf(url), toGlobalRealm(input, init), url)
-      const request = toGlobalRealm(input, init)
+        return start(originOf(url), givenRequest(input, init, url), url)
+      const request = givenRequest(input, init, url)
       return upgrade(url).then((secured) => start(originOf(secured), requestTo(secured, request), secured))
     } catch (error) {
       return Promise.reject(error) // fetch never throws
@@ -73,7 +74,7 @@ function requestTo(url: URL, { input, init }: GivenRequest): GivenRequest {
   return { input: input instanceof Request ? new Request(url, input) : url, init }
 }
 
-function urlOf(input: Parameters<typeof fetch>[0]): URL {
+export function urlOf(input: Parameters<typeof fetch>[0]): URL {
   const text = typeof input === 'object' && 'url' in input ? input.url : String(input)
   if (!URL.canParse(text)) {
     throw new ConfigurationError('ERR_CONFIG_URL', 'fetch: expected an absolute URL', {
@@ -91,6 +92,11 @@ function originOf(url: URL): CanonicalOrigin {
     throw new ConfigurationError('ERR_CONFIG_URL', message, { host: url.host })
   }
   return origin
+}
+
+/** What a call was given, in the classes of the runtime and with fields that are only fields. */
+export function givenRequest(...[input, init, url]: [...Parameters<typeof fetch>, url: URL]): GivenRequest {
+  return withSoundFields(toGlobalRealm(input, init), url.host)
 }
 
 /** Rewrites objects of the npm package's realm, which SDKs hand over, into the runtime's own classes. */

@@ -529,6 +529,11 @@ export const CODES = {
     about: 'A response body is longer than the limit.',
     fix: 'Check what the server sends; raise `limits.bodyBytes` only if the size is expected.',
   },
+  ERR_TRANSPORT_BODY_UNAVAILABLE: {
+    retryable: false,
+    about: 'A body of `replayable` could not be opened: its function threw, or gave no stream that nobody has read.',
+    fix: 'See the cause; the function must give a new stream, with the same bytes, each time it is called.',
+  },
   ERR_TRANSPORT_HEADERS_TOO_LARGE: {
     retryable: false,
     about: 'The header fields of a response are longer than the limit.',
@@ -653,6 +658,37 @@ export const CODES = {
     retryable: false,
     about: 'A call was redirected again and again.',
     fix: 'Look for a loop at the server; `redirect.maxHops` allows up to 20.',
+  },
+  ERR_POLICY_HEADER_INVALID: {
+    retryable: false,
+    about: 'The method or a header field holds CR, LF, NUL or another character that would change the request.',
+    fix: 'Find out who wrote the value: it may be an injection. Encode what is not ASCII.',
+  },
+  ERR_POLICY_OPERATION_UNLISTED: {
+    retryable: false,
+    about:
+      'No operation of `operations` has this method, origin and path, or the path can be read in more than one way.',
+    fix: 'Add the operation, or set `unlisted: "allow"` to let requests pass that no operation describes.',
+  },
+  ERR_POLICY_REQUEST_INVALID: {
+    retryable: false,
+    about: 'Path, query, header fields or body of a request are not what the schema of its operation expects.',
+    fix: 'Correct the call; `issues` names the places, never the values.',
+  },
+  ERR_POLICY_RESPONSE_INVALID: {
+    retryable: false,
+    about: 'The body of a response is not what the schema of its operation expects, or a success has no schema.',
+    fix: 'Compare `issues` with what the API promises. The server did act on the request.',
+  },
+  ERR_POLICY_CONTENT_TYPE: {
+    retryable: false,
+    about: 'The media type of a body is none that its operation allows, or none that its schema can judge.',
+    fix: 'Send JSON or a form with its Content-Type; name what the server may answer in `contentTypes`.',
+  },
+  ERR_POLICY_BODY_TOO_LARGE: {
+    retryable: false,
+    about: 'A body is longer than its operation allows.',
+    fix: 'Check what is sent; raise `maxRequestBytes` or `maxResponseBytes` only if the size is expected.',
   },
   ERR_MANIFEST_FETCH_TOO_LARGE: {
     retryable: false,

@@ -88,9 +88,35 @@ export class TransportError extends PinfetchError<CodeIn<'TRANSPORT'>> {
   override readonly name = 'TransportError'
 }
 
-/** The request itself is not allowed to go there: scheme, host header, redirect. */
+/** One place where data is not what a schema expects. The value itself is never in it. */
+export interface Issue {
+  /** Of the part and the place in it: `body.amount`, `query.page`, `body.items.0`. */
+  readonly path: string
+  /** One phrase: what was expected, and the type of what was seen. */
+  readonly message: string
+}
+
+export interface PolicyDetails extends ErrorDetails {
+  readonly operation?: string
+  readonly status?: number
+  readonly issues?: readonly Issue[]
+}
+
+/** The request, or its response, is not allowed: scheme, host header, redirect, operation. */
 export class PolicyError extends PinfetchError<CodeIn<'POLICY'>> {
   override readonly name = 'PolicyError'
+  /** The name of the operation (option `operations`), or its method and path template. */
+  declare readonly operation?: string
+  /** Of the response that was refused. */
+  declare readonly status?: number
+  declare readonly issues?: readonly Issue[]
+
+  constructor(code: CodeIn<'POLICY'>, message: string, details: PolicyDetails = {}) {
+    super(code, message, details)
+    if (details.operation !== undefined) this.operation = details.operation
+    if (details.status !== undefined) this.status = details.status
+    if (details.issues !== undefined) this.issues = details.issues
+  }
 }
 
 /** What a refused document asks of its reader: an alarm, the publisher, patience, the clock, or the configuration. */
