@@ -2,6 +2,7 @@ import { TransportError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
 import { inNextTurn } from '../ports/turn.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
+import type { Inspect } from '../transport/inspection.ts'
 import type { Timeouts } from '../transport/limits.ts'
 import { isDisturbed } from './body.ts'
 import { type DecodedLimits, DecodedMeter, isDecodingError } from './decode.ts'
@@ -13,6 +14,7 @@ export interface RoadOptions {
   readonly limits: DecodedLimits
   readonly timeouts: Pick<Timeouts, 'bodyMs'>
   readonly runtime: Pick<Runtime, 'schedule'>
+  readonly inspect?: Inspect | undefined
 }
 
 type Dispatch = PinnedDispatcher['dispatch']
@@ -22,7 +24,7 @@ type Handler = Parameters<Dispatch>[1]
 export function createFullRoad(
   fetch: typeof globalThis.fetch,
   dispatcher: PinnedDispatcher,
-  { limits, timeouts, runtime }: RoadOptions,
+  { limits, timeouts, runtime, inspect }: RoadOptions,
 ): Send {
   return async (input, init, url, call) => {
     const meter = new DecodedMeter(limits, url.host)
@@ -30,7 +32,7 @@ export function createFullRoad(
     let wasAsked = false
     const dispatch: Dispatch = (options, handler) => {
       wasAsked = true
-      return dispatcher.dispatch({ ...options, call }, attended(handler, meter, arrival))
+      return dispatcher.dispatch({ ...options, call, inspect }, attended(handler, meter, arrival))
     }
     // The cast: Node's typings know a class, its fetch calls this one method.
     const metered = { dispatch } as unknown as NonNullable<RequestInit['dispatcher']>

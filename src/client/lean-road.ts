@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors/codes.ts'
 import { PinfetchError } from '../errors/errors.ts'
 import type { CallTime } from '../transport/call.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
+import type { Inspect } from '../transport/inspection.ts'
 import type { RawHandler } from '../transport/raw-handler.ts'
 import { BodyStream, type Flow, type Sink } from './body.ts'
 import { codingsOf, createDecoder, type DecodedLimits, DecodedMeter, decodeWhole } from './decode.ts'
@@ -15,17 +16,26 @@ export interface Target {
   readonly host: string
   readonly limits: DecodedLimits
   readonly call: CallTime | undefined
+  readonly inspect?: Inspect | undefined
 }
 
 /** Sends one request and answers when its headers are there, as fetch does; rejects with the signal's reason, or `fetch failed`. */
 export function sendLean(dispatcher: PinnedDispatcher, request: LeanRequest, target: Target): Promise<Response> {
   const { method, headers, body, signal } = request
-  const { url, call: time } = target
+  const { url, call: time, inspect } = target
   if (signal?.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
     const call = new Call(request, target, { resolve, reject })
     try {
-      const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body, call: time }
+      const options = {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers,
+        body,
+        call: time,
+        inspect,
+      }
       const [wanted, handler] = [options, call] as unknown as Parameters<PinnedDispatcher['dispatch']>
       dispatcher.dispatch(wanted, handler)
     } catch (error) {

@@ -31,7 +31,7 @@ export type Send = (input: string | URL | Request, init: RequestInit, url: URL, 
  * The fetch is captured here, once. Where it is not the runtime's own (mocks, framework caches), every request goes through it.
  */
 export function sendOver(dispatcher: PinnedDispatcher, options: RoadOptions): Send {
-  const { limits } = options
+  const { limits, inspect } = options
   const fetch = globalThis.fetch
   const isOwn = isRuntimeFetch(fetch)
   const full = createFullRoad(fetch, dispatcher, options)
@@ -48,7 +48,7 @@ export function sendOver(dispatcher: PinnedDispatcher, options: RoadOptions): Se
     const defaults = isOwn ? known.get(url.port) : undefined
     const request = defaults === undefined || endsInQuestion(url) ? undefined : leanRequest(input, init, defaults)
     if (request === undefined) return full(input, init, url, call)
-    return sendLean(dispatcher, request, { url, host: url.host, limits, call })
+    return sendLean(dispatcher, request, { url, host: url.host, limits, call, inspect })
   }
   return (input, init, url, call) => {
     const port = isOwn ? url.port : ''

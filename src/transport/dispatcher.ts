@@ -7,6 +7,7 @@ import type { CallTime } from './call.ts'
 import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
 import { Exchange, type ExchangeLimits } from './exchange.ts'
 import { clientClosed } from './failure.ts'
+import { type Inspect, InspectedHandler } from './inspection.ts'
 import { FOREVER, type Lane } from './lane.ts'
 import { MAX_CONNECTIONS, type Timeouts } from './limits.ts'
 import { OriginPool, type OriginPoolOptions } from './origin-pool.ts'
@@ -17,8 +18,11 @@ import { createSeenPeers, type SeenPeers } from './seen-peers.ts'
 import { Sweep } from './sweep.ts'
 import { Dispatcher } from './undici.ts'
 
-/** A request, and the call that it is part of where that takes several. */
-export type DispatchOptions = UndiciDispatcher.DispatchOptions & { readonly call?: CallTime | undefined }
+/** A request, the call that it is part of where that takes several, and who looks at the response first. */
+export type DispatchOptions = UndiciDispatcher.DispatchOptions & {
+  readonly call?: CallTime | undefined
+  readonly inspect?: Inspect | undefined
+}
 
 export interface DispatcherOptions extends ConnectorOptions, ExchangeLimits {
   readonly timeouts: Timeouts // the connector names two of them
@@ -78,7 +82,11 @@ export class PinnedDispatcher extends Dispatcher {
     const servername = origin.kind === 'dns' ? origin.host : null
     const request = { ...options, headers, servername } as UndiciDispatcher.DispatchOptions
     const now = this.#options.runtime.clock.monotonic()
-    new Exchange(origin, request, rawHandlerOf(handler), pool, this.#sweep, this.#options, now, options.call).begin()
+    const { method, path, call, inspect } = options
+    const wanted = rawHandlerOf(handler)
+    const sent = { authority: origin.text, method, path, headers }
+    const given = inspect === undefined ? wanted : new InspectedHandler(wanted, inspect(sent))
+    new Exchange(origin, request, given, pool, this.#sweep, this.#options, now, call).begin()
     return true
   }
 
