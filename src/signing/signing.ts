@@ -17,6 +17,11 @@ export interface RequestSigner {
   readonly label?: string
   /** What it has to know of the body: nothing, a digest (made here, or given by the caller), or the bytes themselves. */
   readonly body: 'ignored' | 'digest' | 'bytes'
+  /**
+   * How much of a stream is read into memory, so that it can be hashed before it is sent. Default 0: a stream is refused with
+   * `ERR_SIGN_BODY_UNHASHABLE`, unless the caller says its Content-Digest where that is all that has to be known.
+   */
+  readonly maxBufferBytes?: number
   /** Called once, by `createClient`. */
   readonly bind: (host: SigningHost) => BoundSigner
 }
