@@ -9,11 +9,13 @@ export type {
 } from './client/certificate-options.ts'
 export { configFromEnv, configFromFile, configSchema } from './client/config.ts'
 export { type Client, type ClientHealth, createClient } from './client/create-client.ts'
+export { type DotOptions, dotResolver } from './client/dot-resolver.ts'
 export type { EgressRule } from './client/egress.ts'
 export type { AddressOptions } from './client/network.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
 export type { ProxyOption, ProxyOptions } from './client/proxy.ts'
 export type { RedirectOption } from './client/redirect-options.ts'
+export { type BodySource, replayable } from './client/replayable.ts'
 export { CODES, type ErrorCode } from './errors/codes.ts'
 export {
   ApprovalError,

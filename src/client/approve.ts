@@ -93,8 +93,10 @@ export function createApprovals(
   const approve = async (candidate: ApprovalCandidate, given: GivenRequest, asking: Asking): Promise<GivenRequest> => {
     const { input, init, oneShot } = repeatable(given, runtime.random)
     const { host } = asking
-    if (oneShot !== undefined) {
-      const problem = `${oneShot} can be read only once, so nobody can be told what would be sent; give text, bytes, URLSearchParams or a Blob`
+    const unseen =
+      oneShot ?? (init.body instanceof ReadableStream ? 'a stream that is opened anew each time' : undefined)
+    if (unseen !== undefined) {
+      const problem = `nobody can be told what would be sent of ${unseen}; give text, bytes, URLSearchParams or a Blob`
       throw refusal('ERR_APPROVAL_REQUIRED', host, problem)
     }
     const body = await fixedBody(init.body)

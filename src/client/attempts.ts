@@ -9,7 +9,7 @@ import { discard } from './redirect.ts'
 import { type GivenRequest, type Repeatable, repeatable } from './replay.ts'
 import { wireMethod } from './request.ts'
 import type { Call, Send } from './send.ts'
-import { uploadOf } from './upload.ts'
+import { abandonUpload } from './upload.ts'
 
 /** A scheme in use. */
 export interface Way {
@@ -38,9 +38,7 @@ export async function sendWith(way: Way, given: GivenRequest, errand: Errand): P
   // What the caller still holds, and could change while a token is fetched, stays here.
   const input = given.input instanceof Request ? given.input : url.href
   const fields = copied(headersOf(given))
-  const repeated = repeatable({ input, init: given.init }, host.runtime.random)
-  const upload = uploadOf(repeated.init.body)
-  const request = upload === undefined ? repeated : { ...repeated, init: { ...repeated.init, body: upload.body } }
+  const request = repeatable({ input, init: given.init }, host.runtime.random)
   const call: Call = errand.call ?? { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
   const attempt = attemptOf(request, headers, errand)
   let rebounds = 0
@@ -62,7 +60,7 @@ export async function sendWith(way: Way, given: GivenRequest, errand: Errand): P
       const code = 'ERR_AUTH_BODY_NOT_REPLAYABLE'
       const message = `${outcome.reason}; ${request.oneShot} can be read only once, so the request was not sent again`
       host.emit({ type: 'auth.notReplayed', host: origin.text, scheme: scheme.name, code, message })
-      upload?.abandon(new AuthError(code, message, { host: origin.text, requestSent: 'yes' }))
+      abandonUpload(response, new AuthError(code, message, { host: origin.text, requestSent: 'yes' }))
       return response
     }
     await discard(response)

@@ -7,8 +7,10 @@ import type { Timeouts } from '../transport/limits.ts'
 import { isDisturbed } from './body.ts'
 import { type DecodedLimits, DecodedMeter, isDecodingError } from './decode.ts'
 import { bodyFailure } from './lean-road.ts'
+import { openedAnew } from './replayable.ts'
 import { type Abandonable, endWhenAbandoned, receivedResponse } from './response.ts'
 import type { Send } from './send.ts'
+import { noteUpload, type Upload, uploadOf } from './upload.ts'
 
 export interface RoadOptions {
   readonly limits: DecodedLimits
@@ -28,7 +30,10 @@ export function createFullRoad(
 ): Send {
   return async (input, init, url, call) => {
     const meter = new DecodedMeter(limits, url.host)
-    const arrival: Arrival = { isComplete: false, onComplete: undefined }
+    const opened = openedAnew(init.body, url.host)
+    const upload = uploadOf(opened ?? init.body)
+    const streamed = upload && { body: upload.body, ...(opened && { duplex: 'half' as const }) }
+    const arrival: Arrival = { isComplete: false, onComplete: undefined, abandon: upload?.abandon }
     let wasAsked = false
     const dispatch: Dispatch = (options, handler) => {
       wasAsked = true
@@ -36,7 +41,13 @@ export function createFullRoad(
     }
     // The cast: Node's typings know a class, its fetch calls this one method.
     const metered = { dispatch } as unknown as NonNullable<RequestInit['dispatcher']>
-    const response = await fetch(input, { ...init, dispatcher: metered })
+    let response: Response
+    try {
+      response = noteUpload(await fetch(input, { ...init, ...streamed, dispatcher: metered }), upload)
+    } catch (error) {
+      if (wasAsked || opened !== undefined) upload?.abandon(error)
+      throw error
+    }
     const { body } = response
     if (!wasAsked || body === null) return response // a mock's answer, as it is
     const isEncoded = response.headers.has('content-encoding')
@@ -46,7 +57,7 @@ export function createFullRoad(
     const head = { url: response.url, status, statusText, headers: [...headers] }
     const received = receivedResponse(own.stream, head, headers)
     endWhenAbandoned(received, own)
-    return received
+    return noteUpload(received, upload)
   }
 }
 
@@ -75,9 +86,13 @@ function attended(handler: Handler, meter: DecodedMeter, arrival: Arrival): Hand
   around(['onComplete', 'onResponseEnd'], (call) => {
     arrival.isComplete = true
     arrival.onComplete?.()
+    arrival.abandon?.(undefined) // no connection goes on with a request that was answered
     return call()
   })
-  around(['onError', 'onResponseError'], (call) => (hasBegun ? inNextTurn(call) : call()))
+  around(['onError', 'onResponseError'], (call, [reason]) => {
+    arrival.abandon?.(reason)
+    return hasBegun ? inNextTurn(call) : call()
+  })
   return own as Handler
 }
 
@@ -85,6 +100,8 @@ function attended(handler: Handler, meter: DecodedMeter, arrival: Arrival): Hand
 interface Arrival {
   isComplete: boolean
   onComplete: (() => void) | undefined
+  /** Ends what the request is sent from. */
+  readonly abandon: Upload['abandon'] | undefined
 }
 
 /**

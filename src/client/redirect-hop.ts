@@ -57,7 +57,7 @@ export function nextHop(at: Hop, response: Response, { covers, isCredential }: H
     throw refuse(`to ${shown(url)}; a body is not sent to another origin`, 'ERR_POLICY_REDIRECT_BODY')
   }
   if (keepsBody && at.oneShot !== undefined) {
-    const advice = 'give it as text, bytes, URLSearchParams, Blob or FormData'
+    const advice = 'give it as text, bytes, URLSearchParams, Blob or FormData, or by `replayable`'
     throw refuse(
       `that needs the body again; ${at.oneShot} can be read only once, ${advice}`,
       'ERR_POLICY_REDIRECT_BODY',

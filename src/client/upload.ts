@@ -8,23 +8,46 @@ export interface Upload {
 
 /**
  * A stream that can be given up while it is sent: a server that answers before it has read everything leaves the runtime's fetch
- * waiting on the source, which would hold its file or its socket for good.
+ * waiting on the source, which would hold its file or its socket for good. What was given up does not end for the server: half
+ * of a body must not look like all of it.
  *
  * @returns `undefined` for what is no stream, and for one that fetch refuses.
  */
 export function uploadOf(source: RequestInit['body']): Upload | undefined {
   if (!(source instanceof ReadableStream) || source.locked || Readable.isDisturbed(source as never)) return undefined
-  const reader = source.getReader()
+  let reader: ReadableStreamDefaultReader | undefined
+  let isAbandoned = false
   const body = new ReadableStream(
     {
       pull: async (controller) => {
+        if (isAbandoned) return never()
+        reader ??= source.getReader()
         const { done, value } = await reader.read()
+        if (isAbandoned) return never()
         if (done) controller.close()
         else controller.enqueue(value)
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel: (reason) => (reader ?? source).cancel(reason),
     },
     { highWaterMark: 0 },
   )
-  return { body, abandon: (reason) => void reader.cancel(reason).catch(() => undefined) }
+  const abandon = (reason: unknown): void => {
+    isAbandoned = true
+    ;(reader ?? source).cancel(reason).catch(() => undefined)
+  }
+  return { body, abandon }
 }
+
+/** Gives up what is still to be sent of the request that was answered so. */
+export function abandonUpload(response: Response, reason: unknown): void {
+  uploads.get(response)?.abandon(reason)
+}
+
+/** Remembers what a request is being sent from. */
+export function noteUpload(response: Response, upload: Upload | undefined): Response {
+  if (upload !== undefined) uploads.set(response, upload)
+  return response
+}
+
+const uploads = new WeakMap<Response, Upload>()
+const never = (): Promise<void> => new Promise(() => undefined)

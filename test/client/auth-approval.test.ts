@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, openAsBlob, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { replayable } from 'pinfetch'
 import { type ApprovalAnswer, type ApprovalOptions, type ApprovalSummary, approval, bearer, oauth } from 'pinfetch/auth'
 import { createTestRuntime, type TestRuntime } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -122,6 +123,7 @@ describe('a critical request', () => {
   test.each<[string, (url: string) => Parameters<typeof fetch>]>([
     ['a stream', (url) => [url, { ...post(new Blob(['x']).stream()), duplex: 'half' } as RequestInit]],
     ['the body of a Request', (url) => [new Request(url, post('x'))]],
+    ['a stream that is opened anew each time', (url) => [url, post(replayable(() => new Blob(['x']).stream()))]],
   ])('with %s cannot be shown before it is sent: ERR_APPROVAL_REQUIRED', async (what, given) => {
     const { client, url, asked, sent } = await scene()
     const error = await refusalOf(client.fetch(...given(url())), 'ERR_APPROVAL_REQUIRED')
