@@ -4,10 +4,12 @@
  * failed case, never a failed run. Exit code 0 when every line was answered, 2 for a wrong call.
  */
 import { createInterface } from 'node:readline'
+import { runComponentsCase } from './components.ts'
 import { runManifestCase } from './manifest.ts'
 import { runNamesCase } from './names.ts'
 import { runPathCase } from './path.ts'
 import { runRevocationCase } from './revocation.ts'
+import { runSigningCase } from './signing.ts'
 import { runSigV4Case } from './sigv4.ts'
 import { type Answer, type CaseRunner, profileOf } from './suite.ts'
 
@@ -16,6 +18,8 @@ const SUITES: Readonly<Record<string, CaseRunner>> = {
   names: runNamesCase,
   manifest: runManifestCase,
   revocation: runRevocationCase,
+  signing: runSigningCase,
+  components: runComponentsCase,
   sigv4: runSigV4Case,
 }
 
