@@ -1410,6 +1410,16 @@ export const CODES = {
     about: 'A body has a digest by algorithms alone that prove nothing, or that are not known.',
     fix: 'Have the sender use sha-256 or sha-512 (RFC 9530 §5).',
   },
+  ERR_VERIFY_BODY_TOO_LARGE: {
+    retryable: false,
+    about: 'A response is longer than may be held until it is verified.',
+    fix: "Raise `maxHeldBytes`, or take the body as it arrives with `body: 'stream'`, which ends with an error where it is wrong.",
+  },
+  ERR_VERIFY_NONCES_UNAVAILABLE: {
+    retryable: true,
+    about: 'Nobody can tell whether a signature was seen before: the store of nonces failed, or is full.',
+    fix: 'See the cause; answer 503, since the signature itself is right.',
+  },
   ERR_VERIFY_REPLAY: {
     retryable: false,
     about: 'A signature was seen before.',

@@ -6,6 +6,14 @@ import type { UnixMs } from '../ports/runtime.ts'
 export type ClientEvent =
   | ManifestLifecycleEvent
   | TokenEvent
+  /** A response met the client's `verify`. `unsigned`: it had no signature and needed none. `refused`: the caller got the error. */
+  | {
+      readonly type: 'verify.result'
+      readonly host: string
+      readonly outcome: 'verified' | 'unsigned' | 'refused'
+      readonly code?: ErrorCode
+      readonly keyId?: string
+    }
   /** A peer was refused; nothing was sent to it. */
   | {
       readonly type: 'tls.rejected'
@@ -191,6 +199,17 @@ export type ClientEvent =
       readonly code: ErrorCode
       readonly message: string
     }
+  /** The caller gave a request a header field of a signer: the caller's stands, and the signer does not sign it. */
+  | {
+      readonly type: 'sign.overridden'
+      readonly host: string
+      readonly signer: string
+      readonly headers: readonly string[]
+    }
+  /** A server refused a request for its time, or asked for another signature: it is signed and sent once more. */
+  | { readonly type: 'sign.retried'; readonly host: string; readonly message: string }
+  /** It would have been, but the caller has the server's answer. */
+  | { readonly type: 'sign.notRetried'; readonly host: string; readonly message: string }
   /** Somebody is asked whether a critical request may be sent. `digest`: of all that is asked for, as the summary has it. */
   | { readonly type: 'approval.asked'; readonly host: string; readonly method: string; readonly digest: string }
   /** `isReused`: by an answer that was given before, for the same request under the same Idempotency-Key. */
