@@ -27,3 +27,5 @@ export type {
   SignedResponse,
   SigningHost,
 } from './signing.ts'
+export { type SigV4Options, sigV4 } from './sigv4.ts'
+export type { AwsCredentialRequest, AwsCredentialSource, AwsCredentials } from './sigv4-credentials.ts'

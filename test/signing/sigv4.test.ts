@@ -1,0 +1,313 @@
+import { createHash, createHmac } from 'node:crypto'
+import { inspect } from 'node:util'
+import { Sha256 } from '@aws-crypto/sha256-js'
+import { HttpRequest } from '@smithy/protocol-http'
+import { SignatureV4 } from '@smithy/signature-v4'
+import aws4 from 'aws4'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { FieldLine } from '../../src/signing/message.ts'
+import { type SigV4Options, sigV4 } from '../../src/signing/sigv4.ts'
+import type { AwsCredentials } from '../../src/signing/sigv4-credentials.ts'
+import { bound, NOW, refusal, signable, streamed } from './signable.ts'
+
+const accessKeyId = 'AKIDEXAMPLE'
+const secretAccessKey = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
+const keys = { accessKeyId, secretAccessKey: { value: secretAccessKey } }
+const url = 'https://service.eu-central-1.amazonaws.com/a%20b/c?x=1&y=%C3%A9'
+const region = 'eu-central-1'
+
+const signer = (options: Partial<SigV4Options> = {}) =>
+  sigV4({ service: 'execute-api', region, credentials: keys, ...options })
+
+describe('what is signed', () => {
+  test('the field is the one that two other implementations make, for any path, query, field and body', async () => {
+    const smithy = new SignatureV4({
+      service: 'execute-api',
+      region,
+      credentials: { accessKeyId, secretAccessKey },
+      sha256: Sha256,
+      applyChecksum: false,
+    })
+    const { sign } = bound(signer())
+    const segment = fc.stringMatching(/^[a-zA-Z0-9 ~_.!*'()@:$é-]{1,8}$/).filter((text) => !/^\.+$/.test(text))
+    const request = fc.record({
+      segments: fc.array(segment, { maxLength: 3 }),
+      query: fc.dictionary(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' })),
+      value: fc.stringMatching(/^[!-~]{1,5}( {1,3}[!-~]{1,5}){0,2}$/),
+      body: fc.option(fc.string(), { nil: undefined }),
+    })
+    await fc.assert(
+      fc.asyncProperty(request, async ({ segments, query, value, body }) => {
+        const target = new URL(`https://api.example/${segments.map(encodeURIComponent).join('/')}`)
+        const pairs = Object.entries(query)
+        for (const [name, text] of pairs) target.searchParams.append(name, text)
+        const fields: readonly FieldLine[] = [
+          ['content-type', 'text/plain'],
+          ['x-note', value],
+        ]
+        const given = { url: target.href, method: 'POST', fields, ...(body === undefined ? {} : { body }) }
+        const { headers } = await sign(signable(given))
+
+        const theirs = await smithy.sign(
+          new HttpRequest({
+            method: 'POST',
+            hostname: 'api.example',
+            path: target.pathname,
+            query: query,
+            headers: { host: 'api.example', ...Object.fromEntries(fields) },
+            ...(body === undefined ? {} : { body }),
+          }),
+          { signingDate: new Date(NOW) },
+        )
+        expect(headers).toEqual({
+          authorization: theirs.headers['authorization'],
+          'x-amz-date': theirs.headers['x-amz-date'],
+        })
+        const path = target.pathname + target.search
+        const other = aws4.sign(
+          {
+            ...{ service: 'execute-api', region, host: 'api.example', method: 'POST', path, body: body ?? '' },
+            headers: { ...Object.fromEntries(fields), 'X-Amz-Date': headers?.['x-amz-date'] },
+            extraHeadersToIgnore: { 'content-length': true },
+          } as aws4.Request,
+          { accessKeyId, secretAccessKey },
+        )
+        expect(headers?.['authorization']).toBe(other.headers?.['Authorization'])
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('S3 gets its path encoded once and as it is, and the hash of the payload said', async () => {
+    const { sign } = bound(signer({ service: 's3' }))
+    const key = 'https://bucket.s3.eu-central-1.amazonaws.com/a%20b//c/(1)+%7E'
+    const { headers } = await sign(signable({ url: key, method: 'PUT', body: 'content' }))
+    const payload = createHash('sha256').update('content').digest('hex')
+    expect(headers).toMatchObject({ 'x-amz-content-sha256': payload })
+    const canonical = [
+      ...['PUT', '/a%20b//c/%281%29%2B~', '', 'host:bucket.s3.eu-central-1.amazonaws.com'],
+      ...[`x-amz-content-sha256:${payload}`, 'x-amz-date:20260101T120000Z', ''],
+      ...['host;x-amz-content-sha256;x-amz-date', payload],
+    ].join('\n')
+    expect(headers?.['authorization']).toContain(`Signature=${expectedSignature(canonical, 's3')}`)
+  })
+
+  test('what proxies change is left out, and what the wire adds later with it', async () => {
+    const { sign } = bound(signer())
+    const fields: readonly FieldLine[] = [
+      ...([
+        ['user-agent', 'a'],
+        ['accept-encoding', 'gzip'],
+        ['connection', 'close'],
+      ] as const),
+      ...([
+        ['x-forwarded-for', '::1'],
+        ['content-type', 'text/plain'],
+        ['accept', '*/*'],
+      ] as const),
+    ]
+    const { headers } = await sign(signable({ url, fields }))
+    expect(headers?.['authorization']).toContain('SignedHeaders=accept;content-type;host;x-amz-date,')
+  })
+
+  test('a session token is signed, or stands beside the signature where the service wants it so', async () => {
+    const credentials = async (): Promise<AwsCredentials> => ({
+      accessKeyId,
+      secretAccessKey,
+      sessionToken: 'token/1==',
+    })
+    const signed = await bound(signer({ credentials })).sign(signable({ url }))
+    expect(signed.headers?.['x-amz-security-token']).toBe('token/1==')
+    expect(signed.headers?.['authorization']).toContain('SignedHeaders=host;x-amz-date;x-amz-security-token,')
+    const beside = await bound(signer({ credentials, sessionToken: 'unsigned' })).sign(signable({ url }))
+    expect(beside.headers?.['x-amz-security-token']).toBe('token/1==')
+    expect(beside.headers?.['authorization']).toContain('SignedHeaders=host;x-amz-date,')
+  })
+
+  test('the query carries the signature, appended as it stands on the wire', async () => {
+    const { sign } = bound(signer({ placement: 'query', expiresInSec: 60 }))
+    const { headers, query = '' } = await sign(signable({ url, fields: [['content-type', 'text/plain']] }))
+    expect(headers).toBeUndefined()
+    const smithy = new SignatureV4({
+      ...{ service: 'execute-api', region, credentials: { accessKeyId, secretAccessKey }, sha256: Sha256 },
+    })
+    const theirs = await smithy.presign(
+      new HttpRequest({
+        ...{ method: 'GET', hostname: new URL(url).host, path: '/a%20b/c', query: { x: '1', y: 'é' } },
+        headers: { host: new URL(url).host, 'content-type': 'text/plain' },
+      }),
+      { signingDate: new Date(NOW), expiresIn: 60 },
+    )
+    const ours = new URL(`${url}&${query}`)
+    expect(ours.href).toBe(`${url}&${query}`)
+    expect(Object.fromEntries(ours.searchParams)).toEqual(theirs.query)
+  })
+
+  test('the time is the one of the server, and the key of one day signs no other day', async () => {
+    const eve = Date.UTC(2026, 0, 1, 23, 59, 59)
+    const { sign, runtime } = bound(signer(), { now: eve })
+    const before = await sign(signable({ url }))
+    expect(before.headers?.['authorization']).toContain('/20260101/eu-central-1/execute-api/aws4_request')
+    await runtime.advance(1_000)
+    const after = await sign(signable({ url }))
+    const fresh = await bound(signer(), { now: eve + 1_000 }).sign(signable({ url }))
+    expect(after).toEqual(fresh)
+    expect(after.headers?.['authorization']).toContain('/20260102/eu-central-1/execute-api/aws4_request')
+    expect(await bound(signer(), { now: eve, offsetMs: 1_000 }).sign(signable({ url }))).toEqual(fresh)
+  })
+
+  test('a stream is signed by the digest that the caller gives', async () => {
+    const digest = createHash('sha256').update('content').digest('base64')
+    const fields: readonly FieldLine[] = [['content-digest', `sha-256=:${digest}:`]]
+    const { sign } = bound(signer())
+    const given = { url, method: 'PUT', fields, body: 'content' }
+    expect(await sign(streamed(signable(given)))).toEqual(await sign(signable(given)))
+  })
+
+  test('a request to an origin that is not allowed is left as it is', async () => {
+    const { sign } = bound(signer({ allowedOrigins: ['https://service.eu-central-1.amazonaws.com'] }))
+    expect(await sign(signable({ url: 'https://other.example/' }))).toEqual({})
+    expect((await sign(signable({ url }))).headers).toHaveProperty('authorization')
+  })
+})
+
+describe('what is refused', () => {
+  test('an unsigned payload over http is ERR_SIGN_INSECURE (SIG-21)', async () => {
+    const { sign } = bound(signer({ payload: 'unsigned' }))
+    const given = { method: 'PUT', body: 'content' }
+    const plain = signable({ ...given, url: 'http://service.internal/key' })
+    expect(await refusal(() => sign(plain))).toMatchObject({ name: 'SignError', code: 'ERR_SIGN_INSECURE' })
+    const { headers } = await sign(signable({ ...given, url }))
+    expect(headers).toMatchObject({ 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' })
+    expect((await bound(signer()).sign(plain)).headers).toHaveProperty('authorization')
+  })
+
+  test.each([[], [['content-digest', 'sha-512=:AAAA:']], [['content-digest', 'md5=:AAAA:']]] as FieldLine[][])(
+    'a stream without its sha-256 is ERR_SIGN_BODY_UNHASHABLE: %j',
+    async (...fields) => {
+      const request = streamed(signable({ url, method: 'PUT', fields }))
+      const code = 'ERR_SIGN_BODY_UNHASHABLE'
+      expect(await refusal(() => bound(signer()).sign(request))).toMatchObject({ code, requestSent: 'no' })
+    },
+  )
+
+  test('a field beyond ASCII is ERR_SIGN_VALUE_NOT_ASCII, and one that is not signed does not matter', async () => {
+    const { sign } = bound(signer())
+    const code = 'ERR_SIGN_VALUE_NOT_ASCII'
+    for (const value of ['é', 'a\r\nb', 'a\0'])
+      expect(await refusal(() => sign(signable({ url, fields: [['x-note', value]] })))).toMatchObject({ code })
+    expect((await sign(signable({ url, fields: [['user-agent', 'é']] }))).headers).toHaveProperty('authorization')
+  })
+
+  test('a query that is signed already is ERR_SIGN_COMPONENT_AMBIGUOUS', async () => {
+    const { sign } = bound(signer({ placement: 'query' }))
+    const code = 'ERR_SIGN_COMPONENT_AMBIGUOUS'
+    for (const query of ['X-Amz-Signature=00', 'a=1&x-amz-expires=604800'])
+      expect(await refusal(() => sign(signable({ url: `https://api.example/?${query}` })))).toMatchObject({ code })
+    expect((await sign(signable({ url: 'https://api.example/?a=x-amz-date' }))).query).toContain('X-Amz-Signature=')
+  })
+
+  test.each([
+    ...[{ service: 'a/b' }, { region: '' }, { credentials: 'keys' }, { credentials: { accessKeyId } }],
+    ...[{ payload: 'none' }, { expiresInSec: 60 }, { placement: 'query', expiresInSec: 604_801 }, { sha: 1 }],
+    { credentials: { accessKeyId: 'a,b', secretAccessKey: { value: secretAccessKey } } },
+  ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options) => {
+    expect(() => signer(options as never)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+  })
+})
+
+describe('credentials', () => {
+  test('a callback is asked once by however many requests, and again shortly before its answer expires', async () => {
+    const provider = scripted((count) => ({ expiration: new Date(NOW + count * 3_600_000) }))
+    const { sign, runtime } = bound(signer({ credentials: provider.ask }))
+    const many = await Promise.all(Array.from({ length: 20 }, () => sign(signable({ url }))))
+    expect(new Set(many.map(keyIdOf))).toEqual(new Set(['AKID1']))
+    await runtime.advance(3_500_000)
+    expect(keyIdOf(await sign(signable({ url })))).toBe('AKID1')
+    expect(provider.reasons).toEqual(['initial'])
+    await runtime.advance(50_000) // within the last minute: renewed in the background
+    expect(keyIdOf(await sign(signable({ url })))).toBe('AKID1')
+    await runtime.advance(0)
+    expect(keyIdOf(await sign(signable({ url })))).toBe('AKID2')
+    expect(provider.reasons).toEqual(['initial', 'expiring'])
+  })
+
+  test('credentials that have expired sign nothing', async () => {
+    const provider = scripted((count) => ({ expiration: new Date(NOW + count * 3_600_000) }))
+    const { sign, runtime } = bound(signer({ credentials: provider.ask }))
+    await sign(signable({ url }))
+    await runtime.advance(3_600_000)
+    expect(keyIdOf(await sign(signable({ url })))).toBe('AKID2')
+  })
+
+  test('a server that calls them expired has them read anew, and the request made again', async () => {
+    const provider = scripted(() => ({}))
+    const { sign, onResponse } = bound(signer({ credentials: provider.ask }))
+    const request = signable({ url })
+    expect(keyIdOf(await sign(request))).toBe('AKID1')
+    const said = (type: string) => ({ status: 403, headers: new Headers({ 'x-amzn-errortype': type }) })
+    expect(onResponse?.(said('AccessDeniedException'), request)).toBe('done')
+    expect(onResponse?.(said('ExpiredTokenException'), request)).toBe('retry')
+    expect(keyIdOf(await sign(request))).toBe('AKID2')
+    expect(provider.reasons).toEqual(['initial', 'rejected'])
+  })
+
+  test('a key that did not change is not tried twice', async () => {
+    const { sign, onResponse } = bound(signer())
+    const request = signable({ url })
+    await sign(request)
+    const headers = new Headers({ 'x-amzn-errortype': 'InvalidSignatureException' })
+    expect(onResponse?.({ status: 403, headers }, request)).toBe('done')
+  })
+
+  test.each([
+    ['no object', undefined],
+    ['no secret', { accessKeyId }],
+    ['a short secret', { accessKeyId, secretAccessKey: 'kd83short' }],
+    ['a key id with a slash', { accessKeyId: 'kd83/x', secretAccessKey }],
+    ['a token with a line break', { accessKeyId, secretAccessKey, sessionToken: 'kd83\nx' }],
+    ['an end that is no date', { accessKeyId, secretAccessKey, expiration: 'kd83' }],
+    ['an end that is past', { accessKeyId, secretAccessKey, expiration: new Date(NOW - 1) }],
+  ])('%s from a callback is ERR_KEY_SOURCE_INVALID, and nothing of it is shown', async (_, answer) => {
+    const { sign } = bound(signer({ credentials: async () => answer as AwsCredentials }))
+    const error = await refusal(() => sign(signable({ url })))
+    expect(error).toMatchObject({ name: 'KeyError', code: 'ERR_KEY_SOURCE_INVALID' })
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/kd83|wJalr/)
+  })
+
+  test('a callback that fails is ERR_KEY_SOURCE_UNAVAILABLE, and a caller who gives up is not kept', async () => {
+    const { sign } = bound(signer({ credentials: () => Promise.reject(new Error('no metadata service')) }))
+    const code = 'ERR_KEY_SOURCE_UNAVAILABLE'
+    expect(await refusal(() => sign(signable({ url })))).toMatchObject({ code })
+    const hanging = bound(signer({ credentials: () => new Promise(() => undefined) }))
+    const gone = AbortSignal.abort(new Error('gave up'))
+    expect(await refusal(() => hanging.sign(signable({ url }), gone))).toMatchObject({ message: 'gave up' })
+  })
+
+  test('neither a signer nor its options show a secret', () => {
+    expect(inspect(signer(), { depth: 9, showHidden: true })).not.toContain('wJalr')
+    expect(JSON.stringify(signer())).not.toContain('wJalr')
+  })
+})
+
+/** A provider that counts. */
+function scripted(more: (count: number) => Partial<AwsCredentials>) {
+  const reasons: string[] = []
+  const ask = async ({ reason }: { readonly reason: string }): Promise<AwsCredentials> => {
+    reasons.push(reason)
+    return { accessKeyId: `AKID${reasons.length}`, secretAccessKey, ...more(reasons.length) }
+  }
+  return { ask, reasons }
+}
+
+const keyIdOf = ({ headers }: { readonly headers?: Readonly<Record<string, string>> }): string | undefined =>
+  /Credential=([^/]+)/.exec(headers?.['authorization'] ?? '')?.[1]
+
+function expectedSignature(canonical: string, service: string): string {
+  const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
+  const key = ['20260101', region, service, 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${secretAccessKey}`)
+  const hashed = createHash('sha256').update(canonical).digest('hex')
+  const scope = `20260101/${region}/${service}/aws4_request`
+  return hmac(key, `AWS4-HMAC-SHA256\n20260101T120000Z\n${scope}\n${hashed}`).toString('hex')
+}
