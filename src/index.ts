@@ -12,6 +12,8 @@ export { type Client, type ClientHealth, createClient } from './client/create-cl
 export { type DotOptions, dotResolver } from './client/dot-resolver.ts'
 export type { EgressRule } from './client/egress.ts'
 export type { AddressOptions } from './client/network.ts'
+export type { Operation, OperationOption, OperationOptions, ResponseSchemas } from './client/operation-options.ts'
+export type { StandardSchema } from './client/operation-schema.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
 export type { ProxyOption, ProxyOptions } from './client/proxy.ts'
 export type { RedirectOption } from './client/redirect-options.ts'
@@ -23,6 +25,7 @@ export {
   type ChainEntry,
   ConfigurationError,
   type Finding,
+  type Issue,
   KeyError,
   ManifestError,
   type ManifestErrorKind,

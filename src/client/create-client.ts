@@ -21,10 +21,12 @@ import { createHsts } from './hsts.ts'
 import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
 import { unixSocketLookup } from './network.ts'
 import { createNotices } from './notices.ts'
+import { createOperations } from './operations.ts'
 import { type ClientOptions, type ResolvedManifest, type ResolvedOptions, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
 import { sendOver } from './send.ts'
+import { createSigning, type Signing } from './sign.ts'
 import { watchSunsets } from './sunsets.ts'
 import { createUpgrade } from './upgrade.ts'
 
@@ -73,6 +75,7 @@ export interface Client {
 export function createClient(options: ClientOptions): Client {
   const resolved = resolveOptions(options)
   const { runtime, timeouts, limits } = resolved
+  const judged = resolved.operations && createOperations(resolved.operations, runtime)
   const { emit, hasListeners, on } = createEmitter()
   const connection: Omit<DispatcherOptions, 'policyOf'> = {
     runtime,
@@ -205,8 +208,9 @@ export function createClient(options: ClientOptions): Client {
 
   let closing: Promise<void> | undefined
   const ended = new AbortController()
-  const send = sendOver(dispatcher, { limits, timeouts, runtime })
+  const { send, defaults } = sendOver(dispatcher, { limits, timeouts, runtime })
   let authorization: Authorization | undefined
+  let signing: Signing | undefined
   const approvals = resolved.approval && createApprovals(resolved.approval, { runtime: judging, emit })
   const startAuthorization = (): Authorization => {
     const shown = certificate && { certificateThumbprint: () => certificate.current().thumbprint }
@@ -222,6 +226,7 @@ export function createClient(options: ClientOptions): Client {
     approvals?.close()
     await authorization?.close(ended.signal) // what it stores or revokes goes over the network
     await dispatcher.close()
+    signing?.close()
     certificate?.close()
     anchors.close()
     sunsets.close()
@@ -235,27 +240,34 @@ export function createClient(options: ClientOptions): Client {
     await closed
   }
 
-  if (resolved.auth.length > 0) authorization = orClose([{ close: () => void close() }], startAuthorization)
+  const self = { close: () => void close() }
+  if (resolved.auth.length > 0) authorization = orClose([self], startAuthorization)
+  if (resolved.sign.length > 0) {
+    const given = { signers: resolved.sign, runtime: judging, emit, timeouts, limits, defaults }
+    signing = orClose([self], () => createSigning(given))
+  }
 
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
     const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings(), resolved.proxy)]
     for (const finding of findings) emit({ type: 'posture', ...finding })
   })
-  const authorized = authorization === undefined ? send : authorization.authorized(send)
+  const signed = signing === undefined ? send : signing.signed(send)
+  const authorized = authorization === undefined ? signed : authorization.authorized(signed)
+  const fetch = createFetch({
+    send: approvals === undefined ? authorized : approvals.approved(authorized), // nobody fetches a token for what nobody approves
+    gate: (origin, signal) =>
+      closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no')),
+    upgrade: createUpgrade(hsts, upgradeInsecure),
+    redirects: resolved.redirect && {
+      ...resolved.redirect,
+      isCredential: credentialHeaders(withEvidence(resolved)),
+      random: runtime.random,
+      emit,
+    },
+  })
   return Object.freeze({
-    fetch: createFetch({
-      send: approvals === undefined ? authorized : approvals.approved(authorized), // nobody fetches a token for what nobody approves
-      gate: (origin, signal) =>
-        closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no')),
-      upgrade: createUpgrade(hsts, upgradeInsecure),
-      redirects: resolved.redirect && {
-        ...resolved.redirect,
-        isCredential: credentialHeaders(withEvidence(resolved)),
-        random: runtime.random,
-        emit,
-      },
-    }),
+    fetch: judged === undefined ? fetch : judged(fetch),
     ready: async () => {
       const hasPins = resolved.pins.length > 0
       const serve = managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))
@@ -313,14 +325,15 @@ function withCertificate<Health extends Pick<ClientHealth, 'state'>>(
   return { ...health, state, certificate }
 }
 
-/** The header of an approval is a credential like those of the schemes. */
+/** The header of an approval is a credential like those of the schemes, and so are those of signers. */
 function withEvidence({
   auth,
   approval,
-}: Pick<ResolvedOptions, 'auth' | 'approval'>): Parameters<typeof credentialHeaders>[0] {
-  return approval?.attach === undefined
-    ? auth
-    : [...auth, { name: 'approval', credentialHeaders: [approval.attach.header] }]
+  sign,
+}: Pick<ResolvedOptions, 'auth' | 'approval' | 'sign'>): Parameters<typeof credentialHeaders>[0] {
+  const signers = sign.map(({ name, headers }) => ({ name, credentialHeaders: headers }))
+  const evidence = approval?.attach && { name: 'approval', credentialHeaders: [approval.attach.header] }
+  return [...auth, ...signers, ...(evidence === undefined ? [] : [evidence])]
 }
 
 /** A client that cannot be made leaves nothing running. */

@@ -21,6 +21,7 @@ import { adaptSource, type CustomSource } from '../manifest/custom-source.ts'
 import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
+import type { RequestSigner } from '../signing/signing.ts'
 import type { AddressPolicy } from '../transport/address-policy.ts'
 import type { Http2, Limits, Timeouts } from '../transport/limits.ts'
 import type { Resolver } from '../transport/resolvers.ts'
@@ -30,6 +31,7 @@ import { type CertificateOption, CertificateSchema, type ResolvedCertificate } f
 import { type EgressRule, EgressSchema, OriginPatternSchema } from './egress.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
+import { type OperationOption, type OperationRules, OperationsSchema } from './operation-options.ts'
 import { type ProxyOption, ProxySchema, type ResolvedProxy, requireUsable, resolveProxy } from './proxy.ts'
 import { type RedirectOption, type RedirectRules, RedirectSchema } from './redirect-options.ts'
 import {
@@ -123,8 +125,19 @@ export interface ClientOptions {
   readonly auth?: AuthScheme | readonly AuthScheme[]
   /** Origins that are asked without a credential although `auth` is given. Default none. */
   readonly withoutAuth?: readonly OriginPattern[]
+  /**
+   * What signs requests, in this order, after everything else about them is known: `httpSignature` and others of
+   * `pinfetch/signing`, or of your own. Every request to every covered host is signed, each attempt and each hop anew; none is
+   * once a redirect led to another origin. Default none.
+   */
+  readonly sign?: RequestSigner | readonly RequestSigner[]
   /** Which requests somebody has to confirm first, from `approval` of `pinfetch/auth`. Default none. */
   readonly approval?: ApprovalPolicy
+  /**
+   * What may be asked for and what may come back, with schemas of zod or any Standard Schema. A request is judged before anything
+   * else happens, a response before anybody sees it; nothing is changed. A list by itself is all that may be asked.
+   */
+  readonly operations?: OperationOption
   /** The client's own certificate for mutual TLS: PEM, files that are followed, or a function. Default none. */
   readonly certificate?: CertificateOption
   /** How revoked certificates are found out. Default `'soft-fail'`: staples and CRLs, with nothing on the way of a request. */
@@ -221,7 +234,9 @@ export interface ResolvedOptions {
   readonly expectedUris: readonly { readonly pattern: ParsedHostPattern; readonly uri: string }[]
   readonly auth: readonly AuthScheme[]
   readonly withoutAuth: readonly OriginPattern[]
+  readonly sign: readonly RequestSigner[]
   readonly approval: ApprovalPolicy | undefined
+  readonly operations: OperationRules | undefined
   readonly certificate: ResolvedCertificate | undefined
   readonly resolver: Resolver | undefined
   readonly addresses: AddressPolicy
@@ -252,6 +267,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const evidenceHeader = rest.approval?.attach?.header
   if (evidenceHeader !== undefined && [rest.auth].flat().some((one) => one.credentialHeaders.includes(evidenceHeader)))
     throw invalid('approval.attach.header', 'expected a header of its own, this one is that of a scheme in `auth`')
+  requireOwnFields(rest)
   const revocation = resolveRevocation(rest)
   if (
     rest.certificate !== undefined &&
@@ -304,7 +320,22 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     limits: rest.limits,
     runtime: rest.runtime,
   })
-  return Object.freeze({ ...frozen, auth: Object.freeze([rest.auth].flat()) }) // what a scheme keeps in itself is its own
+  // what a scheme or a schema keeps in itself is its own
+  return Object.freeze({
+    ...frozen,
+    auth: Object.freeze([rest.auth].flat()),
+    sign: Object.freeze([rest.sign].flat()),
+    operations: rest.operations,
+  })
+}
+
+/** What a scheme or an approval sets would be the caller's to a signer, which then would not sign. */
+function requireOwnFields({ sign, auth, approval }: Pick<z.infer<typeof Options>, 'sign' | 'auth' | 'approval'>): void {
+  const taken = new Set([approval?.attach?.header, ...[auth].flat().flatMap((one) => one.credentialHeaders)])
+  for (const { name, headers } of [sign].flat()) {
+    const field = headers.find((header) => taken.has(header))
+    if (field !== undefined) throw invalid('sign', `${name} sets ${field}, which \`auth\` or \`approval\` sets as well`)
+  }
 }
 
 function resolveRevocation({
@@ -512,7 +543,7 @@ const Anchor = z.union([
   z.strictObject({ file: AnchorText.transform((path) => resolve(path)) }),
   z.strictObject({ spiffeBundle: AnchorText.transform((path) => resolve(path)) }),
 ])
-const Anchors = z.union([Anchor, z.array(Anchor).min(1)])
+export const Anchors = z.union([Anchor, z.array(Anchor).min(1)])
 
 const minted = <Kind extends Loosening['kind']>(kind: Kind) =>
   z.custom<Extract<Loosening, { readonly kind: Kind }>>(
@@ -528,6 +559,17 @@ const Scheme = z.custom<AuthScheme>(
     isFunction(value.bind) &&
     ['credentialHeaders', 'allowedOrigins'].every((name) => Array.isArray(Reflect.get(value, name))),
   'expected a scheme, such as `oauth` of pinfetch/auth answers',
+)
+
+const Signer = z.custom<RequestSigner>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    'bind' in value &&
+    isFunction(value.bind) &&
+    Array.isArray(Reflect.get(value, 'headers')) &&
+    ['ignored', 'digest', 'bytes'].includes(Reflect.get(value, 'body')),
+  'expected a signer, such as `httpSignature` of pinfetch/signing answers',
 )
 
 const Options = z.strictObject({
@@ -551,8 +593,10 @@ const Options = z.strictObject({
     )
     .default({}),
   auth: z.union([Scheme, z.array(Scheme)]).default([]),
+  sign: z.union([Signer, z.array(Signer).max(16)]).default([]),
   withoutAuth: z.array(OriginPatternSchema).default([]),
   approval: z.custom<ApprovalPolicy>(isApprovalPolicy, 'expected what `approval` of pinfetch/auth answers').optional(),
+  operations: OperationsSchema.optional(),
   certificate: CertificateSchema.optional(),
   resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
   addresses: AddressesSchema,

@@ -2,13 +2,19 @@ import type { AuthScheme } from '../auth/scheme.ts'
 import { createAuthorization } from '../client/authorize.ts'
 import type { Client, ClientHealth } from '../client/create-client.ts'
 import { createFetch, type FetchOptions } from '../client/fetch.ts'
+import { type OperationOption, OperationsSchema } from '../client/operation-options.ts'
+import { createOperations } from '../client/operations.ts'
+import { createSigning } from '../client/sign.ts'
 import { hostIndex, parseHostPattern } from '../encoding/host-pattern.ts'
+import { parseOptions } from '../encoding/options.ts'
 import type { OriginPattern } from '../encoding/origin-pattern.ts'
 import type { CodeIn } from '../errors/codes.ts'
 import { TrustError } from '../errors/errors.ts'
 import { createEmitter } from '../events/emitter.ts'
 import type { ClientEvent } from '../events/events.ts'
 import { systemRuntime } from '../ports/system.ts'
+import type { RequestSigner } from '../signing/signing.ts'
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../transport/limits.ts'
 
 export interface FakeClientOptions {
   /** Answers the requests. Default: `globalThis.fetch` as it is at each call, so that msw and other patches of it work. */
@@ -20,6 +26,10 @@ export interface FakeClientOptions {
   /** As of `createClient`. Token endpoint, discovery and JWKS are asked through the same injected fetch. */
   readonly auth?: AuthScheme | readonly AuthScheme[]
   readonly withoutAuth?: readonly OriginPattern[]
+  /** As of `createClient`; of what a fetch adds to a request only what belongs to its body is known, and can be covered. */
+  readonly sign?: RequestSigner | readonly RequestSigner[]
+  /** As of `createClient`. */
+  readonly operations?: OperationOption
   readonly health?: Partial<ClientHealth>
 }
 
@@ -34,8 +44,11 @@ export interface FakeClient extends Client {
  * with `startTlsServer` and the real `createClient`.
  */
 export function fakeClient(options: FakeClientOptions = {}): FakeClient {
-  const { covers, refuses = {}, auth = [], withoutAuth = [], health = {} } = options
+  const { covers, refuses = {}, auth = [], withoutAuth = [], sign = [], health = {} } = options
   const { emit, on } = createEmitter()
+  const judged =
+    options.operations &&
+    createOperations(parseOptions('operations', OperationsSchema, options.operations), systemRuntime)
   const covered = covers === undefined ? () => true : indexOf(covers.map((pattern) => [pattern, true]))
   const refused = indexOf(Object.entries(refuses))
   const send: typeof globalThis.fetch = (input, init) => (options.fetch ?? globalThis.fetch)(input, init)
@@ -51,13 +64,21 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
   const host = { fetch: createFetch({ send, gate }), runtime: systemRuntime, emit }
   const authorization = schemes.length === 0 ? undefined : createAuthorization({ schemes, withoutAuth, host })
   const ended = new AbortController()
-  const close = async (): Promise<void> => authorization?.close(ended.signal)
+  const signers = [sign].flat()
+  const surroundings = { runtime: systemRuntime, emit, timeouts: DEFAULT_TIMEOUTS, limits: DEFAULT_LIMITS }
+  const signing = signers.length === 0 ? undefined : createSigning({ ...surroundings, signers, defaults: () => [] })
+  const signed = signing?.signed(send) ?? send
+  const close = async (): Promise<void> => {
+    await authorization?.close(ended.signal)
+    signing?.close()
+  }
   const destroy = async (): Promise<void> => {
     ended.abort()
     await close()
   }
+  const fetch = createFetch({ send: authorization?.authorized(signed) ?? signed, gate })
   return {
-    fetch: createFetch({ send: authorization?.authorized(send) ?? send, gate }),
+    fetch: judged === undefined ? fetch : judged(fetch),
     ready: async () => undefined,
     health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, ...health }),
     manifest: { refresh: async () => undefined, version: 1 },

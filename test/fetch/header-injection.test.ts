@@ -19,7 +19,7 @@ async function stage(road: string) {
   const requests: { readonly path: string; readonly headers: object; readonly body: string }[] = []
   const speaker = createServer((request, response) => {
     const chunks: Buffer[] = []
-    request.on('data', (chunk) => chunks.push(chunk))
+    request.on('data', (chunk) => chunks.push(Buffer.from(chunk)))
     request.on('end', () => {
       requests.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() })
       response.end()
