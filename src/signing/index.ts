@@ -1,4 +1,5 @@
 /** `pinfetch/signing`: signatures of requests and responses, for both ends of a connection. */
+export { type JwksEvent, type KeySet, localJwks, type RemoteJwksOptions, remoteJwks } from '../keys/jwks.ts'
 export { type KeyRing, keyRing, type MutableKeyRing, type RingKey } from '../keys/key-ring.ts'
 export {
   type LocalKey,
@@ -17,6 +18,15 @@ export {
   type WantedKey,
 } from '../keys/verification-key.ts'
 export type { FieldLine, Message, RequestMessage, ResponseMessage } from './message.ts'
+export { memoryNonces, type NonceStore, type SeenNonce } from './nonce-store.ts'
+export type { FetchRequest, NodeRequest } from './received-request.ts'
+export type { UnverifiedHead } from './response-inspection.ts'
+export {
+  type OutgoingResponse,
+  type ResponseSigner,
+  type SignResponsesOptions,
+  signResponses,
+} from './sign-responses.ts'
 export type {
   BoundSigner,
   RequestPatch,
@@ -29,3 +39,12 @@ export type {
 } from './signing.ts'
 export { type SigV4Options, sigV4 } from './sigv4.ts'
 export type { AwsCredentialRequest, AwsCredentialSource, AwsCredentials } from './sigv4-credentials.ts'
+export type { DigestRule } from './verify-digest.ts'
+export type { SignatureRules, VerificationKeys } from './verify-options.ts'
+export {
+  type RequestVerifier,
+  type VerifiedRequest,
+  type VerifyRequestsOptions,
+  verifyRequests,
+} from './verify-requests.ts'
+export { type ResponseVerifier, type VerifyResponsesOptions, verifyResponses } from './verify-responses.ts'

@@ -1,0 +1,52 @@
+import type { FieldLine, RequestMessage } from './message.ts'
+
+/** A request as a server of Node has it (`IncomingMessage`, also the one for HTTP/2). */
+export interface NodeRequest {
+  readonly method?: string | undefined
+  /** The request target. */
+  readonly url?: string | undefined
+  /** Names and values in turn, one line each. */
+  readonly rawHeaders: readonly string[]
+  readonly rawTrailers?: readonly string[]
+}
+
+/** A request as servers with the API of fetch have it (`Request`). */
+export interface FetchRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: Iterable<readonly [string, string]>
+}
+
+/**
+ * What was received, as a signature covers it.
+ *
+ * @param origin Under which the service is known, as `https://api.example`: what a client writes into Host, and what a proxy makes of
+ *   it, is not the authority that it meant.
+ */
+export function receivedRequest(request: NodeRequest | FetchRequest, origin: string): RequestMessage {
+  if (!('rawHeaders' in request)) {
+    const { method, url, headers } = request
+    const fields = [...headers].map(([name, value]): FieldLine => [name.toLowerCase(), value])
+    return { kind: 'request', method, url: origin + targetOf(url), fields }
+  }
+  const { method = 'GET', url: target = '/', rawHeaders, rawTrailers = [] } = request
+  const message = { kind: 'request', method, fields: linesOf(rawHeaders), trailers: linesOf(rawTrailers) } as const
+  if (target.startsWith('/')) return { ...message, url: origin + target }
+  return { ...message, url: target === '*' ? origin : origin + targetOf(target), target } // RFC 9112 §3.2.2, §3.2.4
+}
+
+/** Path and query of an absolute URL, as they are written. */
+function targetOf(url: string): string {
+  const rest = url.replace(/^[^/?#]*:\/\/[^/?#]*/, '').replace(/#.*$/s, '')
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** Without the fields of HTTP/2's own, which are none. */
+function linesOf(raw: readonly string[]): FieldLine[] {
+  const lines: FieldLine[] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = String(raw[at]).toLowerCase()
+    if (!name.startsWith(':')) lines.push([name, String(raw[at + 1])])
+  }
+  return lines
+}

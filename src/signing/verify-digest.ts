@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto'
+import type { ComponentIdentifier } from './component.ts'
+import { type DigestAlgorithm, readDigest } from './content-digest.ts'
+import type { FieldLine } from './message.ts'
+import { coversField } from './verify-coverage.ts'
+import type { Refuse } from './verify-message.ts'
+
+/** `require`: a body without a digest that is signed is refused. `if-present`: it is not, and nothing speaks for it then. */
+export type DigestRule = 'require' | 'if-present'
+
+/** Sees a body as it was sent, before anything is decoded: both may throw a VerifyError, `update` before the bytes are used. */
+export interface BodyVerifier {
+  readonly update: (chunk: Uint8Array) => void
+  readonly end: () => void
+}
+
+export interface DigestContext {
+  readonly fields: readonly FieldLine[]
+  /** Of the signature that was verified; none where there is no signature. */
+  readonly components: readonly ComponentIdentifier[]
+  readonly rule: DigestRule
+  /** The digest is of a body that another method, or another state of the cache, would have got. */
+  readonly isBodiless?: boolean
+  readonly refuse: Refuse
+}
+
+/**
+ * Compares a body with its Content-Digest (RFC 9530 §2). A digest that is there has to be signed, whatever the rule: anybody can
+ * write another one beside another body.
+ *
+ * @throws VerifyError
+ */
+export function bodyVerifier({ fields, components, rule, isBodiless = false, refuse }: DigestContext): BodyVerifier {
+  const lines = fields.filter(([name]) => name === 'content-digest').map(([, value]) => value)
+  const digest = lines.length === 0 ? undefined : readDigest(lines.join(', '))
+  if (digest?.kind === 'malformed')
+    throw refuse('ERR_VERIFY_MALFORMED', 'Content-Digest: expected a dictionary of digests (RFC 9530 §2)')
+  if (digest?.kind === 'digests') {
+    if (coversField(components, 'content-digest'))
+      return isBodiless ? NOTHING_TO_SEE : comparing(digest.digests, refuse)
+    throw refuse('ERR_VERIFY_COVERAGE', 'expected a signature that covers "content-digest", which the message has')
+  }
+  const uncovered = (): never => {
+    if (digest === undefined)
+      throw refuse('ERR_VERIFY_COVERAGE', 'expected a signed Content-Digest of the body, there is none')
+    throw refuse(
+      'ERR_VERIFY_DIGEST_UNSUPPORTED',
+      'expected a Content-Digest by sha-256 or sha-512, there are only others',
+    )
+  }
+  return {
+    update: (chunk) => {
+      if (rule === 'require' && chunk.length > 0) uncovered()
+    },
+    end: () => undefined,
+  }
+}
+
+function comparing(digests: ReadonlyMap<DigestAlgorithm, Uint8Array>, refuse: Refuse): BodyVerifier {
+  const comparisons = [...digests].map(([name, expected]) => ({ expected, hash: createHash(name.replace('-', '')) }))
+  return {
+    update: (chunk) => {
+      for (const { hash } of comparisons) hash.update(chunk)
+    },
+    end: () => {
+      // all of them: a sender that gives two stands by both
+      if (comparisons.every(({ expected, hash }) => hash.digest().equals(expected))) return
+      throw refuse('ERR_VERIFY_DIGEST_MISMATCH', 'the body is not the one whose digest was signed')
+    },
+  }
+}
+
+const NOTHING_TO_SEE: BodyVerifier = { update: () => undefined, end: () => undefined }
