@@ -46,9 +46,18 @@ type Body = NonNullable<RequestInit['body']>
 
 function fixedBody(body: Body, random: (length: number) => Uint8Array): Body | undefined {
   if (typeof body !== 'object' || body instanceof Blob || isReplayable(body)) return body // none of them changes
-  if (body instanceof URLSearchParams) return new URLSearchParams(body)
+  if (copies.has(body)) return body
+  if (body instanceof URLSearchParams) return noted(new URLSearchParams(body))
   if (body instanceof FormData) return multipartOf(body, random)
-  if (body instanceof ArrayBuffer) return isOrdinary(body) ? body.slice(0) : undefined
+  if (body instanceof ArrayBuffer) return isOrdinary(body) ? noted(body.slice(0)) : undefined
   if (!ArrayBuffer.isView(body) || !isOrdinary(body.buffer)) return undefined
-  return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice()
+  return noted(new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice())
 }
+
+function noted<Copy extends object>(copy: Copy): Copy {
+  copies.add(copy)
+  return copy
+}
+
+/** Made here, so that nobody writes into them: one of them is not copied again. */
+const copies = new WeakSet<object>()

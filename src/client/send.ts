@@ -30,7 +30,7 @@ export type Send = (input: string | URL | Request, init: RequestInit, url: URL, 
  *
  * The fetch is captured here, once. Where it is not the runtime's own (mocks, framework caches), every request goes through it.
  */
-export function sendOver(dispatcher: PinnedDispatcher, options: RoadOptions): Send {
+export function sendOver(dispatcher: PinnedDispatcher, options: RoadOptions): Road {
   const { limits, inspect } = options
   const fetch = globalThis.fetch
   const isOwn = isRuntimeFetch(fetch)
@@ -50,10 +50,24 @@ export function sendOver(dispatcher: PinnedDispatcher, options: RoadOptions): Se
     if (request === undefined) return full(input, init, url, call)
     return sendLean(dispatcher, request, { url, host: url.host, limits, call, inspect })
   }
-  return (input, init, url, call) => {
-    const port = isOwn ? url.port : ''
-    return known.has(port) ? send(input, init, url, call) : ask(port).then(() => send(input, init, url, call))
+  const portOf = (url: URL): string => (isOwn ? url.port : '')
+  return {
+    send: (input, init, url, call) => {
+      const port = portOf(url)
+      return known.has(port) ? send(input, init, url, call) : ask(port).then(() => send(input, init, url, call))
+    },
+    defaults: async (url) => {
+      const port = portOf(url)
+      if (!known.has(port)) await ask(port)
+      return known.get(port) ?? []
+    },
   }
+}
+
+export interface Road {
+  readonly send: Send
+  /** What the runtime's fetch adds to a request. */
+  readonly defaults: (url: URL) => Promise<DefaultHeaders>
 }
 
 /** By its source: whatever wraps it has another, and a function that is bound or proxied shows none. */

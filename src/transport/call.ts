@@ -1,3 +1,5 @@
+import type { Dispatcher } from 'undici'
+
 /**
  * What the exchanges of one call share, where it takes several: `timeouts.totalMs` counts from the first of them, and what any
  * of them moved lengthens it.
@@ -12,4 +14,12 @@ export interface CallTime {
    * made with another.
    */
   boundTo?: string | undefined
+  /** Told of each exchange as it begins; calls what it answered when that is over, body included. */
+  onExchange?: (() => () => void) | undefined
+  /**
+   * Looks at the next exchange as it reaches the dispatcher, and answers what is sent.
+   *
+   * @throws what the call is rejected with; nothing is sent then.
+   */
+  atDispatch?: ((options: Dispatcher.DispatchOptions) => Dispatcher.DispatchOptions) | undefined
 }

@@ -71,7 +71,9 @@ export class PinnedDispatcher extends Dispatcher {
     }
   }
 
-  override dispatch(options: DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
+  override dispatch(wanted: DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
+    const { call, inspect } = wanted
+    const options = call?.atDispatch?.(wanted) ?? wanted
     const origin = this.#originOf(options.origin)
     if (this.#closed) throw clientClosed(origin.text, 'no')
     this.#options.egress?.(origin, String(options.method), String(options.path))
@@ -82,10 +84,10 @@ export class PinnedDispatcher extends Dispatcher {
     const servername = origin.kind === 'dns' ? origin.host : null
     const request = { ...options, headers, servername } as UndiciDispatcher.DispatchOptions
     const now = this.#options.runtime.clock.monotonic()
-    const { method, path, call, inspect } = options
-    const wanted = rawHandlerOf(handler)
+    const { method, path } = options
+    const raw = rawHandlerOf(handler)
     const sent = { authority: origin.text, method, path, headers }
-    const given = inspect === undefined ? wanted : new InspectedHandler(wanted, inspect(sent))
+    const given = inspect === undefined ? raw : new InspectedHandler(raw, inspect(sent))
     new Exchange(origin, request, given, pool, this.#sweep, this.#options, now, call).begin()
     return true
   }
