@@ -1,4 +1,5 @@
 export type { AnchorSource } from './client/anchors.ts'
+export type { BreakerOptions } from './client/breaker-options.ts'
 export type { CertificateHealth } from './client/certificate.ts'
 export type {
   CertificateOption,
@@ -16,8 +17,10 @@ export type { Operation, OperationOption, OperationOptions, ResponseSchemas } fr
 export type { StandardSchema } from './client/operation-schema.ts'
 export type { ClientOptions, HostPins, ManifestOptions } from './client/options.ts'
 export type { ProxyOption, ProxyOptions } from './client/proxy.ts'
+export type { RatedRequest, RateOptions, RateRule } from './client/rate-options.ts'
 export type { RedirectOption } from './client/redirect-options.ts'
 export { type BodySource, replayable } from './client/replayable.ts'
+export type { RetryOptions } from './client/retry-options.ts'
 export { CODES, type ErrorCode } from './errors/codes.ts'
 export {
   ApprovalError,
@@ -42,6 +45,19 @@ export {
 } from './errors/errors.ts'
 export type { ClientEvent, EventOf } from './events/events.ts'
 export { createEventSink, type EventSink } from './events/sink.ts'
+export {
+  type ConcurrencyRule,
+  concurrency,
+  fixedWindow,
+  type LimitRule,
+  type SharedLimiter,
+  type SharedRule,
+  shared,
+  slidingWindow,
+  type TokenBucketRule,
+  tokenBucket,
+  type WindowRule,
+} from './limits/limit-options.ts'
 export type { CustomAnswer, CustomSource } from './manifest/custom-source.ts'
 export type { FetchLimits, Runtime, UnixMs } from './ports/runtime.ts'
 export { type DohOptions, dohResolver } from './transport/doh.ts'

@@ -3,12 +3,15 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import { ConfigurationError } from '../errors/errors.ts'
+import { BreakerInFile } from './breaker-options.ts'
 import { EgressInFile } from './egress.ts'
 import { LimitsInFile, TimeoutsInFile } from './limits.ts'
 import { AddressesInFile } from './network.ts'
 import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
 import { ProxyInFile } from './proxy.ts'
+import { RateInFile } from './rate-options.ts'
 import { RedirectInFile } from './redirect-options.ts'
+import { RetryInFile } from './retry-options.ts'
 
 /** Options as a file or the environment can say them: for `createClient`, with whatever else code adds. */
 export type FileOptions = Omit<ClientOptions, 'manifest'> & { readonly manifest?: ManifestOptions }
@@ -174,6 +177,9 @@ const Config = z.strictObject({
   proxy: ProxyInFile.exactOptional().describe('URL of a proxy, or environment'),
   egress: EgressInFile.exactOptional(),
   redirect: RedirectInFile.exactOptional().describe('Which redirects are followed; default error'),
+  retry: RetryInFile.exactOptional().describe('What is sent again after a failure; default nothing'),
+  rate: RateInFile.exactOptional().describe('How fast requests may be sent'),
+  breaker: BreakerInFile.exactOptional().describe('When an origin that fails is left alone for a while'),
   upgradeInsecure: z.enum(['never', 'hsts']).exactOptional(),
   http2: z.enum(['never', 'prefer', 'require']).exactOptional().describe('Default never'),
 })

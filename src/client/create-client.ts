@@ -1,5 +1,6 @@
 import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
 import { createEmitter, type Emitter } from '../events/emitter.ts'
+import { createClockOffsets } from '../keys/clock-offset.ts'
 import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
 import type { UnixMs } from '../ports/runtime.ts'
@@ -12,6 +13,7 @@ import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import { followAnchors } from './anchors.ts'
 import { createApprovals } from './approve.ts'
 import { type Authorization, createAuthorization } from './authorize.ts'
+import { createBreaker } from './breaker.ts'
 import { type CertificateHealth, createOwnCertificate, type OwnCertificate } from './certificate.ts'
 import { credentialHeaders } from './credentials.ts'
 import { createEgress } from './egress.ts'
@@ -25,7 +27,9 @@ import { createOperations } from './operations.ts'
 import { type ClientOptions, type ResolvedManifest, type ResolvedOptions, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
-import { sendOver } from './send.ts'
+import { createRates } from './rate.ts'
+import { createRetries } from './retry.ts'
+import { type Send, sendOver } from './send.ts'
 import { createSigning, type Signing } from './sign.ts'
 import { watchSunsets } from './sunsets.ts'
 import { createUpgrade } from './upgrade.ts'
@@ -212,6 +216,16 @@ export function createClient(options: ClientOptions): Client {
   let authorization: Authorization | undefined
   let signing: Signing | undefined
   const approvals = resolved.approval && createApprovals(resolved.approval, { runtime: judging, emit })
+  const clocks = createClockOffsets({ runtime: judging, emit: () => {} }) // of what is dated for a server, others tell
+  const pace = { runtime: judging, emit, timeouts, limits, clocks, held }
+  const retries = resolved.retry && createRetries(resolved.retry, pace)
+  const rates = resolved.rate && createRates(resolved.rate, { ...pace, policyOf: policies.of })
+  const breaker = resolved.breaker && createBreaker(resolved.breaker, pace)
+  const paced = (send: Send): Send => {
+    const guarded = breaker === undefined ? send : breaker.guarded(send)
+    const limited = rates === undefined ? guarded : rates.limited(guarded)
+    return breaker === undefined || rates === undefined ? limited : breaker.early(limited)
+  }
   const startAuthorization = (): Authorization => {
     const shown = certificate && { certificateThumbprint: () => certificate.current().thumbprint }
     const host = { fetch: createFetch({ send, gate }), runtime: judging, emit, ...shown }
@@ -224,6 +238,8 @@ export function createClient(options: ClientOptions): Client {
   /** One after the other: a request in flight may still need a connection, and that a policy and evidence. */
   const end = async (): Promise<void> => {
     approvals?.close()
+    retries?.close()
+    rates?.close()
     await authorization?.close(ended.signal) // what it stores or revokes goes over the network
     await dispatcher.close()
     signing?.close()
@@ -254,8 +270,9 @@ export function createClient(options: ClientOptions): Client {
   })
   const signed = signing === undefined ? send : signing.signed(send)
   const authorized = authorization === undefined ? signed : authorization.authorized(signed)
+  const timely = paced(authorized) // a token and a proof are made when the request goes
   const fetch = createFetch({
-    send: approvals === undefined ? authorized : approvals.approved(authorized), // nobody fetches a token for what nobody approves
+    send: approvals === undefined ? timely : approvals.approved(timely), // nobody fetches a token for what nobody approves
     gate: (origin, signal) =>
       closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no')),
     upgrade: createUpgrade(hsts, upgradeInsecure),
@@ -265,6 +282,7 @@ export function createClient(options: ClientOptions): Client {
       random: runtime.random,
       emit,
     },
+    retries,
   })
   return Object.freeze({
     fetch: judged === undefined ? fetch : judged(fetch),

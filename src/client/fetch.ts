@@ -5,6 +5,7 @@ import { withSoundFields } from './fields.ts'
 import { createFollow, discard, type RedirectOptions } from './redirect.ts'
 import { isRedirect, refuseEvery } from './redirect-hop.ts'
 import { type GivenRequest, repeatable } from './replay.ts'
+import type { Exchange, Retries } from './retry.ts'
 import type { Call, Send } from './send.ts'
 import { plaintext, type Upgrade } from './upgrade.ts'
 
@@ -17,18 +18,20 @@ export interface FetchOptions {
   readonly upgrade?: Upgrade | undefined
   /** Default: no redirect is followed. */
   readonly redirects?: RedirectOptions | undefined
+  /** Default: what fails is not sent again. */
+  readonly retries?: Pick<Retries, 'retried'> | undefined
 }
 
 /**
  * WHATWG fetch, narrowed: https only, no dispatcher of the caller's, redirects by our rules, our errors. Written without
  * `async` where a request needs none: each turn between the headers and the caller costs more than every check in here.
  */
-export function createFetch({ send, gate, upgrade, redirects }: FetchOptions): typeof globalThis.fetch {
-  const exchange = (origin: CanonicalOrigin, request: GivenRequest, url: URL): Promise<Response> => {
+export function createFetch({ send, gate, upgrade, redirects, retries }: FetchOptions): typeof globalThis.fetch {
+  const once: Exchange = (origin, request, url, call) => {
     const { input, init } = request
     const wanted = init.redirect ?? (input instanceof Request ? input.redirect : 'follow')
-    if (wanted === 'follow' && following !== undefined) return following(origin, request, url)
-    return send(input, { ...init, redirect: 'manual' }, url).then(
+    if (wanted === 'follow' && following !== undefined) return following(origin, request, url, call)
+    return send(input, { ...init, redirect: 'manual' }, url, call).then(
       (response) =>
         wanted !== 'manual' && isRedirect(response)
           ? discard(response).then(() => Promise.reject(refuseEvery({ url, origin }, response)))
@@ -37,6 +40,7 @@ export function createFetch({ send, gate, upgrade, redirects }: FetchOptions): t
     )
   }
   const following = redirects && followWith(redirects, { send, gate })
+  const exchange = retries === undefined ? once : retries.retried(once)
   const start = (origin: CanonicalOrigin, request: GivenRequest, url: URL): Promise<Response> => {
     const waiting = gate(origin, signalOf(request))
     return waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
@@ -54,14 +58,12 @@ export function createFetch({ send, gate, upgrade, redirects }: FetchOptions): t
   }
 }
 
-type Exchange = (origin: CanonicalOrigin, request: GivenRequest, url: URL) => Promise<Response>
-
 /** The first request of a call that may take several. */
 function followWith(redirects: RedirectOptions, sending: Pick<FetchOptions, 'send' | 'gate'>): Exchange {
   const follow = createFollow(redirects, sending)
-  return (origin, given, url) => {
+  return (origin, given, url, known) => {
     const request = repeatable(given, redirects.random)
-    const call: Call = { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
+    const call: Call = known ?? { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
     return sending.send(request.input, { ...request.init, redirect: 'manual' }, url, call).then(
       (response) =>
         isRedirect(response) ? follow({ ...request, url, origin }, response, call, signalOf(request)) : response,

@@ -16,6 +16,7 @@ import { formatHostPattern, overlaps, type ParsedHostPattern, parseHostPattern }
 import type { OriginPattern } from '../encoding/origin-pattern.ts'
 import { isPinText, type PinText } from '../encoding/pin.ts'
 import { ConfigurationError } from '../errors/errors.ts'
+import type { CircuitRules } from '../limits/circuit.ts'
 import { parseBundle } from '../manifest/bundle.ts'
 import { adaptSource, type CustomSource } from '../manifest/custom-source.ts'
 import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
@@ -27,13 +28,16 @@ import type { Http2, Limits, Timeouts } from '../transport/limits.ts'
 import type { Resolver } from '../transport/resolvers.ts'
 import { isSpiffeId } from '../trust/identity.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
+import { type BreakerOptions, BreakerSchema } from './breaker-options.ts'
 import { type CertificateOption, CertificateSchema, type ResolvedCertificate } from './certificate-options.ts'
 import { type EgressRule, EgressSchema, OriginPatternSchema } from './egress.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
 import { type OperationOption, type OperationRules, OperationsSchema } from './operation-options.ts'
 import { type ProxyOption, ProxySchema, type ResolvedProxy, requireUsable, resolveProxy } from './proxy.ts'
+import { type RateOptions, type RateRule, RateSchema, type ResolvedRate } from './rate-options.ts'
 import { type RedirectOption, type RedirectRules, RedirectSchema } from './redirect-options.ts'
+import { type ResolvedRetry, type RetryOptions, RetrySchema } from './retry-options.ts'
 import {
   type ResolvedRevocation,
   type RevocationNetworkOptions,
@@ -172,6 +176,12 @@ export interface ClientOptions {
    * `timeouts.totalMs` and the signal are those of the whole call.
    */
   readonly redirect?: RedirectOption
+  /** What is sent again after a failure: `{}` for the defaults. Default: nothing, as with `fetch`. */
+  readonly retry?: RetryOptions
+  /** How fast requests may be sent: rules of your own, and what servers ask for. Default: as fast as they come. */
+  readonly rate?: RateOptions | readonly RateRule[]
+  /** When an origin that fails is left alone for a while: `{}` for the defaults. Default: never. */
+  readonly breaker?: BreakerOptions
   /**
    * Http URLs are refused; nothing is ever sent in the clear. `'hsts'` reads those of a host that asked for it in an earlier
    * response (RFC 6797) as https, remembered in `manifest.cacheDir` where there is one. Default `'never'`: a program that says
@@ -245,6 +255,9 @@ export interface ResolvedOptions {
   readonly proxy: ResolvedProxy | undefined
   readonly egress: readonly EgressRule[]
   readonly redirect: RedirectRules | undefined
+  readonly retry: ResolvedRetry | undefined
+  readonly rate: ResolvedRate | undefined
+  readonly breaker: CircuitRules | undefined
   readonly upgradeInsecure: 'never' | 'hsts'
   readonly http2: Http2
   readonly timeouts: Timeouts
@@ -307,6 +320,9 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     proxy,
     egress: rest.egress,
     redirect: rest.redirect,
+    retry: rest.retry,
+    rate: rest.rate,
+    breaker: rest.breaker,
     upgradeInsecure: rest.upgradeInsecure,
     http2: rest.http2,
     tls12Hosts: rest.tls12Hosts,
@@ -605,6 +621,9 @@ const Options = z.strictObject({
   proxy: ProxySchema.optional(),
   egress: EgressSchema.default([]),
   redirect: RedirectSchema,
+  retry: RetrySchema.optional(),
+  rate: RateSchema.optional(),
+  breaker: BreakerSchema.optional(),
   upgradeInsecure: z.enum(['never', 'hsts']).default('never'),
   http2: z.enum(['never', 'prefer', 'require']).default('never'),
   timeouts: TimeoutsSchema,

@@ -6,6 +6,7 @@ import type { UnixMs } from '../ports/runtime.ts'
 export type ClientEvent =
   | ManifestLifecycleEvent
   | TokenEvent
+  | PaceEvent
   /** A response met the client's `verify`. `unsigned`: it had no signature and needed none. `refused`: the caller got the error. */
   | {
       readonly type: 'verify.result'
@@ -356,6 +357,63 @@ export type TokenEvent =
     }
   /** What could not be stored is stored now, after so many attempts. */
   | { readonly type: 'store.recovered'; readonly attempts: number; readonly tenantHash?: string }
+
+export type PaceEvent =
+  /** A request waited for a limit, and goes now. */
+  | { readonly type: 'rate.waited'; readonly host: string; readonly ms: number }
+  /** A request was refused by a limit or a circuit breaker; nothing was sent. */
+  | {
+      readonly type: 'rate.refused'
+      readonly host: string
+      readonly code: ErrorCode
+      readonly retryAfterMs?: number
+    }
+  /**
+   * A server asked for a pause, in a `Retry-After`, or said that nothing is left of a quota. `ms`: for how long nothing is sent to it;
+   * `isCapped`: it asked for more.
+   */
+  | {
+      readonly type: 'rate.paused'
+      readonly host: string
+      readonly status: number
+      readonly source: 'retry-after' | 'ratelimit' | 'x-ratelimit'
+      readonly ms: number
+      readonly askedMs: number
+      readonly isCapped: boolean
+    }
+  /** The store of a shared limit could not be asked. `alone`: the limit of this process counts meanwhile. */
+  | {
+      readonly type: 'rate.storeFailed'
+      readonly host: string
+      readonly rule: string
+      readonly code: ErrorCode
+      readonly message: string
+      readonly effect: 'alone' | 'refused'
+    }
+  /** A request is sent again after `afterMs`. `attempt`: 2 for the first retry. `cause`: the status, or the code of the error. */
+  | {
+      readonly type: 'retry.scheduled'
+      readonly host: string
+      readonly method: string
+      readonly attempt: number
+      readonly afterMs: number
+      readonly cause: number | ErrorCode
+    }
+  /** A request failed of what another attempt might mend, and is not sent again. */
+  | {
+      readonly type: 'retry.stopped'
+      readonly host: string
+      readonly method: string
+      readonly attempts: number
+      readonly cause: number | ErrorCode
+      /** `method`: neither it nor an Idempotency-Key says that it may arrive twice. `body`: it can be read only once. */
+      readonly reason: 'attempts' | 'method' | 'body' | 'budget' | 'deadline'
+    }
+  /** An origin failed too often: its requests are refused for `ms`. */
+  | { readonly type: 'breaker.opened'; readonly host: string; readonly ms: number }
+  /** One request is let through, to see. */
+  | { readonly type: 'breaker.probing'; readonly host: string }
+  | { readonly type: 'breaker.closed'; readonly host: string }
 
 export type EventOf<Type extends ClientEvent['type']> = Extract<ClientEvent, { readonly type: Type }>
 export type Emit = (event: ClientEvent) => void

@@ -49,6 +49,7 @@ export class Exchange implements RawHandler, Swept {
   readonly #given: ExchangeLimits
   readonly #startedAt: number
   readonly #call: CallTime | undefined
+  #onOver: (() => void) | undefined
   readonly #boundTo: string | undefined
 
   /** The connection of this attempt. */
@@ -104,6 +105,7 @@ export class Exchange implements RawHandler, Swept {
     if (call !== undefined) {
       call.startedAt = this.#startedAt
       this.#moved = call.moved
+      this.#onOver = call.onExchange?.()
     }
     sweep.add(this)
   }
@@ -374,6 +376,8 @@ export class Exchange implements RawHandler, Swept {
     this.#isWritten = false
     this.#sweep.delete(this)
     this.#lanes.leave(this)
+    this.#onOver?.()
+    this.#onOver = undefined
   }
 
   #facts(wasWritten: boolean): Facts {

@@ -12,7 +12,9 @@ export type Guard = <Answer>(call: () => Promise<Answer>, late: (answer: Answer)
  *
  * @throws StoreError `ERR_STORE_UNAVAILABLE`
  */
-export function createGuard(runtime: Runtime, deadlineMs: number): Guard {
+export function createGuard(runtime: Runtime, deadlineMs: number, store = 'token store'): Guard {
+  const unavailable = (message: string, cause?: unknown): StoreError =>
+    new StoreError('ERR_STORE_UNAVAILABLE', `${store}: ${message}`, cause === undefined ? {} : { cause: scrub(cause) })
   let openUntil = Number.NEGATIVE_INFINITY
   let failures = 0
 
@@ -62,9 +64,6 @@ export function createGuard(runtime: Runtime, deadlineMs: number): Guard {
 function replyOf(error: unknown): string | undefined {
   return error instanceof Error ? /^([A-Z]{2,20}) /.exec(error.message)?.[1] : undefined
 }
-
-const unavailable = (message: string, cause?: unknown): StoreError =>
-  new StoreError('ERR_STORE_UNAVAILABLE', `token store: ${message}`, cause === undefined ? {} : { cause: scrub(cause) })
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
