@@ -23,6 +23,7 @@ import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { RequestSigner } from '../signing/signing.ts'
+import { isResponseVerifier, type ResponseVerifier } from '../signing/verify-responses.ts'
 import type { AddressPolicy } from '../transport/address-policy.ts'
 import type { Http2, Limits, Timeouts } from '../transport/limits.ts'
 import type { Resolver } from '../transport/resolvers.ts'
@@ -176,6 +177,8 @@ export interface ClientOptions {
    * `timeouts.totalMs` and the signal are those of the whole call.
    */
   readonly redirect?: RedirectOption
+  /** Which responses have to be signed, and how, from `verifyResponses` of `pinfetch/signing`. Default: no signature is looked at. */
+  readonly verify?: ResponseVerifier
   /** What is sent again after a failure: `{}` for the defaults. Default: nothing, as with `fetch`. */
   readonly retry?: RetryOptions
   /** How fast requests may be sent: rules of your own, and what servers ask for. Default: as fast as they come. */
@@ -255,6 +258,7 @@ export interface ResolvedOptions {
   readonly proxy: ResolvedProxy | undefined
   readonly egress: readonly EgressRule[]
   readonly redirect: RedirectRules | undefined
+  readonly verify: ResponseVerifier | undefined
   readonly retry: ResolvedRetry | undefined
   readonly rate: ResolvedRate | undefined
   readonly breaker: CircuitRules | undefined
@@ -342,6 +346,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     auth: Object.freeze([rest.auth].flat()),
     sign: Object.freeze([rest.sign].flat()),
     operations: rest.operations,
+    verify: rest.verify,
   })
 }
 
@@ -621,6 +626,9 @@ const Options = z.strictObject({
   proxy: ProxySchema.optional(),
   egress: EgressSchema.default([]),
   redirect: RedirectSchema,
+  verify: z
+    .custom<ResponseVerifier>(isResponseVerifier, 'expected what `verifyResponses` of pinfetch/signing answers')
+    .optional(),
   retry: RetrySchema.optional(),
   rate: RateSchema.optional(),
   breaker: BreakerSchema.optional(),

@@ -35,6 +35,8 @@ export interface ConnectorOptions extends RouteOptions {
   readonly timeouts: Pick<Timeouts, 'connectMs' | 'tlsMs'>
   /** Default `never`. */
   readonly http2?: Http2
+  /** What is spoken in place of HTTP: DNS over TLS, RFC 7858. Default: nothing. */
+  readonly speaks?: 'dot'
   /** The client's certificate that new connections are made with. Throws a PinfetchError while there is none. */
   readonly certificate?: () => ClientIdentity
   /** Whether anyone listens to what takes a look at every connection. Default: nobody. */
@@ -96,7 +98,7 @@ export interface Connector {
  * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, hasListeners, timeouts, evidence, http2 = 'never' } = options
+  const { certificate, policyOf, runtime, emit, hasListeners, timeouts, evidence, http2 = 'never', speaks } = options
   const routes = createRoutes(options)
   const { proxy, proxyPolicyOf = policyOf } = options
   const tunnels = proxy && createTunnels(proxy, { ...options, proxyPolicyOf }, createConnector)
@@ -156,7 +158,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     let judgedBy: number | undefined // version of the evidence: what arrives during the handshake counts too
     let hasShown = false
     let offered: Session | undefined
-    let spoken = http2
+    let spoken: Http2 | 'dot' = speaks ?? http2
     let keepSession: ((bytes: Buffer) => void) | undefined // once the connection is released
     let settled = false
 
@@ -269,7 +271,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const begin = (policy: HostPolicy, way: tls.ConnectionOptions): tls.TLSSocket => {
       identity = certificate?.()
       offered = sessions.offer(origin, policy)
-      spoken = http2Over(origin, policy, http2)
+      spoken = speaks ?? http2Over(origin, policy, http2)
       const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> & SocketOptions = {
         ...way,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
@@ -486,20 +488,21 @@ function http2Over({ text }: CanonicalOrigin, { profile }: HostPolicy, http2: Ht
 }
 
 /** A server may choose among what was offered (RFC 7301 §3.2); one that knows nothing of it speaks HTTP/1.1. */
-function isSpoken(http2: Http2, chosen: string | false | null): boolean {
-  return typeof chosen === 'string' ? ALPN[http2].includes(chosen) : http2 !== 'require'
+function isSpoken(spoken: Http2 | 'dot', chosen: string | false | null): boolean {
+  return typeof chosen === 'string' ? ALPN[spoken].includes(chosen) : spoken !== 'require'
 }
 
-function wrongProtocol({ text }: CanonicalOrigin, http2: Http2, chosen: string | false | null): TlsError {
+function wrongProtocol({ text }: CanonicalOrigin, spoken: Http2 | 'dot', chosen: string | false | null): TlsError {
   const seen = typeof chosen === 'string' ? JSON.stringify(chosen) : 'nothing'
-  const message = `${text}: expected the peer to choose ${ALPN[http2].join(' or ')} (ALPN), it chose ${seen}; 0 bytes of the request were sent`
+  const message = `${text}: expected the peer to choose ${ALPN[spoken].join(' or ')} (ALPN), it chose ${seen}; 0 bytes of the request were sent`
   return new TlsError('ERR_TLS_ALPN', message, { host: text })
 }
 
 /** RFC 7301 §3.1, the client's favourite first. */
-const ALPN: Readonly<Record<Http2, readonly string[]>> = {
+const ALPN: Readonly<Record<Http2 | 'dot', readonly string[]>> = {
   never: ['http/1.1'],
   prefer: ['h2', 'http/1.1'],
   require: ['h2'],
+  dot: ['dot'],
 }
 const TCP_KEEP_ALIVE_MS = 60_000

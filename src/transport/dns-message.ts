@@ -37,10 +37,9 @@ function question(host: string, type: AddressType): readonly number[] {
 
 const uint16 = (value: number): readonly number[] => [value >> 8, value & 0xff]
 
-/** The id of a message, `undefined` for what is too short to have one. */
-export function idOf(bytes: Uint8Array): number | undefined {
-  const [high, low] = bytes
-  return high === undefined || low === undefined ? undefined : (high << 8) | low
+/** The id of a message that is as long as a header at least. */
+export function idOf([high = 0, low = 0]: Uint8Array): number {
+  return (high << 8) | low
 }
 
 /**
