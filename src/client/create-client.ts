@@ -5,6 +5,7 @@ import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import { keepProcessAlive, watchFolder } from '../ports/system.ts'
+import { bindVerifier } from '../signing/verify-responses.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
 import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
@@ -262,13 +263,17 @@ export function createClient(options: ClientOptions): Client {
     const given = { signers: resolved.sign, runtime: judging, emit, timeouts, limits, defaults }
     signing = orClose([self], () => createSigning(given))
   }
+  const { verify } = resolved
+  const lent = { fetch: createFetch({ send, gate }), runtime: judging, emit }
+  const inspect = verify && orClose([self], () => bindVerifier(verify, lent))
 
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
     const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings(), resolved.proxy)]
     for (const finding of findings) emit({ type: 'posture', ...finding })
   })
-  const signed = signing === undefined ? send : signing.signed(send)
+  const road = inspect === undefined ? send : sendOver(dispatcher, { limits, timeouts, runtime, inspect }).send
+  const signed = signing === undefined ? road : signing.signed(road)
   const authorized = authorization === undefined ? signed : authorization.authorized(signed)
   const timely = paced(authorized) // a token and a proof are made when the request goes
   const fetch = createFetch({
