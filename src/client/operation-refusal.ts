@@ -9,24 +9,26 @@ export interface Refused {
   /** Of the response; absent where the request is refused. */
   readonly status?: number
   readonly issues?: readonly Issue[]
+  /** Where a stream is refused while it is sent. */
+  readonly isUnderWay?: boolean
 }
 
 /** @param problem What was expected and what was seen; nothing of a value. */
 export function refusal(code: CodeIn<'POLICY'>, problem: string, refused: Refused): PolicyError {
-  const { operation, host, status, issues } = refused
+  const { operation, host, status, issues, isUnderWay = false } = refused
   const name = nameOf(operation)
-  const [subject, requestSent] =
-    status === undefined ? (['the request', 'no'] as const) : ([`the response ${status}`, 'yes'] as const)
   const places = issues === undefined ? '' : `: ${listed(issues)}`
-  const end = status === undefined ? '; nothing was sent' : ''
-  const details = {
+  const said =
+    status === undefined
+      ? `the request ${problem}${places}; ${isUnderWay ? 'not all of it' : 'nothing'} was sent`
+      : `the response ${status} ${problem}${places}`
+  return new PolicyError(code, `${host}: ${name}: ${said}`, {
     host,
-    requestSent,
+    requestSent: status !== undefined ? 'yes' : isUnderWay ? 'maybe' : 'no',
     operation: name,
     ...(status !== undefined && { status }),
-    ...(issues && { issues }),
-  }
-  return new PolicyError(code, `${host}: ${name}: ${subject} ${problem}${places}${end}`, details)
+    ...(issues !== undefined && { issues }),
+  })
 }
 
 function listed(issues: readonly Issue[]): string {

@@ -29,8 +29,7 @@ export async function judgedRequest(match: Match, given: GivenRequest, judging: 
   const fixed = repeatable(given, judging.random).init
   const body = fixed.body ?? input?.body ?? null
   const host = url.host
-  const refuse: Refuse = (code, problem, issues) =>
-    refusal(code, problem, { operation, host, ...(issues && { issues }) })
+  const refuse: Refuse = (code, problem, more) => refusal(code, problem, { operation, host, ...more })
   const sent = { input: input ?? url.href, init: { ...fixed, headers } }
 
   const issues: Issue[] = []
@@ -52,14 +51,14 @@ export async function judgedRequest(match: Match, given: GivenRequest, judging: 
   } else if (body !== null && operation.maxRequestBytes !== undefined) {
     Object.assign(sent.init, bounded(body, { host, maxBytes: operation.maxRequestBytes, refuse }))
   }
-  if (issues.length > 0) throw refuse('ERR_POLICY_REQUEST_INVALID', 'is not what its schemas expect', issues)
+  if (issues.length > 0) throw refuse('ERR_POLICY_REQUEST_INVALID', 'is not what its schemas expect', { issues })
   return sent
 }
 
 type Refuse = (
   code: 'ERR_POLICY_REQUEST_INVALID' | 'ERR_POLICY_CONTENT_TYPE' | 'ERR_POLICY_BODY_TOO_LARGE',
   problem: string,
-  issues?: readonly Issue[],
+  more?: { readonly issues?: readonly Issue[]; readonly isUnderWay?: true },
 ) => PolicyError
 
 /** A name that comes several times has a list. */
@@ -118,9 +117,8 @@ function bounded(
   body: Body,
   { host, maxBytes, refuse }: { readonly host: string; readonly maxBytes: number; readonly refuse: Refuse },
 ): RequestInit {
-  const refusal = (): PolicyError => refuse('ERR_POLICY_BODY_TOO_LARGE', tooLarge(maxBytes))
   if (!(body instanceof ReadableStream)) {
-    if (sizeOf(body) > maxBytes) throw refusal()
+    if (sizeOf(body) > maxBytes) throw refuse('ERR_POLICY_BODY_TOO_LARGE', tooLarge(maxBytes))
     return {}
   }
   const counted = (stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> => {
@@ -128,7 +126,7 @@ function bounded(
     const count = new TransformStream<Uint8Array, Uint8Array>({
       transform: (chunk, controller) => {
         size += chunk.byteLength
-        if (size > maxBytes) throw refusal()
+        if (size > maxBytes) throw refuse('ERR_POLICY_BODY_TOO_LARGE', tooLarge(maxBytes), { isUnderWay: true })
         controller.enqueue(chunk)
       },
     })

@@ -34,24 +34,32 @@ export async function issuesOf(
   value: unknown,
   { part, signal }: { readonly part: string; readonly signal: AbortSignal | null },
 ): Promise<readonly Issue[]> {
-  const { vendor, validate } = schema['~standard']
-  let result: SchemaResult
+  const standard = schema['~standard']
   try {
-    result = await raceSignal(Promise.resolve(validate(value)), signal)
+    const result = await raceSignal(Promise.resolve(standard.validate(value)), signal)
+    return told(result, standard.vendor, value).map(({ keys, message }) => {
+      return { path: [part, ...keys.slice(0, MAX_DEPTH).map(shown)].join('.'), message }
+    })
   } catch {
     signal?.throwIfAborted()
     return [{ path: part, message: 'the schema failed' }]
   }
-  if (typeof result !== 'object' || result === null || (result.issues === undefined && !('value' in result)))
-    return [{ path: part, message: 'the schema gave no result' }]
-  if (result.issues === undefined) return []
-  const found = Array.from(result.issues).slice(0, MAX_ISSUES)
-  if (found.length === 0) return [{ path: part, message: 'refused by its schema' }]
-  return found.map((issue) => {
+}
+
+interface Told {
+  readonly keys: readonly PropertyKey[]
+  readonly message: string
+}
+
+function told(result: SchemaResult, vendor: string, value: unknown): readonly Told[] {
+  if (result.issues === undefined) return 'value' in result ? [] : [{ keys: [], message: 'the schema gave no result' }]
+  const issues = Array.from(result.issues).slice(0, MAX_ISSUES)
+  if (issues.length === 0) return [{ keys: [], message: 'refused by its schema' }]
+  return issues.map((issue) => {
     const keys = Array.from(issue.path ?? [], (step) => (typeof step === 'object' ? step.key : step))
     const expected = vendor === 'zod' ? expectedBy(issue as ZodIssue) : undefined
-    const message = `${expected === undefined ? 'refused by its schema' : `expected ${expected}`}, got ${kindAt(value, keys)}`
-    return { path: [part, ...keys.slice(0, MAX_DEPTH).map(shown)].join('.'), message }
+    const verdict = expected === undefined ? 'refused by its schema' : `expected ${expected}`
+    return { keys, message: `${verdict}, got ${kindAt(value, keys)}` }
   })
 }
 
