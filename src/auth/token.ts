@@ -17,7 +17,7 @@ export interface TokenRequest {
   readonly refreshToken?: string
   readonly tenant?: string
   /** Why, for the events. */
-  readonly trigger: 'first' | 'early' | 'expired' | 'rejected' | 'step-up'
+  readonly trigger: 'first' | 'early' | 'expired' | 'rejected'
   /** Ends the call; never a caller's own signal, since others wait for the same token. */
   readonly signal: AbortSignal
   /**

@@ -211,6 +211,8 @@ export type ClientEvent =
   | { readonly type: 'sign.retried'; readonly host: string; readonly message: string }
   /** It would have been, but the caller has the server's answer. */
   | { readonly type: 'sign.notRetried'; readonly host: string; readonly message: string }
+  /** A server asked, by Accept-Signature, for a signature that is not made for it. */
+  | { readonly type: 'sign.acceptRefused'; readonly host: string; readonly code: ErrorCode; readonly message: string }
   /** Somebody is asked whether a critical request may be sent. `digest`: of all that is asked for, as the summary has it. */
   | { readonly type: 'approval.asked'; readonly host: string; readonly method: string; readonly digest: string }
   /** `isReused`: by an answer that was given before, for the same request under the same Idempotency-Key. */
@@ -318,7 +320,7 @@ export type TokenEvent =
   | {
       readonly type: 'token.refresh'
       readonly result: 'renewed' | 'adopted' | 'failed'
-      readonly trigger: 'first' | 'early' | 'expired' | 'rejected' | 'step-up'
+      readonly trigger: 'first' | 'early' | 'expired' | 'rejected'
       readonly waiters: number
       readonly ms: number
       /** Of a failure. */

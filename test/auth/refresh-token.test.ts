@@ -1,44 +1,16 @@
 import { createHash } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, test, vi } from 'vitest'
-import type { TokenContent } from '../../src/auth/token-record.ts'
 import { AuthError, StoreError } from '../../src/errors/errors.ts'
 import { memoryTokenStore } from '../../src/stores/tokens/memory.ts'
 import type { StoredToken } from '../../src/stores/tokens/store.ts'
 import { createTestRuntime } from '../../src/testing/runtime.ts'
 import { isFull } from '../support/tier.ts'
-import {
-  type SceneOptions,
-  type ScriptedStore,
-  scriptedStore,
-  settle,
-  type TokenScene,
-  tokenScene,
-} from './token-scene.ts'
+import { settle, sharedScene, tokenScene } from './token-scene.ts'
 
 const minute = 60_000
 const lifetime = 10 * minute
 const hash = (text: string): string => createHash('sha256').update(text).digest('base64url')
-
-interface SharedScene extends TokenScene {
-  readonly store: ScriptedStore
-  readonly record: () => StoredToken | undefined
-  readonly content: () => TokenContent
-}
-
-/** A rotating refresh token in a store that several managers share. */
-function sharedScene(options: SceneOptions = {}): SharedScene {
-  const holder: { store?: ScriptedStore } = {}
-  // The store needs the runtime that the scene makes: what it is asked goes to the one behind.
-  const proxy = new Proxy({} as ScriptedStore, {
-    get: (_, name) => Reflect.get(holder.store ?? {}, name),
-    set: (_, name, value) => Reflect.set(holder.store ?? {}, name, value),
-  })
-  const scene = tokenScene({ kind: 'refresh_token', store: proxy, ...options })
-  holder.store = scriptedStore(scene.runtime)
-  const record = (): StoredToken | undefined => [...proxy.records.values()].at(-1)
-  return { ...scene, store: proxy, record, content: () => JSON.parse(record()?.sealed ?? '{}') as TokenContent }
-}
 
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(

@@ -3,25 +3,10 @@ import { createTokenAuthenticator } from '../../src/auth/token-authenticator.ts'
 import { AuthError, StoreError } from '../../src/errors/errors.ts'
 import { createTestRuntime } from '../../src/testing/runtime.ts'
 import { isFull } from '../support/tier.ts'
-import {
-  attemptTo,
-  type SceneOptions,
-  type ScriptedStore,
-  scriptedStore,
-  settle,
-  type TokenScene,
-  tokenScene,
-} from './token-scene.ts'
+import { attemptTo, settle, sharedScene, type TokenScene } from './token-scene.ts'
 
 const minute = 60_000
 const down = new StoreError('ERR_STORE_UNAVAILABLE', 'scripted')
-
-/** A refresh token in a store that another process can share. */
-function shared(options: SceneOptions = {}): { readonly scene: TokenScene; readonly store: ScriptedStore } {
-  const base = tokenScene({ kind: 'refresh_token', ...options })
-  const store = scriptedStore(base.runtime)
-  return { scene: base.sibling({ store }), store }
-}
 
 const outcome = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -29,11 +14,10 @@ const outcome = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => (error instanceof AuthError || error instanceof StoreError ? error.code : error),
   )
 
-const tombstone = (store: ScriptedStore): string | undefined => [...store.records.values()].at(-1)?.tombstone?.reason
-
 describe('containment', () => {
   test('during a renewal revokes what the renewal brings, and nobody gets it', async () => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     const { server, tokens, runtime, text } = scene
     await text()
     await runtime.advance(20 * minute)
@@ -48,21 +32,23 @@ describe('containment', () => {
     expect(server.revoked.map(({ token }) => token)).toContain('access-2')
     expect(await renewing).toBe('access-2') // asked before
     expect(await late).toBe('ERR_AUTH_REAUTH_REQUIRED')
-    expect(tombstone(store)).toBe('revoked')
+    expect(scene.record()?.tombstone?.reason).toBe('revoked')
   })
 
   test('a second time leaves the end in place: no process sends the spent refresh token of the configuration', async () => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     await scene.text()
     await scene.tokens.revoke()
     await scene.tokens.revoke()
-    expect(tombstone(store)).toBe('revoked')
+    expect(scene.record()?.tombstone?.reason).toBe('revoked')
     expect(await outcome(scene.sibling({ store }).text())).toBe('ERR_AUTH_REAUTH_REQUIRED')
     expect(scene.server.requests).toHaveLength(1)
   })
 
   test('revoking on close ends the session of a configured refresh token: a restart does not send it again', async () => {
-    const { scene, store } = shared({ revokeOnClose: true })
+    const scene = sharedScene({ revokeOnClose: true })
+    const { store } = scene
     await scene.text()
     await scene.tokens.close({ signal: new AbortController().signal })
     expect(await outcome(scene.sibling({ store }).text())).toBe('ERR_AUTH_REAUTH_REQUIRED')
@@ -70,7 +56,8 @@ describe('containment', () => {
   })
 
   test('while the store is down ends the session here at once, and for the others as soon as it is back', async () => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     await scene.text()
     store.broken = { load: down, compareAndSwap: down }
     await scene.tokens.revoke()
@@ -78,12 +65,13 @@ describe('containment', () => {
     expect(scene.told('store.failed')).not.toHaveLength(0)
     store.broken = {}
     await scene.runtime.advance(minute)
-    expect(tombstone(store)).toBe('revoked')
+    expect(scene.record()?.tombstone?.reason).toBe('revoked')
     expect(await outcome(scene.text())).toBe('ERR_AUTH_REAUTH_REQUIRED')
   })
 
   test('is not undone by the late answer of another process', async () => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     await scene.text()
     await scene.runtime.advance(20 * minute)
     const other = scene.sibling({ store })
@@ -93,20 +81,22 @@ describe('containment', () => {
     await scene.tokens.revoke()
     await scene.runtime.advance(minute)
     expect(await renewing).toBe('ERR_AUTH_REAUTH_REQUIRED')
-    expect(tombstone(store)).toBe('revoked')
+    expect(scene.record()?.tombstone?.reason).toBe('revoked')
   })
 
   test('ends a session that this process has not used yet', async () => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     await scene.text()
     const other = scene.sibling({ store })
     await other.tokens.revoke()
     expect(scene.server.revoked.map(({ token }) => token)).toEqual(['refresh-1', 'access-1'])
-    expect(tombstone(store)).toBe('revoked')
+    expect(scene.record()?.tombstone?.reason).toBe('revoked')
   })
 
   test('never removes a record that cannot be opened', async () => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     const broken = new StoreError('ERR_STORE_DECRYPT_FAILED', 'scripted')
     const encryption = { seal: async (text: string) => `x${text}`, open: async (text: string) => text.slice(1) }
     const good = scene.sibling({ store, encryption })
@@ -121,7 +111,7 @@ describe('containment', () => {
 })
 
 test('containment during an early renewal stops the token in force at once', async () => {
-  const { scene } = shared()
+  const scene = sharedScene()
   const { server, tokens, runtime, text } = scene
   await text()
   await runtime.advance(8.5 * minute)
@@ -135,7 +125,7 @@ test('containment during an early renewal stops the token in force at once', asy
 })
 
 test('a second rejection of a token that was replaced meanwhile casts no doubt on the server: the next one renews', async () => {
-  const { scene } = shared()
+  const scene = sharedScene()
   const { tokens, runtime, text } = scene
   const session = tokens.session(undefined)
   await text()
@@ -149,7 +139,7 @@ test('a second rejection of a token that was replaced meanwhile casts no doubt o
 
 describe('closing', () => {
   test('begins no renewal that it would cut off', async () => {
-    const { scene } = shared({ hasTenants: true })
+    const scene = sharedScene({ hasTenants: true })
     const { server, tokens, runtime, text } = scene
     await text({ tenant: 'one' })
     const one = tokens.session('one')
@@ -168,7 +158,8 @@ describe('closing', () => {
   })
 
   test.each(['store down', 'endpoint hangs', 'both'])('leaves no timer: %s', async (what) => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     const { server, tokens, runtime, text } = scene
     await text()
     await runtime.advance(20 * minute)
@@ -197,7 +188,8 @@ describe('closing', () => {
 
 describe('a store', () => {
   test.each(['load', 'lease', 'compareAndSwap'])('that hangs at %s keeps nobody for ever', async (operation) => {
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     store.before = (called) => (called === operation ? new Promise(() => undefined) : undefined)
     const waiting = outcome(scene.text())
     await scene.runtime.advance(5 * minute)
@@ -205,7 +197,8 @@ describe('a store', () => {
   })
 
   test('may forget a token whose server names no lifetime, when it is not used any more', async () => {
-    const { scene, store } = shared({ kind: 'client_credentials' })
+    const scene = sharedScene({ kind: 'client_credentials' })
+    const { store } = scene
     scene.server.lifetimeMs = undefined
     await scene.text()
     const [key = ''] = [...store.records.keys()]
@@ -216,7 +209,8 @@ describe('a store', () => {
   })
 
   test('whose record changes in every round is a conflict, with a certificate too', async () => {
-    const { scene, store } = shared({ binding: () => 'thumbprint' })
+    const scene = sharedScene({ binding: () => 'thumbprint' })
+    const { store } = scene
     await scene.text()
     await scene.runtime.advance(20 * minute)
     let v = 2_000_000_000_000
@@ -240,7 +234,7 @@ describe('many tenants', () => {
   test('that renew at once are no leak of listeners', async () => {
     const warned = vi.fn()
     process.on('warning', warned)
-    const { scene } = shared({ hasTenants: true, kind: 'client_credentials' })
+    const scene = sharedScene({ hasTenants: true, kind: 'client_credentials' })
     scene.server.delayMs = 100
     const all = Array.from({ length: 50 }, (_, n) => scene.text({ tenant: `tenant ${n}` }))
     await scene.runtime.advance(1_000)
@@ -250,7 +244,7 @@ describe('many tenants', () => {
   })
 
   test('of which one is evicted between a rejection and its second attempt: the rejected token is not adopted again', async () => {
-    const { scene } = shared({ hasTenants: true, maxTenants: 1, kind: 'client_credentials' })
+    const scene = sharedScene({ hasTenants: true, maxTenants: 1, kind: 'client_credentials' })
     const { tokens, runtime, events, server } = scene
     let tenant = 'one'
     const emit = (event: (typeof events)[number]): void => void events.push(event)
@@ -276,7 +270,8 @@ test('crashes, clocks that step, callers who give up, rejections: no session is 
   for (let seed = 0; seed < histories; seed += 1) {
     const chance = createTestRuntime({ seed: `race ${seed}` })
     const random = (n: number): number => (chance.random(1)[0] ?? 0) % n
-    const { scene, store } = shared()
+    const scene = sharedScene()
+    const { store } = scene
     const { runtime, server } = scene
     const processes = [scene, scene.sibling({ store })]
     server.delayMs = 200

@@ -1,6 +1,7 @@
 import type { Attempt } from '../../src/auth/scheme.ts'
 import type { TokenEndpoint, TokenRequest } from '../../src/auth/token.ts'
 import { createTokenManager, type TokenManagerSetup, type TokenSource } from '../../src/auth/token-manager.ts'
+import type { TokenContent } from '../../src/auth/token-record.ts'
 import { canonicalOrigin } from '../../src/encoding/host.ts'
 import { AuthError } from '../../src/errors/errors.ts'
 import type { ClientEvent, EventOf } from '../../src/events/events.ts'
@@ -162,6 +163,22 @@ function sceneOf(
     text: async (options) => tokens.reveal(await tokens.get(options)),
     sibling: (other = {}) => sceneOf(runtime, server, { ...setup, ...other }),
   }
+}
+
+export interface SharedScene extends TokenScene {
+  readonly store: ScriptedStore
+  /** The newest. */
+  readonly record: () => StoredToken | undefined
+  readonly content: () => TokenContent
+}
+
+/** A rotating refresh token in a store that several managers share. */
+export function sharedScene(options: SceneOptions = {}): SharedScene {
+  const alone = tokenScene({ kind: 'refresh_token', ...options })
+  const store = scriptedStore(alone.runtime)
+  const record = (): StoredToken | undefined => [...store.records.values()].at(-1)
+  const content = (): TokenContent => JSON.parse(record()?.sealed ?? '{}') as TokenContent
+  return { ...alone.sibling({ store }), store, record, content }
 }
 
 /** A store of this process whose every operation a test can see, hold up or break. */
