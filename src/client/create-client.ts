@@ -21,6 +21,8 @@ import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
 import { createFetch } from './fetch.ts'
 import { createHsts } from './hsts.ts'
+import { createInteractions } from './interaction.ts'
+import { legacyTimeoutsOf } from './legacy-timeouts.ts'
 import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
 import { unixSocketLookup } from './network.ts'
 import { createNotices } from './notices.ts'
@@ -81,11 +83,13 @@ export function createClient(options: ClientOptions): Client {
   const resolved = resolveOptions(options)
   const { runtime, timeouts, limits } = resolved
   const judged = resolved.operations && createOperations(resolved.operations, runtime)
+  const interacting = resolved.interactionId && createInteractions(resolved.interactionId, runtime)
   const { emit, hasListeners, on } = createEmitter()
   const connection: Omit<DispatcherOptions, 'policyOf'> = {
     runtime,
     emit,
     timeouts,
+    timeoutsOf: legacyTimeoutsOf(resolved.legacyHosts),
     limits,
     addresses: resolved.addresses,
     unixSocketOf: unixSocketLookup(resolved.unixSockets),
@@ -289,8 +293,9 @@ export function createClient(options: ClientOptions): Client {
     },
     retries,
   })
+  const identified = interacting === undefined ? fetch : interacting(fetch)
   return Object.freeze({
-    fetch: judged === undefined ? fetch : judged(fetch),
+    fetch: judged === undefined ? identified : judged(identified),
     ready: async () => {
       const hasPins = resolved.pins.length > 0
       const serve = managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))

@@ -32,6 +32,8 @@ import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
 import { type BreakerOptions, BreakerSchema } from './breaker-options.ts'
 import { type CertificateOption, CertificateSchema, type ResolvedCertificate } from './certificate-options.ts'
 import { type EgressRule, EgressSchema, OriginPatternSchema } from './egress.ts'
+import { type InteractionOptions, type InteractionRules, InteractionSchema } from './interaction.ts'
+import { longerTimeouts } from './legacy-timeouts.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
 import { type OperationOption, type OperationRules, OperationsSchema } from './operation-options.ts'
@@ -143,6 +145,8 @@ export interface ClientOptions {
    * else happens, a response before anybody sees it; nothing is changed. A list by itself is all that may be asked.
    */
   readonly operations?: OperationOption
+  /** Gives each call an id, and compares the response's: `x-fapi-interaction-id`. Default none. See `fapi2`. */
+  readonly interactionId?: InteractionOptions
   /** The client's own certificate for mutual TLS: PEM, files that are followed, or a function. Default none. */
   readonly certificate?: CertificateOption
   /** How revoked certificates are found out. Default `'soft-fail'`: staples and CRLs, with nothing on the way of a request. */
@@ -231,6 +235,7 @@ export interface ResolvedLegacy {
   readonly pattern: string
   readonly reason: string
   readonly sunset: UnixMs
+  readonly timeouts?: Timeouts
 }
 
 export interface ResolvedOptions {
@@ -250,6 +255,7 @@ export interface ResolvedOptions {
   readonly sign: readonly RequestSigner[]
   readonly approval: ApprovalPolicy | undefined
   readonly operations: OperationRules | undefined
+  readonly interactionId: InteractionRules | undefined
   readonly certificate: ResolvedCertificate | undefined
   readonly resolver: Resolver | undefined
   readonly addresses: AddressPolicy
@@ -316,6 +322,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     })),
     withoutAuth: rest.withoutAuth,
     approval: rest.approval,
+    interactionId: rest.interactionId,
     certificate: rest.certificate,
     resolver: rest.resolver,
     addresses: rest.addresses,
@@ -330,10 +337,13 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     upgradeInsecure: rest.upgradeInsecure,
     http2: rest.http2,
     tls12Hosts: rest.tls12Hosts,
-    legacyHosts: rest.legacyHosts.map(({ pattern, reason, sunset }) => ({
+    legacyHosts: rest.legacyHosts.map(({ pattern, reason, sunset, timeouts }, index) => ({
       pattern,
       reason,
       sunset: toUnixMs(sunset.getTime()), // the caller's Date may change later
+      ...(timeouts === undefined
+        ? {}
+        : { timeouts: longerTimeouts(timeouts, rest.timeouts, `legacyHosts.${index}.timeouts`) }),
     })),
     mode: rest.mode,
     timeouts: rest.timeouts,
@@ -618,6 +628,7 @@ const Options = z.strictObject({
   withoutAuth: z.array(OriginPatternSchema).default([]),
   approval: z.custom<ApprovalPolicy>(isApprovalPolicy, 'expected what `approval` of pinfetch/auth answers').optional(),
   operations: OperationsSchema.optional(),
+  interactionId: InteractionSchema.optional(),
   certificate: CertificateSchema.optional(),
   resolver: z.custom<Resolver>(isFunction, 'expected a function (host) => Promise<addresses>').optional(),
   addresses: AddressesSchema,

@@ -1,4 +1,5 @@
 import type { CanonicalOrigin } from '../encoding/host.ts'
+import { uuid } from '../encoding/uuid.ts'
 import { copyOf } from '../errors/copy.ts'
 import { PinfetchError, type RequestSent } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
@@ -173,14 +174,6 @@ function withKey(
       ? [...fields, [KEY, uuid(random)]]
       : { ...(fields as Record<string, string>), [KEY]: uuid(random) }
   return { request: { ...request, init: { ...init, headers: own } }, mayRepeat: true }
-}
-
-/** RFC 9562 §5.4. */
-function uuid(random: Runtime['random']): string {
-  const bytes = Buffer.from(random(16))
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6)
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
 const fraction = (random: Runtime['random']): number => Buffer.from(random(4)).readUInt32BE() / 2 ** 32

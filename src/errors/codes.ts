@@ -685,6 +685,11 @@ export const CODES = {
     about: 'The media type of a body is none that its operation allows, or none that its schema can judge.',
     fix: 'Send JSON or a form with its Content-Type; name what the server may answer in `contentTypes`.',
   },
+  ERR_POLICY_INTERACTION_ID: {
+    retryable: false,
+    about: 'A response has another interaction id than its request, or a success has none.',
+    fix: 'Do not believe it: it may be the answer to another call. Ask the server about the id that was sent.',
+  },
   ERR_POLICY_BODY_TOO_LARGE: {
     retryable: false,
     about: 'A body is longer than its operation allows.',
