@@ -66,7 +66,10 @@ export function createFairQueue({ clock, schedule }: Pick<Runtime, 'clock' | 'sc
       if (first === undefined) continue
       const readyAt = readiness(first.arrival.gates, now)
       if (readyAt > now) {
-        next = Math.min(next, readyAt)
+        const isTooLate = Number.isFinite(readyAt) && readyAt > first.arrival.deadline
+        if (isTooLate) first.end(tooLate(first.arrival.host, readyAt - now))
+        else next = Math.min(next, readyAt)
+        went ||= isTooLate // the next in line may have more time
         continue
       }
       for (const { limit } of first.arrival.gates) limit.take(now)

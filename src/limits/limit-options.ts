@@ -123,5 +123,5 @@ function ownWindow({ points, duration }: SharedLimiter): LocalLimitRule | undefi
   return own.success ? own.data : undefined
 }
 
-export const LimitSchema = z.union([LocalLimitSchema, Shared])
+export const LimitSchema = z.discriminatedUnion('kind', [TokenBucket, FixedWindow, SlidingWindow, Concurrency, Shared])
 export type ResolvedLimit = z.output<typeof LimitSchema>

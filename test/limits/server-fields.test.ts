@@ -4,7 +4,7 @@ import { readRetryAfter } from '../../src/limits/retry-after.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 const rules = { serverNow: NOW, maxMs: 300_000 }
-const after = (fields: Record<string, string>) => readRetryAfter(new Headers(fields), rules)
+const asked = (fields: Record<string, string>) => readRetryAfter(new Headers(fields), rules)
 const quota = (fields: Record<string, string>) => readQuota(new Headers(fields), rules)
 const date = (ms: number): string => new Date(NOW + ms).toUTCString()
 
@@ -18,7 +18,7 @@ describe('Retry-After', () => {
     ['a date, held against that of the response', { 'retry-after': date(90_000), date: date(60_000) }, 30_000],
     ['a date beside one that a cache kept', { 'retry-after': date(30_000), date: date(-86_400_000), age: '9' }, 30_000],
   ])('is %s', (_, fields, ms) => {
-    expect(after(fields)).toEqual({ ms, askedMs: ms, source: 'retry-after' })
+    expect(asked(fields)).toEqual({ ms, askedMs: ms, source: 'retry-after' })
   })
 
   test.each([
@@ -27,7 +27,7 @@ describe('Retry-After', () => {
     ['a date in a year', { 'retry-after': date(31_536_000_000) }, 31_536_000_000],
     ['a number that no clock has', { 'retry-after': '9'.repeat(400) }, 999_999_999_999_000],
   ])('F61: %s is capped, and told', (_, fields, askedMs) => {
-    expect(after(fields)).toEqual({ ms: 300_000, askedMs, source: 'retry-after' })
+    expect(asked(fields)).toEqual({ ms: 300_000, askedMs, source: 'retry-after' })
   })
 
   test.each<[string, Record<string, string>]>([
@@ -44,7 +44,7 @@ describe('Retry-After', () => {
     ['it is given twice', { 'retry-after': '1, 2' }],
     ['its date is none', { 'retry-after': 'Mon, 99 Jan 2026 00:00:00 GMT' }],
   ])('F61: asks for nothing where %s', (_, fields) => {
-    expect(after(fields)).toBeUndefined()
+    expect(asked(fields)).toBeUndefined()
   })
 })
 
