@@ -17,6 +17,17 @@ export {
   verificationKey,
   type WantedKey,
 } from '../keys/verification-key.ts'
+export type { Component, ComponentDetails, DerivedName } from './component.ts'
+export type { DigestAlgorithm } from './content-digest.ts'
+export {
+  type CanonicalParts,
+  type HmacTemplate,
+  type HmacTemplateOptions,
+  hmacTemplate,
+  type MessageParts,
+} from './hmac-template.ts'
+export { httpSignature } from './http-signature.ts'
+export type { ContentDigestOptions, HttpSignatureOptions, SignaturePreset } from './http-signature-options.ts'
 export type { FieldLine, Message, RequestMessage, ResponseMessage } from './message.ts'
 export { memoryNonces, type NonceStore, type SeenNonce } from './nonce-store.ts'
 export type { FetchRequest, NodeRequest } from './received-request.ts'
@@ -48,3 +59,16 @@ export {
   verifyRequests,
 } from './verify-requests.ts'
 export { type ResponseVerifier, type VerifyResponsesOptions, verifyResponses } from './verify-responses.ts'
+export {
+  type VerifiedWebhook,
+  type VerifyWebhooksOptions,
+  verifyWebhooks,
+  type WebhookVerifier,
+} from './verify-webhooks.ts'
+export {
+  githubWebhook,
+  type ReadWebhook,
+  standardWebhook,
+  stripeWebhook,
+  type WebhookTemplate,
+} from './webhook-templates.ts'
