@@ -58,11 +58,11 @@ export function findLoosenings(options: ResolvedOptions, now: UnixMs): readonly 
       subject: `${pattern}: TLS 1.2`,
       effect: `in force: ${reason}${reviewOf(reviewBy?.getTime(), now)}`,
     })),
-    ...legacyHosts.map(({ pattern, reason, sunset }) => ({
+    ...legacyHosts.map(({ pattern, reason, sunset, timeouts }) => ({
       subject: `${pattern}: legacy`,
       effect:
         now < sunset
-          ? `in force for ${inDays(sunset - now)}, until ${new Date(sunset).toISOString()}: ${reason}`
+          ? `in force for ${inDays(sunset - now)}, until ${new Date(sunset).toISOString()}${timeouts === undefined ? '' : ', with longer timeouts'}: ${reason}`
           : `refused: its sunset was ${new Date(sunset).toISOString()}`,
     })),
     ...options.revocation.loosened.map(({ subject, mode, reason }) => ({

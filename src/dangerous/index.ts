@@ -1,6 +1,7 @@
 /** `pinfetch/dangerous`: everything that loosens a default. Each needs a reason; each is told at start as a `posture` event. */
 import {
   type LegacyHost,
+  type LegacyTimeouts,
   type ManifestLoosening,
   type ManifestMay,
   mint,
@@ -13,6 +14,7 @@ import {
 
 export type {
   LegacyHost,
+  LegacyTimeouts,
   ManifestLoosening,
   ManifestMay,
   RelaxedRevocation,
@@ -48,10 +50,21 @@ export const allowTls12 = (pattern: string, { reason, reviewBy }: Why & { readon
  *
  * @param why.sunset From then on the host is refused with `ERR_POLICY_SUNSET`, whatever it speaks by then. An event says so
  *   30, 14, 7 and 1 days before.
+ * @param why.timeouts For these hosts alone, where the client's own are too short. Retries and what waits for a rate limit keep to
+ *   the client's.
  * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`, `ERR_CONFIG_INVALID`
  */
-export const allowLegacy = (pattern: string, { reason, sunset }: Why & { readonly sunset: Date }): LegacyHost =>
-  mint({ kind: 'legacyHost', pattern, reason, sunset })
+export const allowLegacy = (
+  pattern: string,
+  { reason, sunset, timeouts }: Why & { readonly sunset: Date; readonly timeouts?: LegacyTimeouts },
+): LegacyHost =>
+  mint({
+    kind: 'legacyHost',
+    pattern,
+    reason,
+    sunset,
+    ...(timeouts === undefined ? {} : { timeouts: { ...timeouts } }),
+  })
 
 /**
  * For `manifestMay`: what the signed manifest may loosen in this client. Whoever holds the manifest keys can then use it.

@@ -25,6 +25,17 @@ export interface LegacyHost extends Why {
   readonly kind: 'legacyHost'
   readonly pattern: string
   readonly sunset: Date
+  /** In place of the client's own, and longer. */
+  readonly timeouts?: LegacyTimeouts
+}
+
+/** Milliseconds, each as the member of the option `timeouts` that has its name, and no shorter than that. */
+export interface LegacyTimeouts {
+  readonly totalMs?: number
+  readonly connectMs?: number
+  readonly tlsMs?: number
+  readonly headersMs?: number
+  readonly bodyMs?: number
 }
 
 /** What a signed manifest may loosen. Whatever is not named is read strictly, and an event says so. */

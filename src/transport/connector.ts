@@ -33,6 +33,8 @@ export interface ConnectorOptions extends RouteOptions {
   readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
   readonly runtime: Runtime
   readonly timeouts: Pick<Timeouts, 'connectMs' | 'tlsMs'>
+  /** What single origins get in place of `timeouts`. Default: none get anything else. */
+  readonly timeoutsOf?: ((origin: CanonicalOrigin) => Timeouts | undefined) | undefined
   /** Default `never`. */
   readonly http2?: Http2
   /** What is spoken in place of HTTP: DNS over TLS, RFC 7858. Default: nothing. */
@@ -98,7 +100,8 @@ export interface Connector {
  * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, hasListeners, timeouts, evidence, http2 = 'never', speaks } = options
+  const { certificate, policyOf, runtime, emit, hasListeners, evidence, http2 = 'never', speaks } = options
+  const { timeouts, timeoutsOf } = options
   const routes = createRoutes(options)
   const { proxy, proxyPolicyOf = policyOf } = options
   const tunnels = proxy && createTunnels(proxy, { ...options, proxyPolicyOf }, createConnector)
@@ -185,7 +188,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       }
     }
     const within = (option: 'connectMs' | 'tlsMs', what: string): (() => void) => {
-      const limit = timeouts[option]
+      const limit = (timeoutsOf?.(origin) ?? timeouts)[option]
       return afterPatience(runtime, limit, () => {
         const message = `${origin.text}: ${what} within ${limit} ms (timeouts.${option})`
         fail(new TransportError('ERR_TRANSPORT_TIMEOUT', message, { host: origin.text }))

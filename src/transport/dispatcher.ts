@@ -88,7 +88,7 @@ export class PinnedDispatcher extends Dispatcher {
     const raw = rawHandlerOf(handler)
     const sent = { authority: origin.text, method, path, headers }
     const given = inspect === undefined ? raw : new InspectedHandler(raw, inspect(sent))
-    new Exchange(origin, request, given, pool, this.#sweep, this.#options, now, call).begin()
+    new Exchange(origin, request, given, pool, this.#sweep, this.#limitsFor(origin), now, call).begin()
     return true
   }
 
@@ -148,6 +148,11 @@ export class PinnedDispatcher extends Dispatcher {
     this.#connector.closeSessions()
     await Promise.all([...this.#pools.values()].map(end))
     this.#sweep.stop()
+  }
+
+  #limitsFor(origin: CanonicalOrigin): ExchangeLimits {
+    const timeouts = this.#options.timeoutsOf?.(origin)
+    return timeouts === undefined ? this.#options : { ...this.#options, timeouts }
   }
 
   #originOf(origin: string | URL | undefined): CanonicalOrigin {

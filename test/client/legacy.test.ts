@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { allowLegacy, allowTls12, allowUnpinned, manifestMay } from 'pinfetch/dangerous'
 import {
   createTestRuntime,
@@ -106,6 +107,95 @@ describe('allowLegacy', () => {
     }
     expect(old.connections.map(({ resumed }) => resumed)).toEqual([false, false, false])
     expect(plain.sessionsReused).toBeGreaterThan(0)
+  })
+
+  describe('with timeouts', () => {
+    const own = { totalMs: 2_000, connectMs: 500, tlsMs: 500, headersMs: 500, bodyMs: 500 }
+    const longer = { totalMs: 60_000, connectMs: 30_000, tlsMs: 30_000, headersMs: 30_000, bodyMs: 30_000 }
+    const patient = (more: ClientOptions = {}): ClientOptions => ({
+      ...common,
+      timeouts: own,
+      legacyHosts: [allowLegacy(HOST, { reason, sunset: inFuture(90), timeouts: longer })],
+      ...more,
+    })
+
+    test('waits longer for the headers of the named host alone: ERR_TRANSPORT_TIMEOUT for any other', async () => {
+      const runtime = createTestRuntime({ now: Date.now() })
+      const answers: (() => void)[] = []
+      const handler: TlsServerOptions['handler'] = (_, response) => answers.push(() => response.end('late'))
+      const [old, modern] = [await cbcServer({ handler }), await until(startTlsServer({ identity: server, handler }))]
+      const client = testClient({ ...patient(), runtime })
+      const slow = client.fetch(`https://${HOST}:${old.port}/`)
+      const other = refusalOf(client.fetch(`https://api.example.com:${modern.port}/`), 'ERR_TRANSPORT_TIMEOUT')
+      await vi.waitUntil(() => answers.length === 2, 30_000)
+      await runtime.advance(25_000)
+      expect((await other).message).toContain('500 ms (timeouts.headersMs)')
+      for (const answer of answers) answer()
+      expect(await (await slow).text()).toBe('late')
+    })
+
+    test.each([
+      ['headersMs', 'no response headers within 30000 ms'],
+      ['totalMs', 'not over after 60000 ms'],
+    ] as const)('and no longer than these: %s', async (name, about) => {
+      const runtime = createTestRuntime({ now: Date.now() })
+      const old = await cbcServer({ handler: () => undefined })
+      const timeouts = name === 'totalMs' ? { ...longer, headersMs: 600_000 } : longer
+      const client = testClient({
+        ...patient({ legacyHosts: [allowLegacy(HOST, { reason, sunset: inFuture(90), timeouts })] }),
+        runtime,
+      })
+      const call = refusalOf(client.fetch(`https://${HOST}:${old.port}/`), 'ERR_TRANSPORT_TIMEOUT')
+      await vi.waitUntil(() => old.requests.length === 1, 30_000)
+      await runtime.advance(62_000)
+      expect((await call).message).toContain(about)
+    })
+
+    test('waits longer for the handshake', async () => {
+      const runtime = createTestRuntime({ now: Date.now() })
+      const silent = createServer((socket) => void socket.on('error', () => undefined))
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+      onTestFinished(() => void silent.close())
+      const accepted: Socket[] = []
+      silent.on('connection', (socket) => accepted.push(socket))
+      onTestFinished(() => {
+        for (const socket of accepted) socket.destroy()
+      })
+      const { port } = silent.address() as AddressInfo
+      const client = testClient({ ...patient(), runtime })
+      let isOver = false
+      const call = refusalOf(client.fetch(`https://${HOST}:${port}/`), 'ERR_TRANSPORT_TIMEOUT')
+      void call.then(() => {
+        isOver = true
+      })
+      await vi.waitUntil(() => accepted.length === 1, 30_000)
+      await runtime.advance(20_000)
+      expect(isOver).toBe(false)
+      await runtime.advance(40_000)
+      expect((await call).message).toMatch(/within 30000 ms/)
+    })
+
+    test('is refused after the sunset as ever: ERR_POLICY_SUNSET', async () => {
+      const runtime = createTestRuntime({ now: Date.now() })
+      const old = await cbcServer()
+      const rule = allowLegacy(HOST, { reason, sunset: new Date(Date.now() + 1_000), timeouts: longer })
+      const client = testClient({ ...patient({ legacyHosts: [rule] }), runtime })
+      expect((await client.fetch(`https://${HOST}:${old.port}/`)).status).toBe(200)
+      await runtime.advance(2_000)
+      await refusalOf(client.fetch(`https://${HOST}:${old.port}/`), 'ERR_POLICY_SUNSET')
+    })
+
+    test.each([
+      ['one that is shorter than the client’s own', { headersMs: 499 }],
+      ['one that is longer than any may be', { connectMs: 600_001 }],
+      ['one that is no number', { tlsMs: '30' as never }],
+      ['an unknown member', { idleMs: 1_000 } as never],
+    ])('refuses %s: ERR_CONFIG_INVALID', (_, wrong) => {
+      const make = (timeouts: object) =>
+        testClient(patient({ legacyHosts: [allowLegacy(HOST, { reason, sunset: inFuture(1), timeouts })] }))
+      expect(() => make({ headersMs: 500 })).not.toThrow()
+      expect(() => make(wrong)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+    })
   })
 
   test('uses no connection for longer than a minute', async () => {
