@@ -1,0 +1,189 @@
+import { generateKeyPairSync, type KeyObject, sign as signWith } from 'node:crypto'
+import { flattenedVerify } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { type JwsDetachedOptions, jwsDetached, keyRing, localSigner, type Signer } from '../../src/signing/index.ts'
+import { hasVectors, vectorJson } from '../support/vectors.ts'
+import { bound, NOW, refusal, signable, streamed } from './signable.ts'
+
+const url = 'https://bank.example/payments'
+const header = 'x-jws-signature'
+const ed25519 = generateKeyPairSync('ed25519')
+const keys = localSigner(ed25519.privateKey, { keyId: 'k1' })
+
+describe.skipIf(!hasVectors('signing'))('the examples of RFC 7797', () => {
+  interface Vectors {
+    readonly keyJwkK: string
+    readonly vectors: readonly {
+      readonly id: string
+      readonly protected: string
+      readonly payload: string
+      readonly computed: string
+      readonly jws: string
+    }[]
+  }
+  test.each([
+    ['RFC7797-4.1-b64true', true],
+    ['RFC7797-4.2-b64false-detached', false],
+  ] as const)('%s', async (id, b64) => {
+    const { keyJwkK, vectors } = vectorJson<Vectors>('signing/jws/rfc7797.json')
+    const vector = vectors.find((one) => one.id === id)
+    const signer = localSigner({ kty: 'oct', k: keyJwkK })
+    const { sign } = bound(jwsDetached({ keys: signer, header, b64 }))
+    const { headers } = await sign(signable({ url, method: 'POST', body: vector?.payload ?? '' }))
+    expect(headers).toEqual({ [header]: `${vector?.protected}..${vector?.computed}` })
+    expect(vectors).toHaveLength(2)
+    const [start, , end] = vector?.jws.split(/\.(.*)\./s) ?? []
+    expect(headers?.[header]).toBe(`${start}..${end}`)
+  })
+})
+
+describe('what another implementation makes of it', () => {
+  const bodies = {
+    text: Buffer.from('{"amount":"1.00"}'),
+    'a full stop': Buffer.from('$.02.'),
+    'no UTF-8': Buffer.from([0xff, 0x00, 0xfe, 0x2e]),
+    nothing: Buffer.alloc(0),
+  }
+  const signers = {
+    Ed25519: ed25519,
+    'P-256': generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    'P-384': generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+    RSA: generateKeyPairSync('rsa', { modulusLength: 2_048 }),
+  } as const
+  test.each(
+    Object.keys(signers).flatMap((key) =>
+      Object.keys(bodies).flatMap((body) => [
+        [key, body, true],
+        [key, body, false],
+      ]),
+    ),
+  )('a signature with %s over %s, b64=%s, is one (SIG-22)', async (key, name, b64) => {
+    const { privateKey, publicKey } = signers[key as keyof typeof signers]
+    const body = bodies[name as keyof typeof bodies]
+    const signer = jwsDetached({ keys: localSigner(privateKey), header, b64: b64 === true })
+    const text = await signed(signer, body)
+    const { protected: said } = await verified(text, { body, b64: b64 === true, key: publicKey })
+    expect(said?.b64).toBe(b64 === true ? undefined : false)
+    expect(said?.crit).toEqual(b64 === true ? undefined : ['b64'])
+    const other = Buffer.concat([body, Buffer.from(' ')])
+    await expect(verified(text, { body: other, b64: b64 === true, key: publicKey })).rejects.toThrow()
+  })
+
+  test('a key outside this process signs the bytes as they are sent', async () => {
+    const asked: Uint8Array[] = []
+    const external: Signer = {
+      algorithm: 'ecdsa-p256-sha256',
+      keyId: 'hsm-7',
+      sign: async (message) => {
+        asked.push(message)
+        return signWith('sha256', message, { key: signers['P-256'].privateKey, dsaEncoding: 'ieee-p1363' })
+      },
+    }
+    const body = Buffer.from('{"a":1}')
+    const text = await signed(jwsDetached({ keys: external, header }), body)
+    expect(headerIn(text)).toEqual({ alg: 'ES256', kid: 'hsm-7', b64: false, crit: ['b64'] })
+    expect(Buffer.from(asked[0] ?? '').toString()).toBe(`${text.split('.')[0]}.{"a":1}`)
+    await verified(text, { body, b64: false, key: signers['P-256'].publicKey })
+  })
+})
+
+describe('the protected header', () => {
+  test('has what the caller adds, made for each request and dated by the server’s clock', async () => {
+    const iat = 'http://openbanking.org.uk/iat'
+    const options: JwsDetachedOptions = {
+      ...{ keys, header },
+      protected: ({ method }, at) => ({ typ: 'JOSE', htm: method, [iat]: at / 1_000, crit: [iat] }),
+    }
+    const { sign } = bound(jwsDetached(options), { offsetMs: 60_000 })
+    const { headers } = await sign(signable({ url, method: 'PUT', body: '{}' }))
+    expect(headerIn(headers?.[header])).toEqual({
+      ...{ alg: 'EdDSA', kid: 'k1', typ: 'JOSE', htm: 'PUT', [iat]: NOW / 1_000 + 60 },
+      ...{ b64: false, crit: ['b64', iat] },
+    })
+  })
+
+  test('names the key that signs at that time', async () => {
+    const next = localSigner(ed25519.privateKey, { keyId: 'k2' })
+    const ring = keyRing([{ signer: keys }, { signer: next, activateAt: new Date(NOW + 1_000) }])
+    const { sign, runtime } = bound(jwsDetached({ keys: ring, header, b64: true }))
+    const request = signable({ url, body: '{}' })
+    expect(headerIn((await sign(request)).headers?.[header])).toEqual({ alg: 'EdDSA', kid: 'k1' })
+    await runtime.advance(1_000)
+    expect(headerIn((await sign(request)).headers?.[header])).toEqual({ alg: 'EdDSA', kid: 'k2' })
+  })
+
+  test('may use the newer name of an algorithm', async () => {
+    const text = await signed(jwsDetached({ keys, header, protected: { alg: 'Ed25519' } }), Buffer.from('{}'))
+    expect(headerIn(text)).toMatchObject({ alg: 'Ed25519' })
+    await verified(text, { body: Buffer.from('{}'), b64: false, key: ed25519.publicKey })
+  })
+
+  test.each([
+    ...[{ alg: 'none' }, { alg: 'ES256' }, { b64: true }, { b64: false }, { crit: 'b64' }, { crit: ['b64'] }],
+    ...[{ crit: ['iat'] }, { crit: ['kid'], kid: 'k1' }, { crit: ['toString'] }, { iat: 1, crit: ['iat', 'iat'] }],
+    { crit: [1], 1: 1 },
+  ])('a header that a receiver has to refuse is ERR_CONFIG_INVALID: %j', async (members) => {
+    const make = () => jwsDetached({ keys, header, protected: members as never })
+    expect(make).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+    const { sign } = bound(jwsDetached({ keys, header, protected: () => members as never }))
+    expect(await refusal(() => sign(signable({ url, body: '{}' })))).toMatchObject({ code: 'ERR_CONFIG_INVALID' })
+    expect(jwsDetached({ keys, header, protected: { iat: 1, crit: ['iat'] } })).toHaveProperty('name')
+  })
+})
+
+describe('what is signed', () => {
+  test('a request without a body is left as it is, unless it is to be signed over nothing', async () => {
+    expect(await bound(jwsDetached({ keys, header })).sign(signable({ url }))).toEqual({})
+    const { headers } = await bound(jwsDetached({ keys, header, emptyBody: 'sign' })).sign(signable({ url }))
+    await verified(headers?.[header] ?? '', { body: Buffer.alloc(0), b64: false, key: ed25519.publicKey })
+  })
+
+  test('a request to an origin that is not allowed is left as it is', async () => {
+    const { sign } = bound(jwsDetached({ keys, header, allowedOrigins: ['https://bank.example'] }))
+    expect(await sign(signable({ url: 'https://other.example/', body: '{}' }))).toEqual({})
+    expect(await sign(signable({ url, body: '{}' }))).not.toEqual({})
+  })
+
+  test('a stream is ERR_SIGN_BODY_UNHASHABLE', async () => {
+    const { sign } = bound(jwsDetached({ keys, header }))
+    const request = streamed(signable({ url, method: 'POST' }))
+    expect(await refusal(() => sign(request))).toMatchObject({ name: 'SignError', code: 'ERR_SIGN_BODY_UNHASHABLE' })
+  })
+
+  test('what is no signature of the algorithm is ERR_SIGN_KEY_UNSUITABLE: DER, or nothing', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    for (const answer of [signWith('sha256', Buffer.from('x'), privateKey), new Uint8Array(), 'text']) {
+      const signer: Signer = { algorithm: 'ecdsa-p256-sha256', keyId: '', sign: async () => answer as Uint8Array }
+      const { sign } = bound(jwsDetached({ keys: signer, header }))
+      const error = await refusal(() => sign(signable({ url, body: '{}' })))
+      expect(error).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
+    }
+  })
+
+  test.each([{ keys: {} }, { header: 'X-Jws' }, { b64: 'false' }, { protected: 'alg' }, { detached: true }])(
+    'options that cannot be meant are ERR_CONFIG_INVALID: %j',
+    (options) => {
+      const make = () => jwsDetached({ keys, header, ...options } as never)
+      expect(make).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+    },
+  )
+})
+
+async function signed(signer: ReturnType<typeof jwsDetached>, body: Uint8Array): Promise<string> {
+  const { headers } = await bound(signer).sign(signable({ url, method: 'POST', body }))
+  return headers?.[header] ?? ''
+}
+
+/** By jose, which knows no detached form: the payload is put back first. */
+async function verified(text: string, { body, b64, key }: { body: Uint8Array; b64: boolean; key: KeyObject }) {
+  const [protectedHeader = '', between, signature = ''] = text.split('.')
+  expect(between).toBe('')
+  const payload = b64 ? Buffer.from(body).toString('base64url') : body
+  return {
+    protected: (
+      await flattenedVerify({ protected: protectedHeader, payload, signature }, key, { crit: { b64: true } as never })
+    ).protectedHeader,
+  }
+}
+
+const headerIn = (text = ''): unknown => JSON.parse(Buffer.from(text.split('.')[0] ?? '', 'base64url').toString())
