@@ -1,4 +1,11 @@
-import { type BreakerOptions, type ClientEvent, concurrency, fixedWindow, type RateOptions, tokenBucket } from 'pinfetch'
+import {
+  type BreakerOptions,
+  type ClientEvent,
+  concurrency,
+  fixedWindow,
+  type RateOptions,
+  tokenBucket,
+} from 'pinfetch'
 import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { createBreaker } from '../../src/client/breaker.ts'
@@ -12,7 +19,10 @@ import { createClockOffsets } from '../../src/keys/clock-offset.ts'
 const API = 'https://api.example/v1'
 type Wire = (url: URL, init: RequestInit, call: Call | undefined) => Promise<Response>
 
-function start(rate: unknown, options: { breaker?: BreakerOptions; wire?: Wire; legacy?: string; totalMs?: number } = {}) {
+function start(
+  rate: unknown,
+  options: { breaker?: BreakerOptions; wire?: Wire; legacy?: string; totalMs?: number } = {},
+) {
   const runtime = createTestRuntime()
   const events: ClientEvent[] = []
   const emit = (event: ClientEvent): void => void events.push(event)
@@ -33,8 +43,7 @@ function start(rate: unknown, options: { breaker?: BreakerOptions; wire?: Wire; 
     },
     held: (work) => work,
   })
-  const send =
-    options.breaker === undefined ? rates.limited(wire) : breaker.early(rates.limited(breaker.guarded(wire)))
+  const send = options.breaker === undefined ? rates.limited(wire) : breaker.early(rates.limited(breaker.guarded(wire)))
   const call = (url: string = API, init: RequestInit = {}): Promise<Response> => send(url, init, new URL(url))
   const told = (type: ClientEvent['type']) => events.filter((event) => event.type === type)
   return { runtime, call, sent, told, rates }
@@ -94,7 +103,10 @@ describe('rules', () => {
   ])('a key that is %s is refused: ERR_CONFIG_INVALID', async (_, per) => {
     const { call, sent } = start({ rules: [{ limit: each(1), per }] })
     const called = (async () => call())()
-    await expect(called).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('rules.0.per') })
+    await expect(called).rejects.toMatchObject({
+      code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining('rules.0.per'),
+    })
     expect(sent).toEqual([])
   })
 
@@ -104,7 +116,10 @@ describe('rules', () => {
     expect(await Promise.race([calls[2], runtime.advance(0)])).toBe('ERR_RATE_LIMITED')
     await runtime.advance(5_000)
     expect(await Promise.all(calls)).toEqual([200, 200, 'ERR_RATE_LIMITED', 'ERR_RATE_LIMITED'])
-    expect(told('rate.refused')).toMatchObject([{ host: 'api.example', code: 'ERR_RATE_LIMITED', retryAfterMs: 2_000 }, {}])
+    expect(told('rate.refused')).toMatchObject([
+      { host: 'api.example', code: 'ERR_RATE_LIMITED', retryAfterMs: 2_000 },
+      {},
+    ])
     expect(told('rate.waited')).toEqual([{ type: 'rate.waited', host: 'api.example', ms: 1_000 }])
     const full = start({ rules: [{ limit: each(1), maxQueue: 1 }] })
     const line = [full.call(), full.call(), full.call()].map(codeOf)
@@ -145,7 +160,10 @@ describe('rules', () => {
     over()
     await second
     expect(sent).toHaveLength(2)
-    const failing = start({ rules: [{ limit: concurrency({ requests: 1 }) }] }, { wire: () => Promise.reject(new Error('x')) })
+    const failing = start(
+      { rules: [{ limit: concurrency({ requests: 1 }) }] },
+      { wire: () => Promise.reject(new Error('x')) },
+    )
     for (let count = 0; count < 3; count += 1) await expect(failing.call()).rejects.toThrow('x')
   })
 
@@ -205,7 +223,10 @@ describe('what a server says', () => {
   })
 
   test('F61: of a year is capped and told, and the error says when: ERR_RATE_LIMITED', async () => {
-    const { runtime, call, sent, told } = start({}, { wire: saying(429, { 'retry-after': '31536000' }), totalMs: 30_000 })
+    const { runtime, call, sent, told } = start(
+      {},
+      { wire: saying(429, { 'retry-after': '31536000' }), totalMs: 30_000 },
+    )
     await call()
     expect(told('rate.paused')).toMatchObject([{ ms: 300_000, askedMs: 31_536_000_000, isCapped: true }])
     await expect(call()).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED', retryAfterMs: 300_000, requestSent: 'no' })
@@ -216,7 +237,10 @@ describe('what a server says', () => {
 
   test('reaches those who wait already', async () => {
     const wire = saying(429, { 'retry-after': '60' }, 1)
-    const { runtime, call } = start({ rules: [{ limit: tokenBucket({ requests: 1, perMs: 1_000 }) }] }, { wire, totalMs: 5_000 })
+    const { runtime, call } = start(
+      { rules: [{ limit: tokenBucket({ requests: 1, perMs: 1_000 }) }] },
+      { wire, totalMs: 5_000 },
+    )
     const calls = [call(), call(), call()].map(codeOf)
     await runtime.advance(1_000)
     expect(await Promise.all(calls)).toEqual([429, 'ERR_RATE_LIMITED', 'ERR_RATE_LIMITED'])
@@ -291,7 +315,10 @@ describe('the circuit breaker', () => {
     ['a wrong pin', () => Promise.reject(new TrustError('ERR_TRUST_PIN_MISMATCH', 'x'))],
     ['a token server', () => Promise.reject(new AuthError('ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE', 'x'))],
     ['an abort', () => Promise.reject(new DOMException('x', 'AbortError'))],
-    ['a body that could not be opened', () => Promise.reject(new TransportError('ERR_TRANSPORT_BODY_UNAVAILABLE', 'x'))],
+    [
+      'a body that could not be opened',
+      () => Promise.reject(new TransportError('ERR_TRANSPORT_BODY_UNAVAILABLE', 'x')),
+    ],
   ])('is not moved by %s, which stays what it is', async (_, wire) => {
     const { call, sent } = start({}, { breaker, wire })
     const codes = []

@@ -33,7 +33,8 @@ function start(answers: readonly Answer[], options: RetryOptions = {}, totalMs =
   return { runtime, fetch, sent, told, retries }
 }
 
-const answer = (status: number, headers: Record<string, string> = {}): Response => new Response('busy', { status, headers })
+const answer = (status: number, headers: Record<string, string> = {}): Response =>
+  new Response('busy', { status, headers })
 const closed = (requestSent: 'no' | 'maybe') => new TransportError('ERR_TRANSPORT_CLOSED', 'closed', { requestSent })
 const statusOf = (response: Response): number => response.status
 
@@ -200,17 +201,20 @@ describe('it is sent again', () => {
 describe('an Idempotency-Key', () => {
   const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
-  test.each(['POST', 'PATCH'])("is made for a %s with 'auto', one for all attempts and another for each call", async (method) => {
-    const { fetch, runtime, sent } = start([closed('maybe'), answer(503)], { idempotencyKey: 'auto' })
-    const called = fetch(URL_, { method, body: 'x' })
-    await runtime.advance(1_000)
-    await called
-    await fetch(URL_, { method, body: 'x' })
-    const [first, second, third, other] = sent.map(({ key }) => key)
-    expect([sent.length, first]).toEqual([4, expect.stringMatching(UUID)])
-    expect([second, third]).toEqual([first, first])
-    expect([other === first, other]).toEqual([false, expect.stringMatching(UUID)])
-  })
+  test.each(['POST', 'PATCH'])(
+    "is made for a %s with 'auto', one for all attempts and another for each call",
+    async (method) => {
+      const { fetch, runtime, sent } = start([closed('maybe'), answer(503)], { idempotencyKey: 'auto' })
+      const called = fetch(URL_, { method, body: 'x' })
+      await runtime.advance(1_000)
+      await called
+      await fetch(URL_, { method, body: 'x' })
+      const [first, second, third, other] = sent.map(({ key }) => key)
+      expect([sent.length, first]).toEqual([4, expect.stringMatching(UUID)])
+      expect([second, third]).toEqual([first, first])
+      expect([other === first, other]).toEqual([false, expect.stringMatching(UUID)])
+    },
+  )
 
   test('of the caller’s is kept, and lets a POST be sent again', async () => {
     const given: RequestInit['headers'][] = [
