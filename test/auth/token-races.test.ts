@@ -17,7 +17,6 @@ const outcome = (promise: Promise<unknown>): Promise<unknown> =>
 describe('containment', () => {
   test('during a renewal revokes what the renewal brings, and nobody gets it', async () => {
     const scene = sharedScene()
-    const { store } = scene
     const { server, tokens, runtime, text } = scene
     await text()
     await runtime.advance(20 * minute)

@@ -7,7 +7,7 @@ import { StoreError } from '../../errors/errors.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import { systemRuntime } from '../../ports/system.ts'
 import { fileStore } from '../file.ts'
-import type { Store } from '../store.ts'
+import { createSweep, type Numbered, numbered } from './numbered.ts'
 import { decodeRecord, encodeRecord, invalid } from './record.ts'
 import type { Lease, StoredToken, TokenStore } from './store.ts'
 import { takeWithin } from './wait.ts'
@@ -19,8 +19,17 @@ import { takeWithin } from './wait.ts'
  *
  * @param options.dir Made with mode 700 where it is not there; one that others may enter is refused.
  */
-export function fileTokenStore(options: { readonly dir: string; readonly runtime?: Runtime }): TokenStore {
-  const { runtime = systemRuntime } = options
+export function fileTokenStore({ dir, runtime }: { readonly dir: string; readonly runtime?: Runtime }): TokenStore {
+  return createFileTokenStore({ dir, runtime, unusedMs: UNUSED_MS })
+}
+
+/** @param options.unusedMs After that long without a write, a folder that says nothing any more is removed. */
+export function createFileTokenStore(options: {
+  readonly dir: string
+  readonly runtime: Runtime | undefined
+  readonly unusedMs: number
+}): TokenStore {
+  const { runtime = systemRuntime, unusedMs } = options
   const dir = resolve(options.dir)
   const files = fileStore(dir)
   let inspected: Promise<void> | undefined
@@ -32,14 +41,23 @@ export function fileTokenStore(options: { readonly dir: string; readonly runtime
       throw error
     })
     signal?.throwIfAborted()
-    return numbered(files, `${kind}-${createHash('sha256').update(key).digest('hex')}/`)
+    return folderOf(`${kind}-${createHash('sha256').update(key).digest('hex')}`)
   }
+  const folderOf = (folder: string): Numbered => numbered({ files, dir, folder, runtime, unusedMs, onWrite: sweep })
   const recordOf = (text: string | undefined): StoredToken | undefined => {
     if (text === undefined || text === REMOVED) return undefined
     const [until = '', ...record] = text.split('\n')
     if (!/^(\d{1,16}|never)$/.test(until)) throw invalid()
     return until !== 'never' && Number(until) <= runtime.clock.now() ? undefined : decodeRecord(record.join('\n'))
   }
+
+  const sweep = createSweep({
+    dir,
+    runtime,
+    unusedMs,
+    folderOf,
+    isOver: (folder, text) => (folder.startsWith('lease-') ? !isHeld(text, runtime) : recordOf(text) === undefined),
+  })
 
   return Object.freeze({
     load: async (key, signal) => recordOf((await (await open('token', key, signal)).newest()).text),
@@ -48,14 +66,14 @@ export function fileTokenStore(options: { readonly dir: string; readonly runtime
       const { number, text } = await versions.newest()
       if ((recordOf(text)?.v ?? null) !== expected) return false
       const until = ttlMs === undefined ? 'never' : String(Math.ceil(runtime.clock.now() + ttlMs))
-      return versions.put(number + 1, `${until}\n${encodeRecord(next)}`)
+      return versions.put(number, `${until}\n${encodeRecord(next)}`)
     },
     lease: (key, { ttlMs, ...wait }) =>
       takeWithin(async () => takeLease(await open('lease', key, wait.signal), ttlMs, runtime), wait, runtime),
     remove: async (key, expected) => {
       const versions = await open('token', key)
       const { number, text } = await versions.newest()
-      return recordOf(text)?.v === expected && versions.put(number + 1, REMOVED)
+      return recordOf(text)?.v === expected && versions.put(number, REMOVED)
     },
   } satisfies TokenStore)
 }
@@ -64,8 +82,8 @@ async function takeLease(versions: Numbered, ttlMs: number, runtime: Runtime): P
   const before = await versions.newest()
   if (isHeld(before.text, runtime)) return undefined
   const me = `${process.pid} ${MACHINE} ${Buffer.from(runtime.random(12)).toString('hex')}`
-  const write = (number: number, until: number): Promise<boolean> => versions.put(number, `${Math.ceil(until)} ${me}`)
-  if (!(await write(before.number + 1, runtime.clock.now() + ttlMs))) return undefined
+  const write = (after: number, until: number): Promise<boolean> => versions.put(after, `${Math.ceil(until)} ${me}`)
+  if (!(await write(before.number, runtime.clock.now() + ttlMs))) return undefined
 
   const mine = async (): Promise<number | undefined> => {
     const { number, text = '' } = await versions.newest()
@@ -78,7 +96,7 @@ async function takeLease(versions: Numbered, ttlMs: number, runtime: Runtime): P
     })
   const set = async (until: number): Promise<boolean> => {
     const number = await mine()
-    return number !== undefined && write(number + 1, until)
+    return number !== undefined && write(number, until)
   }
   return {
     stillHeld: () => orFalse(mine().then((number) => number !== undefined)),
@@ -115,39 +133,6 @@ function isGone(pid: number): boolean {
   }
 }
 
-interface Numbered {
-  /** Number 0 where there is none. */
-  readonly newest: () => Promise<{ readonly number: number; readonly text: string | undefined }>
-  /** `false`: the number was taken. */
-  readonly put: (number: number, text: string) => Promise<boolean>
-}
-
-/** Texts under ascending numbers, of which the highest counts. The last few stay, so that a taken number is seen as taken. */
-function numbered(files: Store, folder: string): Numbered {
-  const nameOf = (number: number): string => `${folder}${String(number).padStart(DIGITS, '0')}`
-  const numbers = async (): Promise<readonly number[]> =>
-    (await files.list(folder)).map((name) => Number(name.slice(folder.length))).filter(Number.isSafeInteger)
-
-  return {
-    newest: async () => {
-      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-        const number = Math.max(0, ...(await numbers()))
-        if (number === 0) return { number, text: undefined }
-        const bytes = await files.get(nameOf(number))
-        if (bytes !== undefined) return { number, text: new TextDecoder().decode(bytes) } // removed meanwhile: a newer one is there
-      }
-      throw new StoreError('ERR_STORE_READ', `${folder}: changed ${MAX_TRIES} times while it was read`)
-    },
-    put: async (number, text) => {
-      if ((await files.put(nameOf(number), new TextEncoder().encode(text))) === 'exists') return false
-      const all = await numbers()
-      const newest = Math.max(...all)
-      for (const old of all) if (old <= newest - KEPT) await files.delete(nameOf(old))
-      return number > newest - KEPT // otherwise the number had been taken and tidied away: the writer slept
-    },
-  }
-}
-
 /** @throws StoreError `ERR_STORE_EXPOSED` */
 async function inspect(dir: string): Promise<void> {
   try {
@@ -168,6 +153,4 @@ async function inspect(dir: string): Promise<void> {
 const MACHINE = machineName()
 const LONGEST_LEASE_MS = 3_600_000
 const REMOVED = 'removed'
-const KEPT = 8
-const DIGITS = 12
-const MAX_TRIES = 20
+const UNUSED_MS = 3_600_000 // as long as a lease may last, and far longer than a write

@@ -1,14 +1,28 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createTestRuntime, type TestRuntime } from 'pinfetch/testing'
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { fileTokenStore } from '../../../src/stores/tokens/file.ts'
+import { systemRuntime } from '../../../src/ports/system.ts'
+import { fileStore } from '../../../src/stores/file.ts'
+import { createFileTokenStore, fileTokenStore } from '../../../src/stores/tokens/file.ts'
 import { memoryTokenStore } from '../../../src/stores/tokens/memory.ts'
+import { numbered } from '../../../src/stores/tokens/numbered.ts'
 import { redisTokenStore } from '../../../src/stores/tokens/redis.ts'
 import type { StoredToken, TokenStore } from '../../../src/stores/tokens/store.ts'
 import { redisServer, startRedis, type TestRedis } from '../../support/redis.ts'
@@ -188,6 +202,87 @@ describe('fileTokenStore', () => {
     expect(readdirSync(dir, { recursive: true }).length).toBeLessThan(12)
     expect(await fileTokenStore({ dir }).load('a', signal)).toEqual({ v: 40, sealed: 'x' })
   })
+
+  test('removes the folder of what is over once it was not written to for an hour, and nothing else', async () => {
+    const dir = scratch()
+    const runtime = createTestRuntime({ now: Date.now() })
+    const store = fileTokenStore({ dir, runtime })
+    const write = (key: string, ttlMs?: number) =>
+      store.compareAndSwap(key, null, ONE, { signal, ...(ttlMs !== undefined && { ttlMs }) })
+    for (const key of ['removed', 'new', 'kept']) await write(key)
+    for (const key of ['expired', 'recent']) await write(key, 1_000)
+    await store.remove('removed', ONE.v)
+    await (await store.lease('over', { ttlMs: 1_000, waitMs: 0, signal }))?.[Symbol.asyncDispose]()
+    await store.lease('held', { ttlMs: 3_600_000, waitMs: 0, signal })
+    writeFileSync(join(dir, 'other'), '')
+    mkdirSync(join(dir, 'token-of-somebody'))
+    const folders = (): string[] => readdirSync(dir)
+    const folderOf = (kind: string, key: string): string => `${kind}-${createHash('sha256').update(key).digest('hex')}`
+    const old = new Date(Date.now() - 3_700_000)
+    for (const name of folders()) if (name !== folderOf('token', 'recent')) utimesSync(join(dir, name), old, old)
+    await runtime.advance(3_000)
+    await fileTokenStore({ dir, runtime }).compareAndSwap('new', ONE.v, TWO, { signal })
+    const stays = [
+      ...['new', 'kept', 'recent'].map((key) => folderOf('token', key)),
+      ...[folderOf('lease', 'held'), 'other', 'token-of-somebody'],
+    ]
+    await expect.poll(() => folders().sort(), { timeout: 20_000 }).toEqual(stays.sort())
+    expect(await store.load('kept', signal)).toEqual(ONE)
+    expect(await store.lease('held', { ttlMs: 1_000, waitMs: 0, signal })).toBeUndefined()
+  })
+
+  test('a writer that slept while its folder was removed has written nothing', async () => {
+    const dir = scratch()
+    const store = createFileTokenStore({ dir, runtime: undefined, unusedMs: 1 })
+    await store.compareAndSwap('a', null, ONE, { signal })
+    const folder = join(dir, `token-${createHash('sha256').update('a').digest('hex')}`)
+    const versions = numbered({
+      files: fileStore(dir),
+      dir,
+      folder: basename(folder),
+      runtime: systemRuntime,
+      unusedMs: 1,
+      onWrite: () => undefined,
+    })
+    const { number } = await versions.newest()
+    rmSync(folder, { recursive: true })
+    expect(await versions.put(number, 'late')).toBe(false)
+    expect(readdirSync(folder)).toEqual([])
+    expect(await store.load('a', signal)).toBeUndefined()
+    expect(await versions.put(0, 'anew')).toBe(true)
+    expect(Number(readdirSync(folder)[0])).toBeGreaterThan(number)
+  })
+
+  test('of those who begin a folder at the same time in two steps of its clock, none takes the place of another', async () => {
+    const dir = scratch()
+    const at = (now: number) =>
+      numbered({
+        files: fileStore(dir),
+        dir,
+        folder: 'token-x',
+        runtime: createTestRuntime({ now }),
+        unusedMs: 10,
+        onWrite: () => undefined,
+      })
+    expect(await at(1_000_020).put(0, 'later')).toBe(true)
+    expect(await at(1_000_009).put(0, 'earlier')).toBe(false)
+    expect(await at(1_000_029).put(0, 'the same')).toBe(false)
+    expect(await at(1_000_031).put(0, 'latest')).toBe(false)
+    expect((await at(0).newest()).text).toBe('later')
+  })
+
+  test('several processes lose neither a lease nor a record while folders are removed under them', async () => {
+    const dir = scratch()
+    const file = join(scratch(), 'count')
+    writeFileSync(file, '0')
+    const script = fileURLToPath(new URL('./tidying.ts', import.meta.url))
+    const run = async (): Promise<unknown> => {
+      const child = spawn(process.execPath, ['--import', 'tsx', script, dir, file, '8'], { stdio: 'inherit' })
+      return (await once(child, 'exit'))[0]
+    }
+    expect(await Promise.all([run(), run(), run(), run()])).toEqual([0, 0, 0, 0])
+    expect(readFileSync(file, 'utf8')).toBe('64')
+  }, 240_000)
 
   test.each([
     ['no JSON', 'never\n{'],
