@@ -28,6 +28,7 @@ export {
 } from './hmac-template.ts'
 export { httpSignature } from './http-signature.ts'
 export type { ContentDigestOptions, HttpSignatureOptions, SignaturePreset } from './http-signature-options.ts'
+export { type JwsDetachedOptions, type JwsHeader, jwsDetached } from './jws-detached.ts'
 export type { FieldLine, Message, RequestMessage, ResponseMessage } from './message.ts'
 export { memoryNonces, type NonceStore, type SeenNonce } from './nonce-store.ts'
 export type { FetchRequest, NodeRequest } from './received-request.ts'

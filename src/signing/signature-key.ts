@@ -19,14 +19,18 @@ export function keyidOf({ keyId, algorithm, publicKey }: Signer, byThumbprint: b
   throw unsuitable('expected the RFC 7638 thumbprint of the public key as keyId')
 }
 
-/** @throws SignError `ERR_SIGN_KEY_UNSUITABLE` for bytes of another length than the algorithm gives: DER, say. */
 export function signatureText(algorithm: SignatureAlgorithm, signature: Uint8Array): string {
+  return signatureOctets(algorithm, signature, 'httpSignature').toString('base64')
+}
+
+/** @throws SignError `ERR_SIGN_KEY_UNSUITABLE` for bytes of another length than the algorithm gives: DER, say. */
+export function signatureOctets(algorithm: SignatureAlgorithm, signature: Uint8Array, subject: string): Buffer {
   const [least, most] = LENGTHS[algorithm]
   if (!(signature instanceof Uint8Array) || signature.length < least || signature.length > most) {
     const seen = signature instanceof Uint8Array ? `${signature.length} octets` : 'something else'
-    throw unsuitable(`expected a signature of ${least} octets${most > least ? ' or more' : ''}, saw ${seen}`)
+    throw unsuitable(`expected a signature of ${least} octets${most > least ? ' or more' : ''}, saw ${seen}`, subject)
   }
-  return Buffer.from(signature.buffer, signature.byteOffset, signature.length).toString('base64')
+  return Buffer.from(signature.buffer, signature.byteOffset, signature.length)
 }
 
 /** RFC 7638 §3: the required members, by name. */
@@ -42,8 +46,8 @@ export function parameterText(name: string, value: string | undefined): string {
   return value === undefined ? '' : `;${name}=${serializeString(value)}`
 }
 
-function unsuitable(what: string): SignError {
-  return new SignError('ERR_SIGN_KEY_UNSUITABLE', `httpSignature: ${what}; nothing was signed`)
+function unsuitable(what: string, subject = 'httpSignature'): SignError {
+  return new SignError('ERR_SIGN_KEY_UNSUITABLE', `${subject}: ${what}; nothing was signed`)
 }
 
 const ASCII = /^[\x20-\x7e]*$/
