@@ -1,6 +1,8 @@
+import { SignError } from '../../src/errors/errors.ts'
 import { distinct, parseIdentifier } from '../../src/signing/component.ts'
 import { componentValue } from '../../src/signing/component-value.ts'
 import { MessageRefusal } from '../../src/signing/refusal.ts'
+import { signError } from '../../src/signing/sign-error.ts'
 import { parseItem } from '../../src/signing/structured-fields.ts'
 import { fieldTypesOf, type MessageRow, messageOf } from './signed-message.ts'
 import { type Answer, outcome } from './suite.ts'
@@ -28,7 +30,8 @@ export function runComponentsCase(input: unknown): Answer & { readonly value?: s
     const values = distinct(identifiers).map((identifier) => componentValue(identifier, of))
     return { ...outcome(undefined, startedAt), value: values.join('\n') }
   } catch (error) {
-    if (error instanceof MessageRefusal) return outcome(error.reason, startedAt)
+    const refused = signError(error, 'components')
+    if (refused instanceof SignError) return outcome(refused.code, startedAt)
     throw error
   }
 }

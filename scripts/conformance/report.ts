@@ -7,9 +7,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { PathProfile } from '../../src/trust/path/path.ts'
 import exceptions from '../../test/conformance/exceptions.json' with { type: 'json' }
+import { runComponentsCase } from './components.ts'
 import { runNamesCase } from './names.ts'
 import { runPathCase } from './path.ts'
 import { isAsExpected, runRevocationCase } from './revocation.ts'
+import { runSigningCase } from './signing.ts'
 import { runSigV4Case } from './sigv4.ts'
 import type { Answer } from './suite.ts'
 
@@ -65,6 +67,12 @@ function revocation(title: string, name: keyof typeof exceptions.revocation, of:
 const ACCEPTED: ReadonlySet<unknown> = new Set([true, 'pass', 'good', 'accept'])
 const LIMBO_CLASSES = 'path/limbo-classes.json'
 const LIMBO = 'path/limbo.jsonl'
+
+/** A value has to be right to the letter. */
+const component = (row: Case & { readonly value?: string }): Judged => {
+  const answer = runComponentsCase(row)
+  return { answer, isRight: answer.result === row.expected && (answer.result === 'fail' || answer.value === row.value) }
+}
 
 const SUITES: readonly Suite[] = [
   {
@@ -158,6 +166,22 @@ const SUITES: readonly Suite[] = [
   revocation('OCSP of BoringSSL', 'ocsp-boringssl', 36),
   revocation('OCSP of OpenSSL', 'ocsp-openssl', 57),
   revocation('CRLs, own', 'crl-own', 55),
+  {
+    title: 'RFC 9421, signatures',
+    profile: '',
+    file: 'signing/rfc9421/signatures.jsonl',
+    run: passOrFail(runSigningCase),
+    ledger: {},
+    target: { right: 20, of: 20, falseAccepts: 0 },
+  },
+  {
+    title: 'RFC 9421, components',
+    profile: '',
+    file: 'signing/rfc9421/components.jsonl',
+    run: component,
+    ledger: {},
+    target: { right: 58, of: 58, falseAccepts: 0 },
+  },
   {
     title: 'host names of Chromium and Go',
     profile: '',
