@@ -32,6 +32,7 @@ import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
 import { createRates } from './rate.ts'
 import { createRetries } from './retry.ts'
+import { createSeams, type Seams } from './seams.ts'
 import { type Send, sendOver } from './send.ts'
 import { createSigning, type Signing } from './sign.ts'
 import { watchSunsets } from './sunsets.ts'
@@ -50,7 +51,7 @@ export interface ClientHealth {
   readonly revocation: { readonly handshakes: number; readonly good: number }
 }
 
-export interface Client {
+export interface Client extends Seams {
   /** WHATWG fetch for https URLs of covered hosts. Rejects with a PinfetchError, or with the caller's own abort reason. */
   readonly fetch: typeof globalThis.fetch
   /** Resolves when a verified policy is in force; rejects with the reason after `startupMs`. */
@@ -129,6 +130,7 @@ export function createClient(options: ClientOptions): Client {
     orClose([anchors], () =>
       createOwnCertificate(given, { ...following, changed: () => dispatcher.certificateChanged() }),
     )
+  const egress = createEgress(resolved.egress)
   const dispatcher = new PinnedDispatcher({
     ...connection,
     http2: resolved.http2,
@@ -147,7 +149,7 @@ export function createClient(options: ClientOptions): Client {
     },
     ...(certificate === undefined ? {} : { certificate: certificate.current }),
     policyOf: policies.of,
-    egress: createEgress(resolved.egress),
+    egress,
     onResponse: createNotices({ emit, onHsts: hsts.note }),
   })
   const sunsets = watchSunsets({
@@ -280,10 +282,11 @@ export function createClient(options: ClientOptions): Client {
   const signed = signing === undefined ? road : signing.signed(road)
   const authorized = authorization === undefined ? signed : authorization.authorized(signed)
   const timely = paced(authorized) // a token and a proof are made when the request goes
+  const open = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined =>
+    closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no'))
   const fetch = createFetch({
     send: approvals === undefined ? timely : approvals.approved(timely), // nobody fetches a token for what nobody approves
-    gate: (origin, signal) =>
-      closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no')),
+    gate: open,
     upgrade: createUpgrade(hsts, upgradeInsecure),
     redirects: resolved.redirect && {
       ...resolved.redirect,
@@ -294,7 +297,16 @@ export function createClient(options: ClientOptions): Client {
     retries,
   })
   const identified = interacting === undefined ? fetch : interacting(fetch)
+  const seams = createSeams({ dispatcher, runtime, gate: open, egress })
   return Object.freeze({
+    get dispatcher() {
+      return seams.dispatcher
+    },
+    get agent() {
+      return seams.agent
+    },
+    connect: seams.connect,
+    tlsOptions: seams.tlsOptions,
     fetch: judged === undefined ? identified : judged(identified),
     ready: async () => {
       const hasPins = resolved.pins.length > 0

@@ -48,7 +48,7 @@ export function dotResolver(options: DotOptions): Resolver {
     policyOf: () => policy,
     runtime,
     timeouts: { connectMs: timeoutMs, tlsMs: timeoutMs },
-    speaks: 'dot',
+    protocols: ['dot'],
     emit: (event) => emit(event),
     ...(addresses === undefined ? {} : { resolver: async () => addresses }),
   })

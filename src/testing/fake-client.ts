@@ -9,7 +9,7 @@ import { hostIndex, parseHostPattern } from '../encoding/host-pattern.ts'
 import { parseOptions } from '../encoding/options.ts'
 import type { OriginPattern } from '../encoding/origin-pattern.ts'
 import type { CodeIn } from '../errors/codes.ts'
-import { TrustError } from '../errors/errors.ts'
+import { ConfigurationError, TrustError } from '../errors/errors.ts'
 import { createEmitter } from '../events/emitter.ts'
 import type { ClientEvent } from '../events/events.ts'
 import { systemRuntime } from '../ports/system.ts'
@@ -78,6 +78,14 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
   }
   const fetch = createFetch({ send: authorization?.authorized(signed) ?? signed, gate })
   return {
+    get dispatcher() {
+      return noConnections()
+    },
+    get agent() {
+      return noConnections()
+    },
+    connect: async () => noConnections(),
+    tlsOptions: noConnections,
     fetch: judged === undefined ? fetch : judged(fetch),
     ready: async () => undefined,
     health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, ...health }),
@@ -88,6 +96,11 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
     destroy,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** What tests of TLS need is a server: `startTlsServer`. */
+function noConnections(): never {
+  throw new ConfigurationError('ERR_CONFIG_INVALID', 'fakeClient: it makes no connections, so it can lend none')
 }
 
 function indexOf<Rule>(entries: readonly (readonly [string, Rule])[]) {

@@ -37,8 +37,8 @@ export interface ConnectorOptions extends RouteOptions {
   readonly timeoutsOf?: ((origin: CanonicalOrigin) => Timeouts | undefined) | undefined
   /** Default `never`. */
   readonly http2?: Http2
-  /** What is spoken in place of HTTP: DNS over TLS, RFC 7858. Default: nothing. */
-  readonly speaks?: 'dot'
+  /** What ALPN (RFC 7301) offers. Default: what `http2` says. */
+  readonly protocols?: readonly string[]
   /** The client's certificate that new connections are made with. Throws a PinfetchError while there is none. */
   readonly certificate?: () => ClientIdentity
   /** Whether anyone listens to what takes a look at every connection. Default: nobody. */
@@ -72,11 +72,20 @@ export interface Connector {
   /**
    * Calls back exactly once, with a connection whose peer was judged under the policy in force now, or with the reason.
    * Answers the function that ends the attempt, which is `done` with the reason given.
+   *
+   * @param protocols What ALPN offers in place of what it usually does; an empty list offers nothing.
    */
   readonly connect: (
     origin: CanonicalOrigin,
     done: (result: Connection | PinfetchError) => void,
+    protocols?: readonly string[],
   ) => (reason: PinfetchError) => void
+  /**
+   * The verdict under the policy in force, told to whoever listens.
+   *
+   * @throws TrustError
+   */
+  readonly judge: (origin: CanonicalOrigin, sent: Sent) => VerifiedPeer
   /** Judges a live connection again: its version of TLS, its address, and its peer from what it presented. */
   readonly reevaluate: (
     origin: CanonicalOrigin,
@@ -100,8 +109,8 @@ export interface Connector {
  * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, hasListeners, evidence, http2 = 'never', speaks } = options
-  const { timeouts, timeoutsOf } = options
+  const { certificate, policyOf, runtime, emit, hasListeners, evidence, http2 = 'never' } = options
+  const { timeouts, timeoutsOf, protocols: usual = ALPN[http2] } = options
   const routes = createRoutes(options)
   const { proxy, proxyPolicyOf = policyOf } = options
   const tunnels = proxy && createTunnels(proxy, { ...options, proxyPolicyOf }, createConnector)
@@ -152,7 +161,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     isTrusted: (origin, peer, policy) => evaluate(origin, peer, policy).kind === 'trusted',
   })
 
-  const connect: Connector['connect'] = (origin, done) => {
+  const connect: Connector['connect'] = (origin, done, protocols) => {
     let socket: Socket | undefined
     let giveUpTunnel: ((reason: PinfetchError) => void) | undefined
     let identity: ClientIdentity | undefined
@@ -161,9 +170,10 @@ export function createConnector(options: ConnectorOptions): Connector {
     let judgedBy: number | undefined // version of the evidence: what arrives during the handshake counts too
     let hasShown = false
     let offered: Session | undefined
-    let spoken: Http2 | 'dot' = speaks ?? http2
+    let asked: readonly string[] = []
     let keepSession: ((bytes: Buffer) => void) | undefined // once the connection is released
     let settled = false
+    const hasSessions = protocols === undefined || String(protocols) === String(usual) // one list of protocols has all
 
     const settle = (result: Connection | PinfetchError): void => {
       if (settled) return
@@ -214,7 +224,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
       hasShown = true // a resumption under TLS 1.2 raises no event: the next handshake’s would be taken for the first
       const { alpnProtocol, authorized } = tlsSocket
-      if (!isSpoken(spoken, alpnProtocol)) throw wrongProtocol(origin, spoken, alpnProtocol)
+      if (!isSpoken(asked, alpnProtocol)) throw wrongProtocol(origin, asked, alpnProtocol)
       const resumed = tlsSocket.isSessionReused()
       if (!resumed && offered !== undefined) sessions.drop(offered)
       const admitted = admit(origin, { authorized, resumed, peer: resumed ? offered?.peer : peer })
@@ -253,7 +263,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       const shownAt = resumed && offered !== undefined ? offered.shownAt : known.at
       const protocol = tlsSocket.getProtocol() ?? ''
       const behind = { origin, peer: current, evidenceVersion: known.evidenceVersion, identity, protocol, shownAt }
-      if (!isOfferable(behind, policy, known)) return
+      if (!hasSessions || !isOfferable(behind, policy, known)) return
       keepSession = (bytes) => sessions.keep({ ...behind, bytes })
     }
 
@@ -273,15 +283,16 @@ export function createConnector(options: ConnectorOptions): Connector {
     /** Speaks TLS over `way`: to an address, or inside of a tunnel. */
     const begin = (policy: HostPolicy, way: tls.ConnectionOptions): tls.TLSSocket => {
       identity = certificate?.()
-      offered = sessions.offer(origin, policy)
-      spoken = speaks ?? http2Over(origin, policy, http2)
+      asked = protocols ?? usual
+      if (policy.profile !== undefined) asked = withoutHttp2(origin, asked)
+      offered = hasSessions ? sessions.offer(origin, policy) : undefined
       const settings: tls.ConnectionOptions & Pick<tls.TLSSocketOptions, 'requestOCSP'> & SocketOptions = {
         ...way,
         servername: origin.kind === 'dns' ? origin.host : '', // RFC 6066 §3: no address in SNI
         secureContext: contextFor(policy, identity),
         rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 must not reach it
         requestOCSP: true, // makes the event of the verdict fire, staple or not
-        ALPNProtocols: [...ALPN[spoken]],
+        ...(asked.length === 0 ? {} : { ALPNProtocols: [...asked] }),
         checkServerIdentity: () => secondOpinion(origin, peer, judged),
         highWaterMark: 16_384, // one TLS record, RFC 8446 §5.1
         ...(offered === undefined ? {} : { session: offered.bytes }),
@@ -356,7 +367,14 @@ export function createConnector(options: ConnectorOptions): Connector {
     tunnels?.closeSessions()
   }
 
-  return { evaluate, connect, reevaluate, reviewSessions, closeSessions }
+  return {
+    evaluate,
+    connect,
+    judge: (origin, sent) => judge(origin, sent, policyOf(origin)),
+    reevaluate,
+    reviewSessions,
+    closeSessions,
+  }
 }
 
 /** What a server sent that a verdict is about. */
@@ -432,7 +450,7 @@ function refuseVersion({ text }: CanonicalOrigin, socket: tls.TLSSocket, policy:
 const noLegacyView = (): object => ({})
 
 /** Node's name check on the certificate that was judged: its own reads a view that is empty by now, and falls back to the CN. */
-function secondOpinion(
+export function secondOpinion(
   origin: CanonicalOrigin,
   peer: VerifiedPeer | undefined,
   endEntity: X509Certificate | undefined,
@@ -483,29 +501,30 @@ function secondHandshake({ text }: CanonicalOrigin): TlsError {
 }
 
 /** HTTP/2 forbids CBC suites (RFC 9113 §9.2.2), so it is not offered beside them. */
-function http2Over({ text }: CanonicalOrigin, { profile }: HostPolicy, http2: Http2): Http2 {
-  if (profile === undefined || http2 === 'never') return http2
-  if (http2 === 'prefer') return 'never'
-  const message = `${text}: a legacy host gets HTTP/1.1 alone, and the option http2 requires HTTP/2`
+function withoutHttp2({ text }: CanonicalOrigin, protocols: readonly string[]): readonly string[] {
+  const others = protocols.filter((protocol) => protocol !== 'h2')
+  if (others.length > 0 || protocols.length === 0) return others
+  const message = `${text}: a legacy host gets HTTP/1.1 alone, and HTTP/2 is required (option http2)`
   throw new TlsError('ERR_TLS_ALPN', message, { host: text })
 }
 
-/** A server may choose among what was offered (RFC 7301 §3.2); one that knows nothing of it speaks HTTP/1.1. */
-function isSpoken(spoken: Http2 | 'dot', chosen: string | false | null): boolean {
-  return typeof chosen === 'string' ? ALPN[spoken].includes(chosen) : spoken !== 'require'
+/** A server may choose among what was offered (RFC 7301 §3.2); one that knows nothing of it speaks no HTTP/2. */
+function isSpoken(asked: readonly string[], chosen: string | false | null): boolean {
+  return typeof chosen === 'string'
+    ? asked.includes(chosen)
+    : asked.some((protocol) => protocol !== 'h2') || asked.length === 0
 }
 
-function wrongProtocol({ text }: CanonicalOrigin, spoken: Http2 | 'dot', chosen: string | false | null): TlsError {
+function wrongProtocol({ text }: CanonicalOrigin, asked: readonly string[], chosen: string | false | null): TlsError {
   const seen = typeof chosen === 'string' ? JSON.stringify(chosen) : 'nothing'
-  const message = `${text}: expected the peer to choose ${ALPN[spoken].join(' or ')} (ALPN), it chose ${seen}; 0 bytes of the request were sent`
+  const message = `${text}: expected the peer to choose ${asked.join(' or ')} (ALPN), it chose ${seen}; 0 bytes of the request were sent`
   return new TlsError('ERR_TLS_ALPN', message, { host: text })
 }
 
 /** RFC 7301 §3.1, the client's favourite first. */
-const ALPN: Readonly<Record<Http2 | 'dot', readonly string[]>> = {
+const ALPN: Readonly<Record<Http2, readonly string[]>> = {
   never: ['http/1.1'],
   prefer: ['h2', 'http/1.1'],
   require: ['h2'],
-  dot: ['dot'],
 }
 const TCP_KEEP_ALIVE_MS = 60_000

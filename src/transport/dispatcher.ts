@@ -1,6 +1,5 @@
 import type { Dispatcher as UndiciDispatcher } from 'undici'
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
-import type { ErrorCode } from '../errors/codes.ts'
 import { PinfetchError, PolicyError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { CallTime } from './call.ts'
@@ -9,6 +8,7 @@ import { Exchange, type ExchangeLimits } from './exchange.ts'
 import { clientClosed } from './failure.ts'
 import { type Inspect, InspectedHandler } from './inspection.ts'
 import { FOREVER, type Lane } from './lane.ts'
+import { COMPROMISED, LentSockets } from './lent-sockets.ts'
 import { MAX_CONNECTIONS, type Timeouts } from './limits.ts'
 import { OriginPool, type OriginPoolOptions } from './origin-pool.ts'
 import { rawHandlerOf } from './raw-handler.ts'
@@ -16,6 +16,7 @@ import { lengthOf } from './request-body.ts'
 import { checkedHeaders, requireOriginForm } from './request-headers.ts'
 import { createSeenPeers, type SeenPeers } from './seen-peers.ts'
 import { Sweep } from './sweep.ts'
+import { type VerifyingTlsOptions, verifyingTlsOptions } from './tls-options.ts'
 import { Dispatcher } from './undici.ts'
 
 /** A request, the call that it is part of where that takes several, and who looks at the response first. */
@@ -44,6 +45,8 @@ export class PinnedDispatcher extends Dispatcher {
   readonly #connector: ReturnType<typeof createConnector>
   /** What a policy to come can be tried on. */
   readonly seen: SeenPeers
+  /** Connections that others carry their requests on. */
+  readonly lent: LentSockets
   readonly #origins = new Map<string, CanonicalOrigin>()
   readonly #pools = new Map<string, OriginPool>()
   readonly #poolOptions: OriginPoolOptions
@@ -56,6 +59,7 @@ export class PinnedDispatcher extends Dispatcher {
     this.#options = options
     this.#connector = createConnector(options)
     this.seen = createSeenPeers(this.#connector.evaluate)
+    this.lent = new LentSockets({ ...options, connector: this.#connector })
     this.#sweep = new Sweep(runtime, periodFor(timeouts))
     this.#poolOptions = {
       connect: this.#connector.connect,
@@ -92,6 +96,12 @@ export class PinnedDispatcher extends Dispatcher {
     return true
   }
 
+  /** For a connection that somebody else makes. @throws PinfetchError where no policy covers the origin. */
+  tlsOptions(origin: CanonicalOrigin): VerifyingTlsOptions {
+    if (this.#closed) throw clientClosed(origin.text, 'no')
+    return verifyingTlsOptions(origin, { ...this.#options, judge: this.#connector.judge })
+  }
+
   /** Call when the policies changed: every live connection is judged again, in this tick. */
   policyChanged(): void {
     this.#connector.reviewSessions()
@@ -104,12 +114,14 @@ export class PinnedDispatcher extends Dispatcher {
         this.#retire(pool, [...pool.lanes], error)
       }
     }
+    this.lent.review()
   }
 
   /** Call when fetched evidence changed: live connections whose certificate turns out to be revoked end in this tick. */
   evidenceChanged(): void {
     this.#connector.reviewSessions()
     for (const pool of [...this.#pools.values()]) this.#judgeAgain(pool, pool.policy)
+    this.lent.review()
   }
 
   /**
@@ -130,7 +142,7 @@ export class PinnedDispatcher extends Dispatcher {
   override close(): Promise<void>
   override close(callback: () => void): void
   override close(callback?: () => void): Promise<void> | undefined {
-    const ended = this.#end((pool) => pool.close())
+    const ended = this.#end((pool) => pool.close(), this.lent.close())
     return settle(ended, callback)
   }
 
@@ -139,14 +151,15 @@ export class PinnedDispatcher extends Dispatcher {
   override destroy(error: Error | null, callback: () => void): void
   override destroy(first?: Error | null | (() => void), second?: () => void): Promise<void> | undefined {
     const cause = first instanceof Error ? first : undefined
+    this.lent.destroy(cause)
     const ended = this.#end((pool) => pool.destroy(cause))
     return settle(ended, typeof first === 'function' ? first : second)
   }
 
-  async #end(end: (pool: OriginPool) => Promise<void>): Promise<void> {
+  async #end(end: (pool: OriginPool) => Promise<void>, lent?: Promise<void>): Promise<void> {
     this.#closed = true
     this.#connector.closeSessions()
-    await Promise.all([...this.#pools.values()].map(end))
+    await Promise.all([...[...this.#pools.values()].map(end), lent])
     this.#sweep.stop()
   }
 
@@ -241,10 +254,4 @@ function settle(ended: Promise<void>, callback: (() => void) | undefined): Promi
   return undefined
 }
 
-const COMPROMISED: ReadonlySet<ErrorCode> = new Set([
-  'ERR_TRUST_PIN_DENIED',
-  'ERR_TRUST_CERT_REVOKED',
-  'ERR_TRUST_CA_DISTRUSTED',
-  'ERR_TRUST_INTERCEPTION',
-])
 const MAX_SPELLINGS = 1_000 // origins are few; the cap stops a caller who feeds random hosts

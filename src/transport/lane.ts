@@ -17,9 +17,8 @@ export abstract class Lane {
   wasUnsolicited = false
   protected readonly host: string
   protected readonly runtime: Runtime
-  readonly #bornAt: number
-  readonly #bornWall: number
-  readonly #lot: number
+  /** Whether it gets no further request, by `createAge`. */
+  readonly isOlderThan: IsOlderThan
 
   constructor({ socket, peer, identity }: Connection, host: string, runtime: Runtime) {
     this.socket = socket
@@ -27,9 +26,7 @@ export abstract class Lane {
     this.identity = identity
     this.host = host
     this.runtime = runtime
-    this.#bornAt = runtime.clock.monotonic()
-    this.#bornWall = runtime.clock.now()
-    this.#lot = (runtime.random(1)[0] ?? 0) / 256
+    this.isOlderThan = createAge(runtime)
   }
 
   /** It carries several exchanges at once. */
@@ -71,19 +68,24 @@ export abstract class Lane {
   /** After an exchange that failed half-way, what comes next on a connection that is not shared belongs to nobody. */
   abstract discard(): void
 
-  /**
-   * By the monotonic clock or by the wall clock, whichever says more: the one stands still in a process that sleeps, the
-   * other may be set back. Spread over a tenth, so that connections made together do not end together.
-   */
-  isOlderThan(preferredMs: number, mostMs: number): boolean {
-    const { clock } = this.runtime
-    const age = Math.max(clock.monotonic() - this.#bornAt, clock.now() - this.#bornWall)
-    return age >= Math.min(preferredMs * (0.9 + 0.2 * this.#lot), mostMs * (0.9 + 0.1 * this.#lot))
-  }
-
   protected late(graceMs: number): TransportError {
     const message = `${this.host}: the connection was closed, ${graceMs} ms after it was to get no further request`
     return new TransportError('ERR_TRANSPORT_CLOSED', message, { host: this.host, requestSent: 'maybe' })
+  }
+}
+
+export type IsOlderThan = (preferredMs: number, mostMs: number) => boolean
+
+/**
+ * The age of a connection that was made now. By the monotonic clock or by the wall clock, whichever says more: the one stands still
+ * in a process that sleeps, the other may be set back. Spread over a tenth, so that connections made together do not end together.
+ */
+export function createAge({ clock, random }: Pick<Runtime, 'clock' | 'random'>): IsOlderThan {
+  const born = { monotonic: clock.monotonic(), wall: clock.now() }
+  const lot = (random(1)[0] ?? 0) / 256
+  return (preferredMs, mostMs) => {
+    const age = Math.max(clock.monotonic() - born.monotonic, clock.now() - born.wall)
+    return age >= Math.min(preferredMs * (0.9 + 0.2 * lot), mostMs * (0.9 + 0.1 * lot))
   }
 }
 

@@ -46,7 +46,7 @@ function foldedLength(list: string): string | undefined {
   return others.length === 0 ? length : undefined
 }
 
-function requireOwnHost(host: string, origin: CanonicalOrigin): void {
+export function requireOwnHost(host: string, origin: CanonicalOrigin): void {
   const url = `https://${host}/`
   if (!/[\s/?#@\\]/.test(host) && URL.canParse(url) && canonicalOrigin(new URL(url))?.text === origin.text) return
   const message = `${origin.text}: the Host header names ${JSON.stringify(host)}, not the host of the URL`

@@ -1,0 +1,190 @@
+import type { ClientRequest } from 'node:http'
+import { Agent } from 'node:https'
+import { isIPv6 } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { checkServerIdentity, type TLSSocket } from 'node:tls'
+import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
+import { ConfigurationError, type PinfetchError } from '../errors/errors.ts'
+import type { Cancel, Runtime } from '../ports/runtime.ts'
+import { GRACE_MS } from './lane.ts'
+import type { LentSockets } from './lent-sockets.ts'
+import { MAX_CONNECTIONS } from './limits.ts'
+import { requireOriginForm, requireOwnHost } from './request-headers.ts'
+
+export interface AgentOptions {
+  readonly lent: LentSockets
+  readonly runtime: Runtime
+  /** Settles when the policy for the origin can be known; `undefined` when it is known. */
+  readonly gate: (origin: CanonicalOrigin) => Promise<void> | undefined
+  /** Throws a PolicyError for a request that may not leave. */
+  readonly egress: ((origin: CanonicalOrigin, method: string, path: string) => void) | undefined
+}
+
+/**
+ * An agent of node:https whose every connection carries a verdict. `node:https` writes a request once it has a connection, and it has
+ * one when the peer was judged; one that is kept alive is looked at again before it gets another request.
+ *
+ * What a request says of TLS is refused: trust is decided in one place, and an option that is silently left aside looks like one that
+ * works.
+ */
+export class PinnedAgent extends Agent {
+  readonly #options: AgentOptions
+
+  constructor(options: AgentOptions) {
+    super({ keepAlive: true, maxCachedSessions: 0, maxSockets: MAX_CONNECTIONS, scheduling: 'lifo' })
+    this.#options = options
+  }
+
+  /** Node calls it for each request, before that has a connection. */
+  addRequest(request: ClientRequest, options: RequestOptions): void {
+    try {
+      const origin = originOf(options)
+      refuseForeign(origin, options)
+      requireOriginForm(request.path, origin)
+      this.#options.egress?.(origin, request.method, request.path)
+      // Just before the first byte is written: until then the caller may set the field.
+      request.prependOnceListener('socket', () => {
+        const refusal = attempt(() => requireOwnHost(hostOf(request), origin))
+        if (refusal !== undefined) request.destroy(refusal)
+      })
+      this.#dropOutdated(options)
+    } catch (error) {
+      process.nextTick(() => (request as unknown as Waiting).onSocket(null, error as Error))
+      return
+    }
+    own.addRequest.call(this, request, options)
+  }
+
+  override createConnection(options: RequestOptions, done: (error: Error | null, socket?: Duplex) => void): undefined {
+    const { gate, lent } = this.#options
+    const lend = async (): Promise<TLSSocket> => {
+      const origin = originOf(options)
+      await gate(origin)
+      return lent.lend(origin, { protocols: ['http/1.1'], onRefused: (socket, reason) => this.#retire(socket, reason) })
+    }
+    lend().then((socket) => done(null, socket), done)
+    return undefined
+  }
+
+  /** Whether a connection whose response is complete may wait for another request. */
+  override keepSocketAlive(socket: Duplex): boolean {
+    const isKept = this.#options.lent.isCurrent(socket as TLSSocket) && own.keepSocketAlive.call(this, socket) !== false
+    if (isKept) socket.on('data', endUnsolicited)
+    return isKept
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    socket.off('data', endUnsolicited)
+    own.reuseSocket.call(this, socket, request)
+  }
+
+  /** Those that wait for a request and must not get one: Node takes whatever is not destroyed. */
+  #dropOutdated(options: RequestOptions): void {
+    for (const socket of this.freeSockets[own.getName.call(this, options)] ?? []) {
+      if (!this.#options.lent.isCurrent(socket as TLSSocket)) socket.destroy()
+    }
+  }
+
+  /** One that waits ends now; one that carries a request may finish that. */
+  #retire(socket: TLSSocket, reason: PinfetchError): void {
+    if (Object.values(this.freeSockets).some((free) => free?.includes(socket))) {
+      socket.destroy()
+      return
+    }
+    const cancel: Cancel = this.#options.runtime.schedule(GRACE_MS, () => socket.destroy(reason))
+    socket.once('close', cancel)
+  }
+}
+
+/** What Node passes on of a request; `host` is there, whatever the caller gave. */
+export interface RequestOptions {
+  readonly host?: string | null
+  readonly port?: number | string | null
+  readonly servername?: string
+  readonly [option: string]: unknown
+}
+
+/** @throws ConfigurationError */
+function originOf({ host, port }: RequestOptions): CanonicalOrigin {
+  const text = `https://${isIPv6(String(host)) ? `[${host}]` : host}:${port ?? 443}`
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const origin = url?.pathname === '/' && url.username === '' ? canonicalOrigin(url) : undefined
+  if (origin !== undefined) return origin
+  throw new ConfigurationError('ERR_CONFIG_URL', 'agent: expected a request to a valid host', { host: String(host) })
+}
+
+/** @throws ConfigurationError naming the option. */
+function refuseForeign(origin: CanonicalOrigin, options: RequestOptions): void {
+  const { servername } = options
+  for (const name of DECIDED) {
+    const value = options[name]
+    if (value === undefined || value === null || HARMLESS.has(value)) continue
+    throw foreign(origin, name)
+  }
+  // Node fills it in, from the Host field where there is one.
+  const isOwn = servername === undefined || servername === '' || nameOf(servername) === origin.host
+  if (!isOwn) throw foreign(origin, 'servername')
+}
+
+const nameOf = (name: string): string | undefined =>
+  URL.canParse(`https://${name}`) ? canonicalOrigin(new URL(`https://${name}`))?.host : undefined
+
+function foreign({ text }: CanonicalOrigin, option: string): ConfigurationError {
+  const message = `${text}: the option ${option} of a request would not be heeded; what the peer is trusted by, is said to createClient`
+  return new ConfigurationError('ERR_CONFIG_INVALID', message, { host: text })
+}
+
+function hostOf(request: ClientRequest): string {
+  const { _header: written } = request as unknown as Waiting
+  const field = written === null ? request.getHeader('host') : /^host:[\t ]*(.*?)[\t ]*\r$/im.exec(written)?.[1]
+  return String(field ?? '')
+}
+
+function attempt(step: () => void): Error | undefined {
+  try {
+    step()
+    return undefined
+  } catch (error) {
+    return error as Error
+  }
+}
+
+/** What node:http has, and its typings leave out. */
+interface Waiting {
+  readonly onSocket: (socket: null, error: Error) => void
+  /** The head of the request, once it is fixed. */
+  readonly _header: string | null
+}
+const own = Agent.prototype as unknown as {
+  readonly addRequest: (request: ClientRequest, options: RequestOptions) => void
+  readonly keepSocketAlive: (socket: Duplex) => boolean | undefined
+  readonly reuseSocket: (socket: Duplex, request: ClientRequest) => void
+  readonly getName: (options: RequestOptions) => string
+}
+
+/** Nobody asked for it, and it would pass for the answer to what comes next. */
+function endUnsolicited(this: Duplex): void {
+  this.destroy()
+}
+
+/** What Node does without being told, which some clients tell it. */
+const HARMLESS: ReadonlySet<unknown> = new Set([true, checkServerIdentity])
+
+/** What would change by what a peer is trusted, or where a connection goes. */
+const DECIDED = [
+  'rejectUnauthorized',
+  'checkServerIdentity',
+  'ca',
+  'cert',
+  'key',
+  'pfx',
+  'secureContext',
+  'session',
+  'minVersion',
+  'maxVersion',
+  'secureProtocol',
+  'ciphers',
+  'socketPath',
+  'lookup',
+  'localAddress',
+]

@@ -1,0 +1,81 @@
+import { X509Certificate } from 'node:crypto'
+import type { PeerCertificate, SecureContext } from 'node:tls'
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { PinfetchError, TlsError } from '../errors/errors.ts'
+import type { HostPolicy } from '../trust/policy.ts'
+import type { ClientIdentity } from './client-certificate.ts'
+import { type Connector, secondOpinion } from './connector.ts'
+import { contextFor } from './contexts.ts'
+
+/** What `tls.connect` takes, for clients that call it themselves. */
+export interface VerifyingTlsOptions {
+  readonly host: string
+  readonly port: number
+  /** Absent for an IP address: RFC 6066 §3. */
+  readonly servername?: string
+  readonly rejectUnauthorized: true
+  /** Anchors, versions, suites and the client certificate. */
+  readonly secureContext: SecureContext
+  /** The verdict, given when the handshake is finished and before anything is written. */
+  readonly checkServerIdentity: (hostname: string, certificate: PeerCertificate) => Error | undefined
+}
+
+/**
+ * The verdict for a client that makes its own connections and takes nothing but a synchronous check. It is given later than on ours:
+ * the handshake is finished, so under TLS 1.2 a peer that is refused has seen the client certificate, and a staple is not seen. Where
+ * a policy needs what is not at hand here, the answer is a refusal.
+ *
+ * @throws PinfetchError where no policy covers the origin.
+ */
+export function verifyingTlsOptions(
+  origin: CanonicalOrigin,
+  { judge, policyOf, certificate }: Judging,
+): VerifyingTlsOptions {
+  const checkServerIdentity = (_: string, shown: PeerCertificate): Error | undefined => {
+    try {
+      const presented = presentedIn(shown)
+      const [endEntity] = presented
+      if (endEntity === undefined) throw noCertificate(origin)
+      const peer = judge(origin, { presented })
+      return secondOpinion(origin, peer, new X509Certificate(endEntity))
+    } catch (error) {
+      return error instanceof PinfetchError ? error : noCertificate(origin, error)
+    }
+  }
+  return Object.freeze({
+    host: origin.host,
+    port: origin.port,
+    ...(origin.kind === 'dns' ? { servername: origin.host } : {}),
+    rejectUnauthorized: true,
+    secureContext: contextFor(policyOf(origin), certificate?.()),
+    checkServerIdentity,
+  })
+}
+
+export interface Judging {
+  readonly judge: Connector['judge']
+  readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
+  readonly certificate?: (() => ClientIdentity) | undefined
+}
+
+/** DER as it was presented, as far as one names the next; a resumed session shows none. */
+function presentedIn(shown: Partial<PeerCertificate>): readonly Uint8Array[] {
+  const presented: Uint8Array[] = []
+  const seen = new Set<unknown>()
+  let at: unknown = shown
+  while (typeof at === 'object' && at !== null && !seen.has(at) && presented.length <= MAX_PRESENTED) {
+    seen.add(at)
+    const { raw, issuerCertificate } = at as { readonly raw?: Uint8Array; readonly issuerCertificate?: unknown }
+    if (raw === undefined) break
+    presented.push(new Uint8Array(raw))
+    at = issuerCertificate
+  }
+  return presented
+}
+
+function noCertificate({ text }: CanonicalOrigin, cause?: unknown): TlsError {
+  const message = `${text}: the handshake showed no certificate that could be judged, so there is no verdict`
+  return new TlsError('ERR_TLS_NO_VERDICT', message, { host: text, cause })
+}
+
+const MAX_PRESENTED = 64 // the path search refuses a list by its size
