@@ -1,0 +1,92 @@
+/** Packages that others wrote, through ours: what works goes on working, and a peer with another key gets no request. */
+import { type Client, PinfetchError } from 'pinfetch'
+import { startTlsServer, type TestCertificate, testCa } from 'pinfetch/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { testClient } from '../support/client.ts'
+import { AGENT_CLIENTS } from './agent-clients.ts'
+import { answer, type ClientCase, PIECES, type Served } from './case.ts'
+import { FETCH_CLIENTS } from './fetch-clients.ts'
+import { SOCKET_CLIENTS } from './socket-clients.ts'
+
+const HOST = 'api.example'
+const ca = testCa()
+const pinned = ca.issue({ names: [HOST] })
+const stranger = ca.issue({ names: [HOST] })
+const clientOf = (): Client => testClient({ pins: { [HOST]: [pinned.pin] }, anchors: ca.anchorPem })
+const CLIENTS = [...FETCH_CLIENTS, ...AGENT_CLIENTS, ...SOCKET_CLIENTS]
+
+describe.each(CLIENTS)('$name through $through', (one) => {
+  const { lacks = {}, hides } = one
+  const start = async (identity = pinned) => {
+    const server = await serverFor(one, identity)
+    const uses = one.open(clientOf(), `https://${HOST}:${server.port}`)
+    onTestFinished(async () => {
+      uses.close?.()
+      await server.close()
+    })
+    return { server, uses }
+  }
+
+  test('a request', async () => {
+    const { uses, server } = await start()
+    expect(JSON.stringify(await uses.request())).toMatch(/"ok"|"id":"x"/)
+    expect(server.requests()).toBeGreaterThan(0)
+  })
+
+  if (!('stream' in lacks))
+    test('a stream', async () => {
+      const { uses } = await start()
+      const pieces = await uses.stream?.()
+      expect(pieces?.join('')).toBe(PIECES.join(''))
+      expect(pieces?.length).toBeGreaterThan(1)
+    })
+
+  if (!('upload' in lacks))
+    test('an upload', async () => {
+      const { uses, server } = await start()
+      await uses.upload?.(new Uint8Array(300_000).fill(65))
+      expect(server.bytes()).toBeGreaterThanOrEqual(300_000)
+    })
+
+  if (!('abort' in lacks))
+    test('an abort', async () => {
+      const { uses, server } = await start()
+      const control = new AbortController()
+      const aborted = uses.abort?.(control.signal).then(
+        () => 'answered',
+        () => 'ended',
+      )
+      await expect.poll(() => server.requests()).toBeGreaterThan(0)
+      control.abort()
+      expect(await aborted).toBe('ended')
+    })
+
+  test('a server with another key gets no request: ERR_TRUST_PIN_MISMATCH', async () => {
+    const { uses, server } = await start(stranger)
+    const error: unknown = await uses.request().then(
+      () => expect.fail('it was answered'),
+      (refusal: unknown) => refusal,
+    )
+    expect([server.requests(), server.bytes()]).toEqual([0, 0])
+    expect(placeOf(error) === undefined, `${placeOf(error)}: ${String(error)}`).toBe(hides !== undefined)
+  })
+})
+
+async function serverFor({ serve, answer: own }: ClientCase, identity: TestCertificate): Promise<Served> {
+  if (serve !== undefined) return serve(identity)
+  const server = await startTlsServer({ identity, handler: own ?? answer })
+  const { port, requests, close } = server
+  return { port, requests: () => requests.length, bytes: () => server.applicationBytes, close }
+}
+
+/** Where a user finds our error, or its code, in what a package throws. */
+function placeOf(error: unknown, path = 'error', depth = 0): string | undefined {
+  if (error instanceof PinfetchError) return path
+  if (typeof error !== 'object' || error === null || depth === 4) return undefined
+  if (Reflect.get(error, 'code') === 'ERR_TRUST_PIN_MISMATCH') return `${path}.code`
+  for (const member of ['cause', 'detail', 'originalError']) {
+    const place = placeOf(Reflect.get(error, member), `${path}.${member}`, depth + 1)
+    if (place !== undefined) return place
+  }
+  return undefined
+}
