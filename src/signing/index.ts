@@ -18,7 +18,15 @@ export {
   type WantedKey,
 } from '../keys/verification-key.ts'
 export type { Component, ComponentDetails, DerivedName } from './component.ts'
-export type { DigestAlgorithm } from './content-digest.ts'
+export {
+  type DigestAlgorithm,
+  type DigestOf,
+  digestField,
+  digestsMatch,
+  type HashName,
+  type ReadDigest,
+  readDigest,
+} from './content-digest.ts'
 export {
   type CanonicalParts,
   type HmacTemplate,
