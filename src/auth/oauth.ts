@@ -22,8 +22,9 @@ export interface OAuthOptions extends ProtocolOptions {
   /** In memory at once. Default 10,000. */
   readonly maxTenants?: number
   /**
-   * Where tokens outlive the process and are shared by all who ask the same issuer for the same thing with the same kind of grant:
-   * the tokens of several people need a `tenant` each. Default: this process alone.
+   * Where tokens outlive the process and are shared by all who ask the same issuer for the same thing, with the same grant for the
+   * same person: a hint, a claim or a configured refresh token says whose they are. Where none does, the tokens of several people
+   * need a `tenant` each. Default: this process alone.
    */
   readonly store?: TokenStore
   readonly encryption?: TokenCipher
@@ -59,7 +60,9 @@ export function oauth(options: OAuthOptions): OAuthScheme {
       const message = 'oauth: expected a scheme for each client, this one has a client already'
       throw new ConfigurationError('ERR_CONFIG_INVALID', message)
     }
-    const { endpoint, dpop, close } = createProtocol(protocol, host)
+    const { endpoint, dpop, identity, close } = createProtocol(protocol, host)
+    if (own.manager.store !== undefined && own.tenant === undefined && protocol.grant.type === 'device_code')
+      refuseTwin(host, identity, close)
     source = createTokenManager({
       ...own.manager,
       endpoint,
@@ -136,6 +139,20 @@ function isForWhoeverIsSupplied({ grant }: AuthorizationServerOptions): boolean 
   return grant.type === 'token_exchange' || (grant.type === 'jwt_bearer' && typeof grant.assertion === 'function')
 }
 
+/** Whoever enters the code of the one would be taken for whoever entered that of the other. */
+function refuseTwin(host: AuthHost, identity: string, close: () => void): void {
+  const bound = deviceSessions.get(host) ?? new Set()
+  deviceSessions.set(host, bound)
+  if (!bound.has(identity)) {
+    bound.add(identity)
+    return
+  }
+  close()
+  const message =
+    'oauth.tenant: expected it where two schemes of a client ask the same issuer for the same thing by device_code, with a store: nothing else tells their people apart'
+  throw new ConfigurationError('ERR_CONFIG_INVALID', message)
+}
+
 /** In a microtask: the listeners of a client are added after it was made. */
 function tellUnsealed({ store, encryption }: ManagerOptions, emit: AuthHost['emit']): void {
   if (store === undefined || store.isInMemory === true || encryption !== undefined) return
@@ -148,6 +165,8 @@ function thumbprintOf({ certificateThumbprint }: AuthHost): () => string | undef
   const message = 'oauth.senderConstraint: expected a client with the option `certificate` for mtls, this one has none'
   throw new ConfigurationError('ERR_CONFIG_INVALID', message)
 }
+
+const deviceSessions = new WeakMap<AuthHost, Set<string>>()
 
 const call = z.custom<(...given: never[]) => unknown>((value) => typeof value === 'function', 'expected a function')
 const having = (...names: readonly string[]) =>

@@ -8,6 +8,7 @@ import { type AskServer, createAskServer, type ServerAnswer, type TokenForm } fr
 import { createClientCredentials } from './client-authentication.ts'
 import { createDpop, type Dpop } from './dpop.ts'
 import { ACCESS_TOKEN_TYPE, type Grant, grantRequest, isDatedGrant, refreshRequest } from './grants.ts'
+import { digest } from './held-token.ts'
 import { discoverMetadata, givenMetadata } from './metadata.ts'
 import { beginCiba, beginDevice, poll } from './polling.ts'
 import type { AuthorizationServerOptions } from './protocol-options.ts'
@@ -23,6 +24,8 @@ export interface Protocol {
   /** For the requests that use the tokens; `undefined` where they are not bound by DPoP. */
   readonly dpop: Dpop | undefined
   readonly offsets: ClockOffsets
+  /** The same for two protocols whose tokens nothing but a tenant, or a configured refresh token, tells apart. */
+  readonly identity: string
   readonly close: () => void
 }
 
@@ -120,6 +123,18 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
     return issued
   }
 
+  const facts = [issuer, own.id, grantFacts(grant), [...scope].sort(), [...resource].sort(), audience, dpop?.jkt]
+  let begunWith: string | undefined
+  /** Two configured refresh tokens are two sessions, and perhaps of two people. */
+  const beginning = async (): Promise<string | undefined> => {
+    try {
+      if (initial !== undefined) begunWith = digest((await initial.current()).secret.reveal())
+    } catch (error) {
+      if (begunWith === undefined) throw error // otherwise the session goes on, although its beginning cannot be read again
+    }
+    return begunWith
+  }
+
   const endpoint: TokenEndpoint = {
     request: async (request) => judged(request, await answered(request)),
     revoke: async (token, hint, signal) => {
@@ -127,21 +142,7 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
       if (revoked !== undefined && revoked.answer.status !== 200)
         throw refusalOf(revoked.answer, serverNow(revoked.answer))
     },
-    cacheKey: async (tenant) => {
-      const facts = [
-        issuer,
-        own.id,
-        grantFacts(grant),
-        [...scope].sort(),
-        [...resource].sort(),
-        audience,
-        dpop?.jkt,
-        tenant,
-      ]
-      return createHash('sha256')
-        .update(JSON.stringify(facts.map((fact) => fact ?? null)))
-        .digest('hex')
-    },
+    cacheKey: async (tenant) => keyOf([...facts, tenant, await beginning()]),
     asksPerson: grant.type === 'device_code' || grant.type === 'ciba',
     ...(initial === undefined ? {} : { initialRefreshToken: async () => (await initial.current()).secret.reveal() }),
   }
@@ -149,7 +150,13 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
     credentials.close()
     initial?.close()
   }
-  return { endpoint, dpop, offsets, close }
+  return { endpoint, dpop, offsets, identity: keyOf(facts), close }
+}
+
+function keyOf(facts: readonly unknown[]): string {
+  return createHash('sha256')
+    .update(JSON.stringify(facts.map((fact) => fact ?? null)))
+    .digest('hex')
 }
 
 type NoticeKind = 'refresh-token-ignored' | 'scope-reduced' | 'client-secret-previous'
@@ -160,8 +167,8 @@ function filled({ grantType, parameters }: Awaited<ReturnType<typeof grantReques
 }
 
 /**
- * What of a grant makes its token another one. Functions, and a refresh token that is replaced with each use, say nothing that
- * could be compared: where they stand for several people, a tenant tells those apart.
+ * What of a grant makes its token another one. Functions, and a device code, which anybody may enter, say nothing that could be
+ * compared: where they stand for several people, a tenant tells those apart.
  */
 function grantFacts(grant: Grant): readonly (string | null)[] {
   switch (grant.type) {

@@ -74,6 +74,46 @@ describe('oauth', () => {
     expect(oauth({ ...OPTIONS, issuer, grant }).name).toBe('oauth')
   })
 
+  test('two configured refresh tokens are two sessions in one store: nobody gets the token of another (BIND-09)', async () => {
+    const stage = await startStage(({ form }) => token({ access_token: `of-${form.get('refresh_token')}` }))
+    const { issuer } = stage
+    const store = memoryTokenStore()
+    const metadata = { token_endpoint: `${issuer}/token` }
+    const people = ['kd83-refresh-token-of-ada', 'kd83-refresh-token-of-bob', 'kd83-refresh-token-of-ada'] as const
+    const seen: string[] = []
+    for (const value of people) {
+      const scheme = oauth({
+        ...OPTIONS,
+        issuer,
+        metadata,
+        store,
+        grant: { type: 'refresh_token', initial: { value } },
+      })
+      scheme.bind(stage.host)
+      seen.push(scheme.tokens.reveal(await scheme.tokens.get()))
+    }
+    expect(seen).toEqual(people.map((value) => `of-${value}`))
+    expect(stage.asked).toHaveLength(2) // the third goes on with what is stored
+  })
+
+  test('two schemes of a client whose people nothing tells apart share no store: ERR_CONFIG_INVALID (BIND-09)', async () => {
+    const { issuer, host } = await startStage(() => token())
+    const grant = { type: 'device_code', prompt: () => undefined } as const
+    const device = (more: Partial<OAuthOptions> = {}) =>
+      oauth({ ...OPTIONS, issuer, grant, store: memoryTokenStore(), ...more })
+    device().bind(host)
+    expect(() => device().bind(host)).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('oauth.tenant') }),
+    )
+    for (const other of [
+      device({ scope: ['read'] }),
+      device({ tenant: () => 'ada' }),
+      oauth({ ...OPTIONS, issuer, grant }),
+    ])
+      expect(() => other.bind(host)).not.toThrow()
+    expect(() => device().bind({ ...host })).not.toThrow() // another client, perhaps of the same person
+  })
+
   test('a store out of this process that holds tokens in the clear is told at the start, a sealed or local one is not', async () => {
     const stage = await startStage(() => token())
     const dir = mkdtempSync(join(tmpdir(), 'pinfetch-unsealed-'))

@@ -429,11 +429,29 @@ describe('the key of a token in a cache', () => {
       assertion({ sub: 'one' }),
       assertion({ sub: 'two' }),
       assertion({ sub: 'one', iss: 'other' }),
+      { type: 'refresh_token', initial: { value: 'kd83-refresh-token-of-one' } },
+      { type: 'refresh_token', initial: { value: 'kd83-refresh-token-of-two' } },
     ] as const
     const keyOf = (grant: (typeof grants)[number]) => protocolAt(stage, { grant }).endpoint.cacheKey(undefined)
     const keys = await Promise.all(grants.map(keyOf))
     expect(new Set(keys).size).toBe(grants.length)
     expect(await keyOf(grants[3])).toBe(keys[3])
+    expect(await keyOf(grants[7])).toBe(keys[7])
+  })
+
+  test('stays while the configured refresh token cannot be read again: its session goes on', async () => {
+    const stage = await startStage(() => token())
+    let answer: () => Promise<{ value: string; expiresAt: Date }> = async () => ({
+      value: 'kd83-refresh-token-of-one',
+      expiresAt: new Date(Date.now() + 500),
+    })
+    const { endpoint } = protocolAt(stage, { grant: { type: 'refresh_token', initial: () => answer() } })
+    const before = await endpoint.cacheKey(undefined)
+    answer = () => Promise.reject(new Error('the vault is sealed'))
+    await new Promise((resolve) => setTimeout(resolve, 600)) // until it is asked again
+    expect(await endpoint.cacheKey(undefined)).toBe(before)
+    const other = protocolAt(stage, { grant: { type: 'refresh_token', initial: () => answer() } })
+    await refusalOf(other.endpoint.cacheKey(undefined), 'ERR_KEY_SOURCE_UNAVAILABLE')
   })
 
   test('is the same for the same scopes in another order', async () => {
