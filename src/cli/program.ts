@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { PinfetchError } from '../errors/errors.ts'
+import { addDoctor } from './doctor.ts'
 import { addExplain } from './explain.ts'
 import { addInspect } from './inspect.ts'
 import { type Io, type Paint, paintFor } from './io.ts'
@@ -68,6 +69,7 @@ function createProgram(io: Io, run: Run): Command {
   addKeys(program, run)
   addRotate(program, run)
   addMonitor(program, run)
+  addDoctor(program, run)
   addExplain(program, run)
   for (const command of leavesOf(program)) {
     command.option('--json', 'one JSON object on standard output, text for people on standard error')
@@ -129,6 +131,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   keys: ['new', 'list', 'rotate-root'],
   rotate: [],
   monitor: [],
+  doctor: [],
   explain: [],
 }
 

@@ -609,6 +609,11 @@ export const CODES = {
     about: 'The host was allowed a legacy profile until a date, and that date has passed.',
     fix: 'Bring the host up to date and drop the profile, or agree on a later sunset.',
   },
+  ERR_POLICY_DOCTOR: {
+    retryable: false,
+    about: 'pinfetch doctor found what makes connections fail or lets others read them.',
+    fix: 'Below each line of the answer stands what to do about it.',
+  },
   ERR_POLICY_CONTAINED: {
     retryable: false,
     about: 'The host is contained: no connection is made to it.',
@@ -1226,6 +1231,12 @@ export const CODES = {
     retryable: false,
     about: 'A record of the token store is not one of this library. It is left alone.',
     fix: 'Find out who else writes under this prefix.',
+  },
+  ERR_STORE_RECORD_NEWER: {
+    retryable: false,
+    about:
+      'A record of a token store was written by a later version of this library, in a format that this one cannot read.',
+    fix: 'Run the later version everywhere that shares the store, or give this one a store of its own.',
   },
   ERR_STORE_UNAVAILABLE: {
     retryable: true,

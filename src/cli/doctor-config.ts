@@ -1,0 +1,141 @@
+import { createAnchorLookup } from '../client/anchors.ts'
+import { configFromFile } from '../client/config.ts'
+import { type ResolvedManifest, type ResolvedOptions, resolveOptions } from '../client/options.ts'
+import { findLoosenings } from '../client/posture.ts'
+import { formatHostPattern } from '../encoding/host-pattern.ts'
+import { PinfetchError } from '../errors/errors.ts'
+import { type Runtime, toUnixMs } from '../ports/runtime.ts'
+import { systemRuntime } from '../ports/system.ts'
+import type { Diagnosis } from './doctor.ts'
+import type { Io } from './io.ts'
+import { walkAsStranger, withMirror } from './manifest-verify.ts'
+import { counted, dateOf, fromNow } from './text.ts'
+import type { Walk } from './walk.ts'
+
+/**
+ * What a configuration file asks for, and how its manifests stand. They are fetched as a client does; nothing else is.
+ *
+ * @param local Addresses of this machine.
+ * @throws ConfigurationError where the file is no configuration.
+ */
+export async function examineConfig(
+  path: string,
+  options: { readonly ca: string | undefined; readonly local: readonly string[] },
+  io: Io,
+): Promise<readonly Diagnosis[]> {
+  const resolved = resolveOptions(configFromFile(path))
+  createAnchorLookup(resolved.anchors)
+  const now = io.now()
+  const manifests: Diagnosis[] = []
+  for (const manifest of resolved.manifests) manifests.push(...(await examineManifest(manifest, options.ca, io)))
+  return [...examineOptions(resolved, options.local, now), ...manifests]
+}
+
+/** Pure. */
+export function examineOptions(options: ResolvedOptions, local: readonly string[], now: number): readonly Diagnosis[] {
+  const { pins, anchors, proxy, localAddress } = options
+  return [
+    ...findLoosenings(options, toUnixMs(now)).map(
+      ({ subject, effect }): Diagnosis => ({
+        severity: 'warning',
+        subject,
+        message: effect,
+        fix: 'Is the reason still a good one?',
+      }),
+    ),
+    ...pins.flatMap((entry) => pinsOf(formatHostPattern(entry.pattern), entry.pins.length, entry.notAfter, now)),
+    ...anchors.everywhere
+      .filter((source) => source === 'system' || source === 'extra')
+      .map(
+        (source): Diagnosis => ({
+          severity: 'warning',
+          subject: 'anchors',
+          message: `${source}: whoever administers this machine decides whom it trusts`,
+          fix: 'Name a file, or leave the default.',
+        }),
+      ),
+    ...(proxy === undefined
+      ? []
+      : [{ severity: 'info', subject: 'proxy', message: proxy.server.text } satisfies Diagnosis]),
+    ...(localAddress === undefined ? [] : [bound(localAddress, local)]),
+  ]
+}
+
+function bound(localAddress: string, local: readonly string[]): Diagnosis {
+  const subject = `localAddress ${localAddress}`
+  if (local.includes(localAddress)) return { severity: 'ok', subject, message: 'an address of this machine' }
+  return {
+    severity: 'error',
+    subject,
+    message: 'no interface of this machine has it, so no connection can be made',
+    fix: 'Is the VPN up? Otherwise correct the address.',
+  }
+}
+
+function pinsOf(host: string, count: number, end: number | undefined, now: number): readonly Diagnosis[] {
+  const subject = `pins of ${host}`
+  const until = end === undefined ? '' : `, until ${dateOf(end)} (${fromNow(end, now)})`
+  const found: Diagnosis[] = []
+  if (count < 2) {
+    const fix = 'Pin a backup key that is kept elsewhere (RFC 7469 §4.3): pinfetch pin --backup'
+    found.push({ severity: 'warning', subject, message: 'no backup pin: a lost key is an outage', fix })
+  }
+  if (end !== undefined && end - now < SOON_MS) {
+    const severity = end <= now ? 'error' : 'warning'
+    found.push({ severity, subject, message: `they end ${fromNow(end, now)}`, fix: 'Renew them, or sign a manifest.' })
+  }
+  return found.length > 0 ? found : [{ severity: 'ok', subject, message: `${counted(count, 'pin')}${until}` }]
+}
+
+async function examineManifest(
+  manifest: ResolvedManifest,
+  ca: string | undefined,
+  io: Io,
+): Promise<readonly Diagnosis[]> {
+  const [location] = manifest.locations
+  const subject = 'manifest'
+  if (location === undefined) return [{ severity: 'info', subject, message: 'from a source in code: not looked at' }]
+  const runtime: Runtime = { ...systemRuntime, clock: { ...systemRuntime.clock, now: () => toUnixMs(io.now()) } }
+  try {
+    const walk = await withMirror(location, ca, runtime, (mirror) =>
+      walkAsStranger(mirror, manifest.root, 'manifest.root', runtime, io.signal),
+    )
+    return [
+      ...examineWalk(walk, io.now()),
+      ...(manifest.cacheDir === undefined
+        ? [
+            {
+              severity: 'warning',
+              subject,
+              message: 'no cacheDir: a restart forgets which version was seen',
+              fix: 'Name one.',
+            } satisfies Diagnosis,
+          ]
+        : []),
+    ]
+  } catch (error) {
+    if (!(error instanceof PinfetchError)) throw error
+    const [message = ''] = error.message.split('\n')
+    return [
+      { severity: 'error', subject, message: `${message} (${error.code})`, fix: `pinfetch explain ${error.code}` },
+    ]
+  }
+}
+
+function examineWalk({ root, status, manifest }: Walk, now: number): readonly Diagnosis[] {
+  const documents = { root, status, manifest }
+  const ages = Object.entries(documents).map(([name, { version, payload }]): Diagnosis => {
+    const { issuedAt, expires } = payload
+    const message = `version ${version}, until ${dateOf(expires)} (${fromNow(expires, now)})`
+    const isLate = (now - issuedAt) / (expires - issuedAt) > 2 / 3
+    if (now < issuedAt) {
+      const fix = 'Set the clock: it is behind the one that signed.'
+      return { severity: 'warning', subject: 'clock', message: `the ${name} was signed ${fromNow(issuedAt, now)}`, fix }
+    }
+    if (isLate) return { severity: 'warning', subject: name, message, fix: 'Sign the next one.' }
+    return { severity: 'ok', subject: name, message }
+  })
+  return [...ages, ...[...manifest.hosts].flatMap(({ host, pins }) => pinsOf(host, pins.length, undefined, now))]
+}
+
+const SOON_MS = 30 * 86_400_000

@@ -1,0 +1,182 @@
+import { parseHsts } from '../client/hsts.ts'
+import { bootstrapPolicy } from '../client/policies.ts'
+import { canonicalOrigin } from '../encoding/host.ts'
+import { PinfetchError } from '../errors/errors.ts'
+import type { EventOf } from '../events/events.ts'
+import { systemRuntime } from '../ports/system.ts'
+import { PinnedDispatcher } from '../transport/dispatcher.ts'
+import { requestFailure } from '../transport/failure.ts'
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../transport/limits.ts'
+import type { AnchorSet } from '../trust/anchors.ts'
+import { type Judgement, type Placed, placeAll } from './chain.ts'
+import type { Diagnosis } from './doctor.ts'
+import { type Io, printable } from './io.ts'
+import { UsageError } from './outcome.ts'
+import { seeServer } from './server.ts'
+import { dateOf, fromNow, keyText } from './text.ts'
+
+/** What one look and one HEAD request show of a server. The request carries no credential, and goes to a verified server alone. */
+export async function examineServer(url: URL, anchors: AnchorSet, io: Io): Promise<readonly Diagnosis[]> {
+  const origin = canonicalOrigin(url)
+  if (origin === undefined) throw new UsageError(`${url.host}: no host`, 'Give https://api.example.com')
+  const { presented, judgement } = await seeServer(origin, { anchors, sni: undefined }, io)
+  const answer = judgement.findings.length > 0 ? undefined : await ask(url, anchors, io.signal)
+  return [
+    ...verdictOf(origin.text, judgement),
+    ...placeAll(presented, judgement.path).flatMap((placed) => examineCertificate(placed, io.now())),
+    ...interceptionOf(presented, judgement),
+    ...(answer === undefined ? [] : examineAnswer(answer, io.now())),
+  ]
+}
+
+export interface ServerAnswer {
+  readonly connected?: EventOf<'tls.connected'>
+  readonly stapled: boolean
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly refusal?: PinfetchError
+}
+
+async function ask(url: URL, anchors: AnchorSet, signal: AbortSignal | undefined): Promise<ServerAnswer> {
+  let connected: EventOf<'tls.connected'> | undefined
+  let stapled = false
+  const dispatcher = new PinnedDispatcher({
+    runtime: systemRuntime,
+    emit: (event) => {
+      if (event.type === 'tls.connected') connected = event
+      if (event.type === 'revocation.checked') stapled = event.source === 'staple'
+    },
+    hasListeners: () => true,
+    timeouts: { ...DEFAULT_TIMEOUTS, headersMs: TIMEOUT_MS, bodyMs: TIMEOUT_MS },
+    limits: DEFAULT_LIMITS,
+    policyOf: (origin) => bootstrapPolicy(origin, [], anchors),
+  })
+  const seen = () => ({ ...(connected === undefined ? {} : { connected }), stapled })
+  try {
+    const { headers, body } = await dispatcher.request({
+      origin: url.origin,
+      path: url.pathname, // a query may carry a token
+      method: 'HEAD',
+      ...(signal === undefined ? {} : { signal }),
+    })
+    await body.dump()
+    return { ...seen(), headers }
+  } catch (error) {
+    const refusal = requestFailure(error, url.host)
+    if (refusal instanceof PinfetchError) return { ...seen(), headers: {}, refusal }
+    throw refusal
+  } finally {
+    await dispatcher.destroy()
+  }
+}
+
+function verdictOf(host: string, { path, findings }: Judgement): readonly Diagnosis[] {
+  const anchor = path?.certificates.at(-1)?.subject.text ?? ''
+  if (findings.length === 0) return [{ severity: 'ok', subject: host, message: `verifies up to ${anchor}` }]
+  return findings.map(({ code, message }) => ({
+    severity: 'error',
+    subject: host,
+    message: `${message} (${code})`,
+    fix: `pinfetch explain ${code}`,
+  }))
+}
+
+function examineCertificate({ certificate, position }: Placed, now: number): readonly Diagnosis[] {
+  const { subject, notAfter, keyInfo, signatureAlgorithm, decoded } = certificate
+  const facts = `${keyText(keyInfo)}, ${signatureAlgorithm.name}, until ${dateOf(notAfter)} (${fromNow(notAfter, now)})`
+  const names = (decoded.subjectAltName ?? []).flatMap((name) => (name.kind === 'dns' ? [printable(name.text)] : []))
+  const message = position === 'end entity' && names.length > 0 ? `${facts}, names ${names.join(', ')}` : facts
+  const isSoon = position === 'end entity' && notAfter - now < RENEW_MS
+  const line: Diagnosis = { severity: isSoon ? 'warning' : 'info', subject: `${position} ${subject.text}`, message }
+  return [isSoon ? { ...line, fix: 'Is the renewal under way, and the new key pinned?' } : line]
+}
+
+/** By the names that products put into what they mint: a hint, since anybody can write a name, and a box can hide it. */
+function interceptionOf(presented: readonly Uint8Array[], judgement: Judgement): readonly Diagnosis[] {
+  const names = placeAll(presented, judgement.path).flatMap(({ certificate: { subject, issuer } }) => [
+    subject.text,
+    issuer.text,
+  ])
+  const product = PRODUCTS.find(([, pattern]) => names.some((name) => pattern.test(name)))?.[0]
+  if (product === undefined) return []
+  const message = `a certificate of the chain names ${product}: somebody between here and the server may read everything`
+  return [{ severity: 'error', subject: 'interception', message, fix: 'Compare the keys from another network.' }]
+}
+
+/** Pure. */
+export function examineAnswer(answer: ServerAnswer, now: number): readonly Diagnosis[] {
+  const { connected, stapled, headers, refusal } = answer
+  const found: Diagnosis[] = []
+  if (connected !== undefined) {
+    const { protocol, cipher, group = 'group unknown' } = connected
+    found.push({ severity: 'ok', subject: 'connection', message: `${protocol}, ${cipher}, ${group}` })
+    found.push(
+      stapled
+        ? { severity: 'ok', subject: 'OCSP', message: 'a response is stapled' }
+        : { severity: 'info', subject: 'OCSP', message: 'no response is stapled' },
+    )
+  }
+  if (refusal !== undefined) {
+    const [message = ''] = refusal.message.split('\n')
+    return [...found, { severity: 'error', subject: refusal.code, message, fix: `pinfetch explain ${refusal.code}` }]
+  }
+  return [...found, hsts(fieldOf(headers, 'strict-transport-security')), ...proxies(headers), ...clock(headers, now)]
+}
+
+function hsts(field: string | undefined): Diagnosis {
+  const subject = 'Strict-Transport-Security'
+  const fix = 'On the server: Strict-Transport-Security: max-age=31536000 (RFC 6797)'
+  if (field === undefined) return { severity: 'warning', subject, message: 'missing', fix }
+  const policy = parseHsts(field)
+  if (policy === undefined) return { severity: 'warning', subject, message: 'not as RFC 6797 §6.1 writes it', fix }
+  if (policy.maxAgeSeconds > 0) return { severity: 'ok', subject, message: `max-age=${policy.maxAgeSeconds}` }
+  return { severity: 'warning', subject, message: 'max-age=0 switches it off', fix }
+}
+
+function proxies(headers: ServerAnswer['headers']): readonly Diagnosis[] {
+  return PROXY_FIELDS.flatMap((name): Diagnosis[] => {
+    const field = fieldOf(headers, name)
+    if (field === undefined) return []
+    const message = `a proxy or gateway answered: ${printable(field.slice(0, MAX_SHOWN))}`
+    return [
+      { severity: 'warning', subject: name, message, fix: 'If nobody put it there on purpose, find out who did.' },
+    ]
+  })
+}
+
+function clock(headers: ServerAnswer['headers'], now: number): readonly Diagnosis[] {
+  const date = Date.parse(fieldOf(headers, 'date') ?? '')
+  if (Number.isNaN(date)) return []
+  const seconds = Math.round((now - date) / 1_000)
+  const message = `${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead of'} the server’s Date`
+  const size = Math.abs(seconds)
+  if (size <= 60) return [{ severity: 'ok', subject: 'clock', message }]
+  const fix = 'Set the clock: certificates, manifests and tokens are judged by it.'
+  return [{ severity: size > 300 ? 'error' : 'warning', subject: 'clock', message, fix }]
+}
+
+function fieldOf(headers: ServerAnswer['headers'], name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'string' ? value : value?.join(', ')
+}
+
+const PRODUCTS: readonly (readonly [string, RegExp])[] = [
+  ['mitmproxy', /mitmproxy/i],
+  ['Burp', /portswigger/i],
+  ['Fiddler', /fiddler/i],
+  ['Charles', /charles proxy/i],
+  ['Zscaler', /zscaler/i],
+  ['Netskope', /netskope|goskope/i],
+  ['Fortinet', /fortinet|fortigate/i],
+  ['Palo Alto Networks', /palo ?alto/i],
+  ['Blue Coat', /blue ?coat/i],
+  ['Cisco Umbrella', /cisco umbrella/i],
+  ['Sophos', /sophos/i],
+  ['Kaspersky', /kaspersky/i],
+  ['ESET', /\beset ssl\b/i],
+  ['Avast', /avast/i],
+  ['Bitdefender', /bitdefender/i],
+]
+const PROXY_FIELDS = ['via', 'x-forwarded-for', 'x-forwarded-by', 'forwarded', 'x-cache']
+const RENEW_MS = 14 * 86_400_000
+const MAX_SHOWN = 200
+const TIMEOUT_MS = 10_000

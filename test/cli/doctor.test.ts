@@ -1,0 +1,261 @@
+import { startInterceptor, startTlsServer, type TestHandler, testCa } from 'pinfetch/testing'
+import { describe, expect, test } from 'vitest'
+import { examineSurroundings, type Machine } from '../../src/cli/doctor-surroundings.ts'
+import { until } from '../support/client.ts'
+import { cli, cliJson, type JsonAnswer, workplace } from './support.ts'
+
+interface Finding {
+  readonly severity: string
+  readonly subject: string
+  readonly message: string
+  readonly fix: string | null
+}
+
+/** Of the last source, or of the machine where none was given. */
+function findingsOf({ data }: JsonAnswer): readonly Finding[] {
+  const { sections = [] } = (data ?? {}) as { sections?: { findings: Finding[] }[] }
+  return sections.at(-1)?.findings ?? []
+}
+const about = (answer: JsonAnswer, subject: string): readonly Finding[] =>
+  findingsOf(answer).filter((finding) => finding.subject === subject)
+
+const DAY = 86_400_000
+const NOW = Date.UTC(2027, 0, 1)
+const machine: Machine = {
+  env: {},
+  flags: [],
+  node: '24.9.0',
+  openssl: '3.5.2',
+  hasHybrid: true,
+  interfaces: [{ name: 'eth0', address: '192.0.2.7' }],
+  now: NOW,
+}
+
+describe('this machine', () => {
+  test('with nothing that weakens TLS has no warning', () => {
+    expect(examineSurroundings(machine).map(({ severity, subject }) => `${severity} ${subject}`)).toEqual([
+      'ok environment',
+      'ok Node 24.9.0',
+      'ok OpenSSL',
+      'ok key exchange',
+      'info egress',
+    ])
+  })
+
+  test.each([
+    ['NODE_TLS_REJECT_UNAUTHORIZED', '0'],
+    ['NODE_EXTRA_CA_CERTS', '/x.pem'],
+    ['SSL_CERT_FILE', '/x.pem'],
+    ['SSL_CERT_DIR', '/x'],
+    ['HTTPS_PROXY', 'http://user:hunter2@proxy.example:3128'],
+    ['HTTP_PROXY', 'http://user:hunter2@proxy.example:3128'],
+    ['ALL_PROXY', 'socks5://proxy.example'],
+    ['NODE_USE_SYSTEM_CA', '1'],
+    ['NODE_USE_ENV_PROXY', '1'],
+  ])('names the variable %s, and not its value', async (name, value) => {
+    const { answer, stdout, stderr } = await cliJson(['doctor'], { env: { [name]: value } })
+    expect(about(answer, name)).toMatchObject([{ severity: 'warning', fix: expect.stringContaining(name) }])
+    expect(stdout + stderr).not.toContain('hunter2')
+    expect(about((await cliJson(['doctor'])).answer, name)).toEqual([])
+  })
+
+  test.each([
+    '--tls-min-v1.0',
+    '--tls-keylog=/x',
+    '--use-openssl-ca',
+    '--use-system-ca',
+    '--insecure-http-parser',
+    '--tls-cipher-list=ALL',
+  ])('names the flag %s of NODE_OPTIONS', async (flag) => {
+    const { answer } = await cliJson(['doctor'], { env: { NODE_OPTIONS: `--no-warnings ${flag}` } })
+    expect(about(answer, flag.split('=')[0] ?? '')).toMatchObject([{ severity: 'warning' }])
+  })
+
+  test.each([
+    ['20.19.0', 'error', 'its end of life was 2026-04-30'],
+    ['22.20.0', 'warning', 'its end of life is 2027-04-30'],
+    ['24.9.0', 'ok', 'supported until 2028-04-30'],
+    ['25.0.0', 'warning', 'no release with long-term support'],
+  ])('says of Node %s: %s', (node, severity, message) => {
+    const [, found] = examineSurroundings({ ...machine, node })
+    expect(found).toMatchObject({ severity, message: expect.stringContaining(message) })
+  })
+
+  test('says that no hybrid key exchange is there', () => {
+    const found = examineSurroundings({ ...machine, hasHybrid: false })
+    expect(found).toContainEqual(expect.objectContaining({ severity: 'info', subject: 'key exchange' }))
+  })
+})
+
+describe('a server', () => {
+  const HSTS = { 'strict-transport-security': 'max-age=31536000' }
+  const answering =
+    (headers: Readonly<Record<string, string>>): TestHandler =>
+    (_, response) =>
+      response.writeHead(200, headers).end()
+
+  async function look(headers: Readonly<Record<string, string>>, world: { now?: number } = {}) {
+    const ca = testCa()
+    const identity = ca.issue({ names: ['localhost'] })
+    const peer = await until(startTlsServer({ identity, handler: answering(headers) }))
+    const { file } = await workplace()
+    const roots = await file('roots.pem', ca.anchorPem)
+    const ran = await cliJson(['doctor', `https://localhost:${peer.port}/health?token=hunter2`, '--ca', roots], world)
+    return { ...ran, peer }
+  }
+
+  test('shows what it offers', async () => {
+    const { answer } = await look(HSTS)
+    expect(answer).toMatchObject({ schema: 'pinfetch/doctor/v1', command: 'doctor' })
+    expect(about(answer, 'connection')).toMatchObject([
+      { message: expect.stringMatching(/^TLSv1\.3, TLS_AES_\w+, \w+$/) },
+    ])
+    expect(about(answer, 'OCSP')).toMatchObject([{ severity: 'info', message: 'no response is stapled' }])
+    expect(about(answer, 'end entity CN=localhost')).toMatchObject([
+      { severity: 'info', message: expect.stringMatching(/^EC P-256, ecdsa-with-SHA256, until .+ names localhost$/) },
+    ])
+    expect(findingsOf(answer).filter(({ severity }) => severity === 'warning' || severity === 'error')).toEqual([])
+  })
+
+  test('is asked once, by HEAD, without query and credentials', async () => {
+    const { peer } = await look(HSTS)
+    expect(peer.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['HEAD /health'])
+    expect(Object.keys(peer.requests[0]?.headers ?? {})).not.toContain('authorization')
+  })
+
+  test.each([
+    ['missing', {}],
+    ['max-age=0 switches it off', { 'strict-transport-security': 'max-age=0' }],
+    ['not as RFC 6797 §6.1 writes it', { 'strict-transport-security': 'yes' }],
+  ])('without HSTS is told so: %s', async (message, headers: Record<string, string>) => {
+    const { answer } = await look(headers)
+    expect(about(answer, 'Strict-Transport-Security')).toMatchObject([{ severity: 'warning', message }])
+    expect(about((await look(HSTS)).answer, 'Strict-Transport-Security')).toMatchObject([{ severity: 'ok' }])
+  })
+
+  test.each([
+    ['via', '1.1 squid'],
+    ['x-forwarded-for', '192.0.2.1'],
+    ['forwarded', 'for=192.0.2.1'],
+  ])('behind a proxy that adds %s', async (name, value) => {
+    const { answer } = await look({ ...HSTS, [name]: value })
+    expect(about(answer, name)).toMatchObject([{ severity: 'warning', message: expect.stringContaining(value) }])
+    expect(about((await look(HSTS)).answer, name)).toEqual([])
+  })
+
+  test.each([
+    [-400, 'error', '400 s behind'],
+    [-100, 'warning', '100 s behind'],
+    [0, 'ok', '0 s ahead of'],
+  ])('whose clock is %i seconds apart', async (seconds, severity, message) => {
+    const now = Math.floor(Date.now() / 1_000) * 1_000
+    const { answer } = await look({ ...HSTS, date: new Date(now - seconds * 1_000).toUTCString() }, { now })
+    expect(about(answer, 'clock')).toMatchObject([{ severity, message: expect.stringContaining(message) }])
+  })
+
+  test('whose certificate ends within two weeks', async () => {
+    const { answer } = await look(HSTS, { now: Date.now() + 80 * DAY })
+    expect(about(answer, 'end entity CN=localhost')).toMatchObject([{ severity: 'warning' }])
+  })
+
+  test('behind an interception product is told so, and is sent nothing while its CA is not trusted', async () => {
+    const peer = await until(startTlsServer({ identity: testCa().issue({ names: ['localhost'] }) }))
+    const box = await until(startInterceptor({ target: peer, ca: testCa({ name: 'Zscaler' }) }))
+    const { exitCode, answer } = await cliJson(['doctor', `https://localhost:${box.port}/`])
+    expect(about(answer, 'interception')).toMatchObject([
+      { severity: 'error', message: expect.stringContaining('Zscaler') },
+    ])
+    expect(exitCode).toBe(1)
+    expect(answer).toMatchObject({ ok: false, error: { code: 'ERR_POLICY_DOCTOR' }, data: { grade: 'F' } })
+    expect(peer.applicationBytes).toBe(0)
+    const { file } = await workplace()
+    const roots = await file('roots.pem', box.ca.anchorPem)
+    const trusting = await cliJson(['doctor', `https://localhost:${box.port}/`, '--ca', roots])
+    expect(about(trusting.answer, 'interception')).toMatchObject([{ severity: 'error' }])
+  })
+
+  test('that is not there: ERR_TRANSPORT_CONNECT, exit 3', async () => {
+    const peer = await startTlsServer({ identity: testCa().issue({ names: ['localhost'] }) })
+    await peer.close()
+    const { exitCode, answer } = await cliJson(['doctor', `https://localhost:${peer.port}/`])
+    expect(exitCode).toBe(3)
+    expect(answer.error?.code).toBe('ERR_TRANSPORT_CONNECT')
+  })
+
+  test.each(['http://api.example.com/', 'https://user:word@api.example.com/'])(
+    'by a URL such as %s: exit 2',
+    async (url) => {
+      expect(await cli(['doctor', url])).toMatchObject({ exitCode: 2, stderr: expect.not.stringContaining('word@') })
+    },
+  )
+})
+
+describe('a configuration', () => {
+  const pin = (letter: string): string => `sha256/${letter.repeat(43)}=`
+  async function examine(config: object, now?: number) {
+    const { file } = await workplace()
+    const ran = await cliJson(
+      ['doctor', await file('pinfetch.json', JSON.stringify(config))],
+      now === undefined ? {} : { now },
+    )
+    return { ...ran, findings: findingsOf(ran.answer) }
+  }
+
+  test('with a backup pin has nothing to mend, and without one a warning', async () => {
+    const two = await examine({ pins: { 'api.example.com': [pin('A'), pin('E')] } })
+    expect(two.findings).toMatchObject([{ severity: 'ok', subject: 'pins of api.example.com' }])
+    const one = await examine({ pins: { 'api.example.com': [pin('A')] } })
+    expect(one.findings).toMatchObject([{ severity: 'warning', message: expect.stringContaining('no backup pin') }])
+  })
+
+  test.each([
+    [10, 'warning', 'in 10 days'],
+    [-10, 'error', '10 days ago'],
+  ])('whose pins end in %i days', async (days, severity, message) => {
+    const pins = { pins: [pin('A'), pin('E')], notAfter: new Date(NOW + days * DAY).toISOString() }
+    const { findings } = await examine({ pins: { 'api.example.com': pins } }, NOW)
+    expect(findings).toMatchObject([{ severity, message: expect.stringContaining(message) }])
+  })
+
+  test('names what loosens it, its proxy, and a local address that is not there', async () => {
+    const { findings } = await examine({
+      pins: { 'api.example.com': [pin('A'), pin('E')] },
+      mode: 'report',
+      localAddress: '192.0.2.99',
+      proxy: 'http://proxy.example:3128',
+    })
+    expect(findings).toContainEqual(expect.objectContaining({ severity: 'warning', subject: 'mode: report' }))
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        severity: 'info',
+        subject: 'proxy',
+        message: expect.stringContaining('proxy.example'),
+      }),
+    )
+    expect(findings).toContainEqual(expect.objectContaining({ severity: 'error', subject: 'localAddress 192.0.2.99' }))
+    const here = await examine({ pins: { 'api.example.com': [pin('A'), pin('E')] }, localAddress: '127.0.0.1' })
+    expect(here.findings).toContainEqual(expect.objectContaining({ severity: 'ok', subject: 'localAddress 127.0.0.1' }))
+  })
+
+  test('that is none: exit 2', async () => {
+    expect((await examine({ pin: {} })).exitCode).toBe(2)
+  })
+})
+
+test('prints lines for people, a grade at the end, and exits with 5 for warnings under --strict', async () => {
+  const { file } = await workplace()
+  const config = await file(
+    'pinfetch.json',
+    JSON.stringify({ pins: { 'api.example.com': [`sha256/${'A'.repeat(43)}=`] } }),
+  )
+  const { stdout } = await cli(['doctor', config])
+  expect(stdout).toContain(`
+${config}
+  warning  pins of api.example.com: no backup pin: a lost key is an outage
+           Pin a backup key that is kept elsewhere (RFC 7469 §4.3): pinfetch pin --backup
+
+grade `)
+  const hasErrors = process.versions.node.startsWith('20.') // past its end of life
+  expect((await cli(['doctor', config, '--strict'])).exitCode).toBe(hasErrors ? 1 : 5)
+  expect((await cli(['doctor', config])).exitCode).toBe(hasErrors ? 1 : 0)
+})
