@@ -44,6 +44,9 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     unixSockets: { 'api.example.com': '/run/api.sock' },
     egress: { origins: ['api.example.com'], methods: ['GET'] },
     redirect: { follow: ['files.example.com'] },
+    retry: { maxAttempts: 5, budget: { tokens: 20 } },
+    rate: { rules: [{ limit: { kind: 'tokenBucket', requests: 10, perMs: 1_000 } }], maxPauseMs: 60_000 },
+    breaker: { openMs: 1_000 },
     upgradeInsecure: 'hsts',
     http2: 'prefer',
   })
@@ -75,6 +78,12 @@ test('reads every member; paths are relative to the file, PEM is named and not p
       upgradeInsecure: 'hsts',
       http2: 'prefer',
       redirect: { follow: ['files.example.com'], maxHops: 5 },
+      retry: { maxAttempts: 5, baseMs: 200, budget: { tokens: 20, perSuccess: 0.1 } },
+      rate: {
+        rules: [{ limit: { kind: 'tokenBucket', requests: 10, perMs: 1_000 }, per: 'origin' }],
+        maxPauseMs: 60_000,
+      },
+      breaker: { openMs: 1_000, failureRatio: 0.5 },
     })
   }
 })

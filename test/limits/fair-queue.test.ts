@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { createFairQueue, type Gate } from '../../src/limits/fair-queue.ts'
 import { createLimit } from '../../src/limits/limit.ts'
 import type { LocalLimitRule } from '../../src/limits/limit-options.ts'
+import { toUnixMs } from '../../src/ports/runtime.ts'
 import { clientClosed } from '../../src/transport/failure.ts'
 
 const PER_SECOND = tokenBucket({ requests: 1, perMs: 1_000 })
@@ -130,8 +131,13 @@ test('closing refuses whoever waits, and whoever comes: ERR_TRANSPORT_CLIENT_CLO
 })
 
 test('ten thousand wait, and no more, whatever the limits allow: ERR_RATE_QUEUE_FULL', async () => {
-  const { call, ignored, queue } = start(PER_SECOND, 1_000_000)
-  for (let count = 0; count <= 10_000; count += 1) ignored('one')
-  await expect(call('one')).rejects.toMatchObject({ code: 'ERR_RATE_QUEUE_FULL' })
+  const clock = { now: () => toUnixMs(0), monotonic: () => 0 }
+  const queue = createFairQueue({ clock, schedule: () => () => undefined })
+  const gates = [{ limit: createLimit(PER_SECOND), name: 'it', maxQueue: 1_000_000, waiting: 0 }]
+  const enter = () => queue.enter({ host: 'api.example', lane: 'one', gates, deadline: 1e9, signal: null })
+  const waiting = Array.from({ length: 10_001 }, enter)
+  await expect(enter()).rejects.toMatchObject({ code: 'ERR_RATE_QUEUE_FULL' })
   queue.close((host) => clientClosed(host, 'no'))
+  const codes = await Promise.all(waiting.map((one) => one?.catch(({ code }) => code)))
+  expect(new Set(codes)).toEqual(new Set([undefined, 'ERR_TRANSPORT_CLIENT_CLOSED']))
 })
