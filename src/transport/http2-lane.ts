@@ -99,10 +99,11 @@ export class Http2Lane extends Lane {
     const stream = new Http2Stream(exchange, this.#limits.headerBytes, (end) => this.#failureOf(end))
     this.#streams.set(exchange, stream)
     try {
-      stream.start(this.#session, this.host)
+      stream.start(this.#session, this.host, this.socket)
     } catch (error) {
-      stream.silence()
-      exchange.onError(error instanceof Error ? error : new Error(String(error)))
+      const reason = error instanceof Error ? error : new Error(String(error))
+      stream.silence(reason)
+      exchange.onError(reason)
     }
   }
 
@@ -145,10 +146,10 @@ export class Http2Lane extends Lane {
   stop(reason?: Error): void {
     this.#isOver = true
     this.#ended ??= reason
-    const ended = [...this.#streams].filter(([, stream]) => stream.silence())
+    const told = reason ?? closed()
+    const ended = [...this.#streams].filter(([, stream]) => stream.silence(told))
     this.#session.destroy(reason, constants.NGHTTP2_CANCEL)
     this.socket.destroy()
-    const told = reason ?? closed()
     queueMicrotask(() => {
       for (const [exchange] of ended) exchange.onError(told)
     })

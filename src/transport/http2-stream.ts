@@ -5,8 +5,10 @@ import {
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
 } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { Exchange } from './exchange.ts'
 import { type Http2Request, http2RequestOf } from './http2-request.ts'
+import { type ToldRequest, tellOf } from './request-channels.ts'
 import { errors } from './undici.ts'
 
 type Fields = IncomingHttpHeaders & IncomingHttpStatusHeader
@@ -38,6 +40,7 @@ export class Http2Stream {
   #announced: number | undefined
   #received = 0
   #trailers: Buffer[] = []
+  #told: ToldRequest | undefined
 
   constructor(exchange: Exchange, headerBytes: number, failureOf: (end: StreamEnd) => Error) {
     this.#exchange = exchange
@@ -46,12 +49,16 @@ export class Http2Stream {
   }
 
   /** @throws Error where the request cannot be written, or the connection takes none any longer. */
-  start(session: ClientHttp2Session, authority: string): void {
-    const request = http2RequestOf(this.#exchange.sent, authority)
+  start(session: ClientHttp2Session, authority: string, socket: Socket): void {
+    const { sent } = this.#exchange
+    const told = tellOf(sent, authority)
+    this.#told = told
+    const request = http2RequestOf(told === undefined ? sent : { ...sent, headers: told.headers }, authority)
     this.#exchange.onConnect((reason) => this.abort(reason ?? new errors.RequestAbortedError()))
     if (this.#isOver) return // by the caller, who was told just now
     const stream = session.request(request.headers, { endStream: request.body === undefined })
     this.#stream = stream
+    told?.onSent(socket)
     this.#watchForEnd(stream)
     const isHead = request.headers[':method'] === 'HEAD'
     // Each of them comes once at most; `once` would cost three calls more.
@@ -80,13 +87,14 @@ export class Http2Stream {
 
   /** Ends this exchange alone. */
   abort(reason: Error): void {
-    if (this.silence()) this.#exchange.onError(reason)
+    if (this.silence(reason)) this.#exchange.onError(reason)
   }
 
   /** Nothing more is told of it; who ended the connection tells the exchange. */
-  silence(): boolean {
+  silence(reason: Error): boolean {
     if (this.#isOver) return false
     this.#isOver = true
+    this.#told?.onFailed(reason)
     this.#cancel()
     return true
   }
@@ -104,7 +112,12 @@ export class Http2Stream {
       stream.end(body)
       this.#exchange.onBodySent(body)
     }
-    if (!this.#isOver) this.#exchange.onRequestSent()
+    if (!this.#isOver) this.#onSent()
+  }
+
+  #onSent(): void {
+    this.#told?.onBodySent()
+    this.#exchange.onRequestSent()
   }
 
   async #sendPieces(
@@ -127,7 +140,7 @@ export class Http2Stream {
       if (length !== undefined && sent !== length) throw new errors.RequestContentLengthMismatchError()
       if (this.#isOver) return
       stream.end()
-      this.#exchange.onRequestSent()
+      this.#onSent()
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error('the body failed', { cause: error }))
     }
@@ -152,7 +165,9 @@ export class Http2Stream {
     this.#exchange.onResponseStarted()
     const length = fields['content-length']
     if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
-    this.#tell(() => this.#exchange.onHeaders(status, fieldsOf(raw), () => this.#stream?.resume(), ''))
+    const lines = fieldsOf(raw)
+    this.#told?.onAnswered(status, lines)
+    this.#tell(() => this.#exchange.onHeaders(status, lines, () => this.#stream?.resume(), ''))
     if (!this.#isOver) this.#stream?.on('data', (chunk: Buffer) => this.#onData(chunk)) // DATA may be read before this event
   }
 
@@ -191,6 +206,7 @@ export class Http2Stream {
     this.#isOver = true
     // What is still on its way is wanted no longer. Never without need: peers end a connection of many RST_STREAM frames.
     if (this.#stream?.writableFinished === false) this.#cancel()
+    this.#told?.onComplete(this.#trailers)
     this.#exchange.onComplete(this.#trailers)
   }
 

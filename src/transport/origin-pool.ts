@@ -11,6 +11,7 @@ import { Http1Lane } from './http1-lane.ts'
 import { Http2Lane } from './http2-lane.ts'
 import type { Lane } from './lane.ts'
 import type { Http2, Limits } from './limits.ts'
+import { inItsContext, rememberContext } from './request-channels.ts'
 
 export interface OriginPoolOptions {
   readonly connect: Connector['connect']
@@ -81,6 +82,7 @@ export class OriginPool implements Lanes {
       return
     }
     if (fresh && this.#isFull) (this.#idle.shift() ?? this.#firstShared())?.end()
+    rememberContext(exchange)
     const line = fresh ? this.#waitingForFresh : this.#waiting
     line.add(exchange)
     this.#connectMore()
@@ -221,7 +223,7 @@ export class OriginPool implements Lanes {
         break
       }
       if (exchange.isBoundElsewhere(lane)) continue
-      if (lane.hasRoom) lane.run(exchange)
+      if (lane.hasRoom) inItsContext(exchange, () => lane.run(exchange))
       else this.enqueue(exchange, false) // judged again just now
     }
     this.#connectMore()

@@ -21,7 +21,7 @@ test('header fields are told before a body that Node raised earlier', async () =
   const raised = Object.assign(new PassThrough(), { rstCode: 0, close: () => undefined })
   const session = { request: () => raised } as unknown as ClientHttp2Session
   const stream = new Http2Stream(exchange as unknown as Exchange, 16_384, () => new Error('cut'))
-  stream.start(session, 'api.example.com')
+  stream.start(session, 'api.example.com', {} as never)
   await turn()
   raised.push('body')
   raised.push(null)
