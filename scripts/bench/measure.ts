@@ -14,6 +14,7 @@ import { median, pairedRatio, roundedRatio } from './statistics.ts'
 
 const served = JSON.parse(process.env['BENCH_SERVED'] ?? '') as Served
 const args = process.argv.slice(2)
+const PEERS = ['aws4', '@smithy/signature-v4', '@smithy/protocol-http', 'http-message-sig', 'http-message-signatures']
 const quick = args.includes('--quick')
 const wanted = args.filter((arg) => !arg.startsWith('--'))
 const rounds = quick ? 7 : 31
@@ -26,6 +27,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   path: async () => (await importBuilt<typeof import('./path.ts')>('path')).measurePath(rounds), // makes RSA keys when it loads
   revocation: async () => (await importBuilt<typeof import('./revocation.ts')>('revocation')).measureRevocation(rounds),
   auth: async () => (await importBuilt<typeof import('./auth.ts')>('auth')).measureAuth(rounds),
+  signing: async () => (await importBuilt<typeof import('./signing.ts')>('signing', PEERS)).measureSigning(rounds),
   manifest: async () => (await import('./manifest.ts')).measureManifest(served.pins, rounds), // publishes 100,000 hosts
 }
 
