@@ -28,7 +28,8 @@ export function dispatchCheck(signed: SignableRequest, isCovered: (name: string)
     if (options.path !== target && `${options.path}?` !== target) throw stale('the path or the query')
     const given = fieldsOf(options)
     for (const [name, value] of signed.fields) {
-      if (isCovered(name) && given.get(name) !== value) throw stale(`the header field ${name}`)
+      if ((isCovered(name) || name === 'content-length') && given.get(name) !== value)
+        throw stale(`the header field ${name}`)
     }
     const body = checkedBody(signed, options, () => stale('the body'))
     return { ...options, path: target, body } as Options
@@ -55,34 +56,15 @@ function fieldsOf({ headers }: Options): ReadonlyMap<string, string> {
   return fields
 }
 
-/** The runtime's fetch gives an iterable even of bytes: each piece is compared before it is sent, and their end. */
+/** The runtime's fetch gives an iterable even of bytes: what goes in its place are those that were signed. */
 function checkedBody({ body: signed }: SignableRequest, { body }: Options, stale: () => SignError): Options['body'] {
   if (signed.kind === 'stream') return body as Options['body']
   const expected = signed.kind === 'bytes' ? signed.bytes : NOTHING
-  if (body === null || body === undefined) {
-    if (expected.length > 0) throw stale()
-    return body as Options['body']
-  }
-  if (typeof body === 'string' || body instanceof Uint8Array) {
-    if (Buffer.compare(Buffer.from(body as Uint8Array), expected) !== 0) throw stale()
-    return body
-  }
-  if (signed.kind === 'none' || !(Symbol.asyncIterator in body)) throw stale()
-  return compared(body as AsyncIterable<Uint8Array>, expected, stale) as unknown as Options['body']
-}
-
-async function* compared(
-  pieces: AsyncIterable<Uint8Array>,
-  expected: Uint8Array,
-  stale: () => SignError,
-): AsyncGenerator<Uint8Array> {
-  let at = 0
-  for await (const piece of pieces) {
-    if (Buffer.compare(piece, expected.subarray(at, at + piece.length)) !== 0) throw stale()
-    at += piece.length
-    yield piece
-  }
-  if (at !== expected.length) throw stale()
+  const isThere = body !== null && body !== undefined
+  if (isThere !== (signed.kind === 'bytes')) throw stale()
+  if ((typeof body === 'string' || body instanceof Uint8Array) && Buffer.compare(Buffer.from(body), expected) !== 0)
+    throw stale()
+  return isThere ? expected : (body as Options['body'])
 }
 
 const NOTHING = new Uint8Array()
