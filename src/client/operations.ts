@@ -34,7 +34,7 @@ export function createOperations(
       const url = urlOf(input)
       const given = givenRequest(input, init, url)
       const method = methodOf(given)
-      const origin = canonicalOrigin(asHttps(url))
+      const origin = canonicalOrigin(url) // of an http URL too, which is refused later or read as https
       if (origin === undefined) return fetch(given.input, given.init) // which refuses it
       const found = find(origin, method, url.pathname)
       if (typeof found === 'object') return call(found, given, { url, method, fetch })
@@ -56,14 +56,6 @@ interface Calling {
 
 function methodOf({ input, init }: GivenRequest): string {
   return wireMethod(init.method ?? (input instanceof Request ? input.method : 'GET'))
-}
-
-/** An http URL is either refused later, or read as this (RFC 6797 §8.3); it is judged as what it may become. */
-function asHttps(url: URL): URL {
-  if (url.protocol !== 'http:') return url
-  const secured = new URL(url)
-  secured.protocol = 'https:'
-  return secured
 }
 
 function problem(found: 'unlisted' | 'unknown' | 'ambiguous', method: string): string {

@@ -170,8 +170,12 @@ describe.each(ROADS)('on the %s road', (_, road) => {
 
 test('a stream that nobody reads before is counted while it is sent: ERR_POLICY_BODY_TOO_LARGE', async () => {
   const { client, url, peer } = await stage(
-    (_request, response) => response.end('ok'),
-    [{ method: 'PUT', url: '/file', maxRequestBytes: 200_000 }],
+    ({ path }, response) =>
+      path === '/moved' ? response.writeHead(307, { location: '/file' }).end() : response.end('ok'),
+    [
+      { method: 'PUT', url: '/file', maxRequestBytes: 200_000 },
+      { method: 'PUT', url: '/moved', maxRequestBytes: 200_000 },
+    ],
   )
   const chunks = (count: number) =>
     async function* () {
@@ -187,6 +191,8 @@ test('a stream that nobody reads before is counted while it is sent: ERR_POLICY_
     expect(error.requestSent).toBe('maybe')
   }
   expect(peer.requests.map(({ body }) => body.length)).toEqual([200_000, 200_000])
+  const moved = { method: 'PUT', body: replayable(chunks(4)) } // counted, and still sent again
+  expect((await client.fetch(url('/moved'), moved)).status).toBe(200)
 })
 
 test('a body of `replayable` is read anew for each call that judges it', async () => {
