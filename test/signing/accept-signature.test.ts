@@ -97,6 +97,7 @@ test('a credential that is covered anyway is signed for no other tag, also where
     expect(stage.input).toContain('tag="ours"')
   }
   const strict = await asked('sig=("date");tag="theirs"', { options: { ...OPTIONS, preset: 'strict', components: [] } })
+  expect(strict).toMatchObject({ verdict: 'done', events: [{ type: 'sign.acceptRefused' }] })
   expect(strict.input).toContain('tag="ours"')
 })
 

@@ -119,7 +119,7 @@ describe('what is covered', () => {
     )
     const other = () => httpSignature({ keys, preset: 'web-bot-auth' })
     expect(await refusal(other)).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
-    const secret = localSigner(createSecretKey(Buffer.alloc(32)))
+    const secret = localSigner(createSecretKey(Buffer.alloc(32)), { keyId: 'A'.repeat(43) })
     expect(await refusal(() => httpSignature({ keys: secret, preset: 'web-bot-auth' }))).toMatchObject({
       code: 'ERR_SIGN_KEY_UNSUITABLE',
     })
