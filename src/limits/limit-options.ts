@@ -124,4 +124,3 @@ function ownWindow({ points, duration }: SharedLimiter): LocalLimitRule | undefi
 }
 
 export const LimitSchema = z.discriminatedUnion('kind', [TokenBucket, FixedWindow, SlidingWindow, Concurrency, Shared])
-export type ResolvedLimit = z.output<typeof LimitSchema>
