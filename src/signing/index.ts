@@ -1,4 +1,6 @@
 /** `pinfetch/signing`: signatures of requests and responses, for both ends of a connection. */
+
+export { type ExternalSignerOptions, externalSigner, type VersionedSignature } from '../keys/external-signer.ts'
 export { type JwksEvent, type KeySet, localJwks, type RemoteJwksOptions, remoteJwks } from '../keys/jwks.ts'
 export { type KeyRing, keyRing, type MutableKeyRing, type RingKey } from '../keys/key-ring.ts'
 export {
