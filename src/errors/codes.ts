@@ -1271,18 +1271,19 @@ export const CODES = {
   },
   ERR_VERIFY_MALFORMED: {
     retryable: false,
-    about: 'What was received is no signed JWT in compact form, or one with a header that is not understood.',
-    fix: 'Refuse the request that carried it.',
+    about:
+      'What was received is no signed JWT in compact form or has a header that is not understood, or its signature fields (RFC 9421) can be read in no way, or in two.',
+    fix: 'Refuse what carried it.',
   },
   ERR_VERIFY_ALG_MISMATCH: {
     retryable: false,
     about: 'The signature algorithm is not one of the configured ones, or does not fit the key.',
-    fix: 'Refuse the request; add the algorithm only if the issuer says that it uses it.',
+    fix: 'Refuse what carried it; add the algorithm only if the signer says that it is used.',
   },
   ERR_VERIFY_KEY_UNKNOWN: {
     retryable: false,
-    about: 'The issuer has no key under the name that the signature gives.',
-    fix: 'Refuse the request. The keys were fetched again a moment ago; if the issuer just rotated, the next request may pass.',
+    about: 'There is no key under the name that the signature gives.',
+    fix: 'Refuse what carried it. A key set was fetched again a moment ago; if its owner just rotated, the next one may pass.',
   },
   ERR_VERIFY_FAILED: {
     retryable: false,
@@ -1316,8 +1317,8 @@ export const CODES = {
   },
   ERR_VERIFY_KEYS_UNAVAILABLE: {
     retryable: true,
-    about: 'The public keys of an issuer could not be had, and the ones at hand are too old.',
-    fix: 'See the cause; answer 503, not 401, since nothing is known of the token.',
+    about: 'The keys that a signature is verified with could not be had, and the ones at hand are too old.',
+    fix: 'See the cause; a server answers 503, not 401, since nothing is known of the signature.',
   },
   ERR_SIGN_COMPONENT_MISSING: {
     retryable: false,
