@@ -5,7 +5,7 @@ import { dateOf } from './text.ts'
 /** What a machine and its process bring along. */
 export interface Machine {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Node's own, from the command line. */
+  /** Node's own, from the command line; those of NODE_OPTIONS are read from `env`. */
   readonly flags: readonly string[]
   /** `20.19.0`. */
   readonly node: string
@@ -29,7 +29,7 @@ export function examineSurroundings(machine: Machine): readonly Diagnosis[] {
 }
 
 function environment({ env, flags }: Machine): readonly Diagnosis[] {
-  const given = [...flags, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)]
+  const given = [...new Set([...flags, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)])]
   const found: Diagnosis[] = findPosture({ env, flags: given, replaced: [] }).map(({ subject, effect }) => ({
     severity: 'warning',
     subject,

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import type { Command } from 'commander'
+import { surroundings } from '../client/posture.ts'
 import { CODES } from '../errors/codes.ts'
 import { offeredGroups } from '../transport/groups.ts'
 import { anchorsFrom } from './chain.ts'
@@ -50,7 +51,7 @@ async function doctor(
       'this machine',
       examineSurroundings({
         env: io.env,
-        flags: process.execArgv,
+        flags: surroundings().flags,
         node: process.versions.node,
         openssl: process.versions.openssl,
         hasHybrid: offeredGroups().includes('MLKEM'),

@@ -1,4 +1,6 @@
-import { startInterceptor, startTlsServer, type TestHandler, testCa } from 'pinfetch/testing'
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { createTestRepository, startInterceptor, startTlsServer, type TestHandler, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { examineSurroundings, type Machine } from '../../src/cli/doctor-surroundings.ts'
 import { until } from '../support/client.ts'
@@ -191,7 +193,7 @@ describe('a server', () => {
 })
 
 describe('a configuration', () => {
-  const pin = (letter: string): string => `sha256/${letter.repeat(43)}=`
+  const pin = (letter: string): `sha256/${string}` => `sha256/${letter.repeat(43)}=`
   async function examine(config: object, now?: number) {
     const { file } = await workplace()
     const ran = await cliJson(
@@ -235,6 +237,33 @@ describe('a configuration', () => {
     expect(findings).toContainEqual(expect.objectContaining({ severity: 'error', subject: 'localAddress 192.0.2.99' }))
     const here = await examine({ pins: { 'api.example.com': [pin('A'), pin('E')] }, localAddress: '127.0.0.1' })
     expect(here.findings).toContainEqual(expect.objectContaining({ severity: 'ok', subject: 'localAddress 127.0.0.1' }))
+  })
+
+  test('whose manifest is fetched: how fresh it is, and the pins without a backup', async () => {
+    const { path, file } = await workplace()
+    const { root, files } = await createTestRepository({
+      hosts: { 'api.example.com': [pin('A'), pin('E')], 'old.example.com': [pin('I')] },
+    })
+    for (const [name, bytes] of files()) {
+      await mkdir(dirname(path(`public/${name}`)), { recursive: true })
+      await file(`public/${name}`, bytes)
+    }
+    await file('root.json', root)
+    const config = await file('c.json', JSON.stringify({ manifest: { url: './public', root: './root.json' } }))
+    const { answer } = await cliJson(['doctor', config])
+    expect(about(answer, 'manifest')).toMatchObject([
+      { severity: 'ok', message: expect.stringMatching(/^version 1, until /) },
+      { severity: 'warning', message: expect.stringContaining('no cacheDir') },
+    ])
+    expect(about(answer, 'status')).toMatchObject([{ severity: 'ok' }])
+    expect(about(answer, 'pins of old.example.com')).toMatchObject([{ severity: 'warning' }])
+    expect(about(answer, 'pins of api.example.com')).toMatchObject([{ severity: 'ok' }])
+    const behind = await cliJson(['doctor', config], { now: Date.now() - 3_600_000 })
+    expect(JSON.stringify(behind.answer)).toMatch(/was signed in 1 hour|ERR_MANIFEST/)
+    const late = await cliJson(['doctor', config], { now: Date.now() + 1_000 * DAY })
+    expect(about(late.answer, 'manifest')).toMatchObject([
+      { severity: 'error', message: expect.stringContaining('EXPIRED') },
+    ])
   })
 
   test('that is none: exit 2', async () => {

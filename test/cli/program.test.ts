@@ -11,6 +11,7 @@ const COMMANDS = [
   ['pin'],
   ['inspect'],
   ['explain'],
+  ['doctor'],
   ['init'],
   ['verify'],
   ...['init', 'add-host', 'add-pin', 'remove-pin', 'deny', 'undeny', 'sign', 'merge', 'publish', 'heartbeat'].map(

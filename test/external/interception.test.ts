@@ -15,6 +15,7 @@ import {
   testCa,
 } from 'pinfetch/testing'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { cli } from '../cli/support.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { expectOnlyClientHello } from '../support/scene.ts'
 import { type Mitmdump, type Seen, startMitmdump } from './mitmproxy.ts'
@@ -74,6 +75,16 @@ describe.skipIf(!installed('mitmdump'))('mitmproxy', () => {
         running.set(title + version, await startMitmdump(ports[number] ?? 0, authority, [...mode, ...only, ...flags]))
       }),
     )
+  })
+
+  test('pinfetch doctor names it, and the certificate that it minted is not trusted', async () => {
+    const [port = 0] = await freePorts(1)
+    const authority = testCa({ name: 'mitmproxy', intermediates: 0 }).root
+    const mode = ['--mode', `reverse:https://127.0.0.1:${origin.port}`]
+    await startMitmdump(port, authority, mode)
+    const { exitCode, stdout } = await cli(['doctor', `https://localhost:${port}/`])
+    expect(stdout).toMatch(/error +interception: a certificate of the chain names mitmproxy/)
+    expect(exitCode).toBe(1)
   })
 
   describe.each(VERSIONS)('under %s', (version) => {
