@@ -1,7 +1,8 @@
 import { once } from 'node:events'
+import https from 'node:https'
 import tls from 'node:tls'
+import axios from 'axios'
 import { Agent, buildConnector, request, fetch as undiciFetch } from 'undici'
-import { importBuilt } from './built.ts'
 import type { Served } from './server.ts'
 
 /** What users install: the sources as tsx compiles them carry helpers that the package does not. */
@@ -48,12 +49,11 @@ export function createContenders({ ca, pins }: Served, port: number): readonly C
 }
 
 /** Over one HTTP/2 connection. undici's as it has to be told, or it would open one for each request. */
-export async function createHttp2Contenders(served: Served): Promise<readonly Contender[]> {
+export function createHttp2Contenders(served: Served): readonly Contender[] {
   const { ca, pins, http2Port } = served
   const origin = `https://localhost:${http2Port}`
-  const { createPinnedDispatcher } = await importBuilt<typeof import('./pinned-dispatcher.ts')>('pinned-dispatcher')
-  const dispatcher = createPinnedDispatcher(served, origin)
   const pinned = createClient({ pins: { localhost: pins }, anchors: ca, http2: 'require' })
+  const { dispatcher } = pinned
   const agent = new Agent({ connect: { ca }, allowH2: true, connections: 1, pipelining: 128 })
   return [
     {
@@ -64,7 +64,7 @@ export async function createHttp2Contenders(served: Served): Promise<readonly Co
     {
       name: 'pinfetch, request()',
       get: async (path) => void (await (await request(origin + path, { dispatcher })).body.arrayBuffer()),
-      close: () => dispatcher.close(),
+      close: async () => undefined,
     },
     {
       name: 'undici.fetch',
@@ -76,6 +76,28 @@ export async function createHttp2Contenders(served: Served): Promise<readonly Co
       get: async (path) => void (await (await request(origin + path, { dispatcher: agent })).body.arrayBuffer()),
       close: () => agent.close(),
     },
+  ]
+}
+
+/** The same clients of others, through ours and without. */
+export function createAgentContenders({ ca, pins }: Served, port: number): readonly Contender[] {
+  const origin = `https://localhost:${port}`
+  const pinned = createClient({ pins: { localhost: pins }, anchors: ca })
+  const plain = new https.Agent({ ca, keepAlive: true, maxSockets: 256, scheduling: 'lifo' })
+  const nothing = async (): Promise<void> => undefined
+  const overHttps = (agent: https.Agent) => (path: string) =>
+    new Promise<void>((resolve, reject) => {
+      https.get(origin + path, { agent }, (response) => response.once('end', resolve).resume()).once('error', reject)
+    })
+  const overAxios = (httpsAgent: https.Agent) => {
+    const api = axios.create({ baseURL: origin, httpsAgent, proxy: false, responseType: 'arraybuffer' })
+    return async (path: string): Promise<void> => void (await api.get(path))
+  }
+  return [
+    { name: 'pinfetch, node:https', get: overHttps(pinned.agent), close: () => pinned.close() },
+    { name: 'node:https', get: overHttps(plain), close: async () => plain.destroy() },
+    { name: 'pinfetch, axios', get: overAxios(pinned.agent), close: nothing },
+    { name: 'axios', get: overAxios(plain), close: nothing },
   ]
 }
 

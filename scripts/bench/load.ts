@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { Agent, request } from 'undici'
-import { type Contender, createContenders, createHttp2Contenders } from './contenders.ts'
+import { type Contender, createAgentContenders, createContenders, createHttp2Contenders } from './contenders.ts'
 import type { Served, Tally } from './server.ts'
 import { bounded, median, pairedRatio, rounded, roundedRatio, seededRandom, shuffled } from './statistics.ts'
 
@@ -19,10 +19,15 @@ export function loadScenarios(served: Served, rounds: number, quick: boolean): R
     return { ...report, [`share of ${kind} handshakes`]: shares(kind, before, await tallyOf(served)) }
   }
   const overHttp2 = (run: Load) => async () =>
-    compare(await createHttp2Contenders(served), run, rounds, [
+    compare(createHttp2Contenders(served), run, rounds, [
       { against: 'undici.request', time: { max: 1.05 } },
       { against: 'undici.fetch', time: { max: 1.05 } }, // like with like: both hand out a Response
       { of: 'pinfetch, request()', against: 'undici.request', time: { max: 1.05 } }, // and here a stream
+    ])
+  const overAgent = (run: Load) => async () =>
+    compare(createAgentContenders(served, served.port), run, rounds, [
+      { of: 'pinfetch, node:https', against: 'node:https', time: { max: 1.05 } },
+      { of: 'pinfetch, axios', against: 'axios', time: { max: 1.05 } },
     ])
   const one = sequential('/close', quick ? 10 : 30)
   const many = concurrent('/close', 16, quick ? 64 : 160)
@@ -31,6 +36,8 @@ export function loadScenarios(served: Served, rounds: number, quick: boolean): R
     concurrent: reused(concurrent('/', 64, quick ? 512 : 2_048), { against: 'global fetch', throughput: { min: 1.6 } }),
     h2: overHttp2(sequential('/', quick ? 100 : 300)),
     'h2, 64': overHttp2(concurrent('/', 64, quick ? 512 : 2_048)),
+    agent: overAgent(sequential('/', quick ? 100 : 300)),
+    'agent, 64': overAgent(concurrent('/', 64, quick ? 512 : 2_048)),
     connection: fresh('full', one, { against: 'undici.request', time: { max: 0.95 } }),
     'connection, 16': fresh('full', many, { against: 'undici.request', time: { max: 0.95 } }),
     resumed: fresh('resumed', one, { against: 'undici.request', time: { max: 0.9 } }),

@@ -1,8 +1,9 @@
 import type { ClientRequest } from 'node:http'
 import { Agent } from 'node:https'
-import { isIPv6 } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { checkServerIdentity, type TLSSocket } from 'node:tls'
+import { BoundedMap } from '../encoding/bounded-map.ts'
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError, type PinfetchError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
@@ -78,10 +79,13 @@ export class PinnedAgent extends Agent {
     own.reuseSocket.call(this, socket, request)
   }
 
-  /** Those that wait for a request and must not get one: Node takes whatever is not destroyed. */
+  /** Node takes the last of those that wait for a request: it has to be one that may have it. */
   #dropOutdated(options: RequestOptions): void {
-    for (const socket of this.freeSockets[own.getName.call(this, options)] ?? []) {
-      if (!this.#options.lent.isCurrent(socket as TLSSocket)) socket.destroy()
+    const waiting = (this.freeSockets[own.getName.call(this, options)] ?? []) as Socket[] // the list itself
+    for (let last = waiting.at(-1); last !== undefined; last = waiting.at(-1)) {
+      if (this.#options.lent.isCurrent(last as TLSSocket)) return
+      waiting.pop()
+      last.destroy()
     }
   }
 
@@ -107,9 +111,14 @@ export interface RequestOptions {
 /** @throws ConfigurationError */
 function originOf({ host, port }: RequestOptions): CanonicalOrigin {
   const text = `https://${isIPv6(String(host)) ? `[${host}]` : host}:${port ?? 443}`
+  const known = origins.get(text)
+  if (known !== undefined) return known
   const url = URL.canParse(text) ? new URL(text) : undefined
   const origin = url?.pathname === '/' && url.username === '' ? canonicalOrigin(url) : undefined
-  if (origin !== undefined) return origin
+  if (origin !== undefined) {
+    origins.set(text, origin)
+    return origin
+  }
   throw new ConfigurationError('ERR_CONFIG_URL', 'agent: expected a request to a valid host', { host: String(host) })
 }
 
@@ -166,6 +175,8 @@ const own = Agent.prototype as unknown as {
 function endUnsolicited(this: Duplex): void {
   this.destroy()
 }
+
+const origins = new BoundedMap<string, CanonicalOrigin>(1_000)
 
 /** What Node does without being told, which some clients tell it. */
 const HARMLESS: ReadonlySet<unknown> = new Set([true, checkServerIdentity])

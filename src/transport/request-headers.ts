@@ -47,6 +47,7 @@ function foldedLength(list: string): string | undefined {
 }
 
 export function requireOwnHost(host: string, origin: CanonicalOrigin): void {
+  if (host === origin.text) return
   const url = `https://${host}/`
   if (!/[\s/?#@\\]/.test(host) && URL.canParse(url) && canonicalOrigin(new URL(url))?.text === origin.text) return
   const message = `${origin.text}: the Host header names ${JSON.stringify(host)}, not the host of the URL`
