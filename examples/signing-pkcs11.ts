@@ -38,7 +38,7 @@ export function pkcs11Signer({ module, token, id, pinVariable, keyId, publicKey 
 /** What it prints beside the signature goes to stderr. */
 function tool(args: readonly string[], input: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const child = spawn('pkcs11-tool', args, { signal, stdio: ['pipe', 'pipe', 'ignore'] })
+    const child = spawn(PKCS11_TOOL, args, { signal, stdio: ['pipe', 'pipe', 'ignore'] })
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => void chunks.push(chunk))
     child.once('error', reject)
@@ -49,3 +49,5 @@ function tool(args: readonly string[], input: Uint8Array, signal: AbortSignal): 
     child.stdin.on('error', () => undefined).end(input)
   })
 }
+
+const PKCS11_TOOL = 'pkcs11-tool'

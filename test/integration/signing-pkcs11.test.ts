@@ -12,9 +12,10 @@ import { readSignatures } from '../../src/signing/signature-fields.ts'
 import { refusalOf } from '../support/client.ts'
 import { messageOf, signingStage } from '../support/signing-stage.ts'
 
+const PKCS11_TOOL = 'pkcs11-tool'
 const MODULES = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib64/pkcs11/libsofthsm2.so']
 const module = MODULES.find(existsSync) ?? ''
-const isReady = module !== '' && spawnSync('pkcs11-tool', ['--help']).error === undefined
+const isReady = module !== '' && spawnSync(PKCS11_TOOL, ['--help']).error === undefined
 if (!isReady) process.stderr.write('not run: a signing key in a PKCS #11 token: Debian packages softhsm2 and opensc\n')
 
 test.runIf(isReady || process.env['CI'] === 'true')(
@@ -35,19 +36,8 @@ test.runIf(isReady || process.env['CI'] === 'true')(
     run('softhsm2-util', '--init-token', '--free', '--label', 'signing', '--pin', '1234', '--so-pin', '1234')
     const token = ['--module', module, '--token-label', 'signing']
     const publicKeyOf = (id: string) => {
-      run(
-        'pkcs11-tool',
-        ...token,
-        '--login',
-        '--pin',
-        '1234',
-        '--keypairgen',
-        '--key-type',
-        'EC:prime256v1',
-        '--id',
-        id,
-      )
-      run('pkcs11-tool', ...token, '--read-object', '--type', 'pubkey', '--id', id, '-o', at(id))
+      run(PKCS11_TOOL, ...token, '--login', '--pin', '1234', '--keypairgen', '--key-type', 'EC:prime256v1', '--id', id)
+      run(PKCS11_TOOL, ...token, '--read-object', '--type', 'pubkey', '--id', id, '-o', at(id))
       return createPublicKey({ key: readFileSync(at(id)), format: 'der', type: 'spki' })
     }
     const [own, other] = [publicKeyOf('07'), publicKeyOf('08')]
