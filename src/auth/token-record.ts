@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { StoreError } from '../errors/errors.ts'
 import { toUnixMs } from '../ports/runtime.ts'
+import { checkFormat, FORMAT } from '../stores/tokens/record.ts'
 import type { TokenCipher } from '../stores/tokens/store.ts'
 import { digest } from './held-token.ts'
 
@@ -31,11 +32,11 @@ export async function sealContent(
   key: string,
   cipher: TokenCipher | undefined,
 ): Promise<string> {
-  const text = JSON.stringify(content)
+  const text = JSON.stringify({ format: FORMAT, ...content })
   return cipher === undefined ? text : await cipher.seal(text, key)
 }
 
-/** @throws StoreError `ERR_STORE_DECRYPT_FAILED`, `ERR_STORE_CONTEXT_MISMATCH`, `ERR_STORE_RECORD_INVALID` */
+/** @throws StoreError `ERR_STORE_DECRYPT_FAILED`, `ERR_STORE_CONTEXT_MISMATCH`, `ERR_STORE_RECORD_INVALID`, `ERR_STORE_RECORD_NEWER` */
 export async function openContent(sealed: string, key: string, cipher: TokenCipher | undefined): Promise<TokenContent> {
   const text = cipher === undefined ? sealed : await cipher.open(sealed, key)
   let value: unknown
@@ -44,6 +45,8 @@ export async function openContent(sealed: string, key: string, cipher: TokenCiph
   } catch {
     throw unusable() // without a cause: JSON.parse quotes what it read
   }
+  if (typeof value !== 'object' || value === null) throw unusable()
+  checkFormat(Reflect.get(value, 'format'))
   const parsed = Content.safeParse(value)
   if (!parsed.success) throw unusable()
   const { token, refreshToken, ended, spent } = parsed.data

@@ -518,20 +518,23 @@ describe('a store that fails', () => {
     expect(content().refreshToken).toBe('refresh-2')
   })
 
-  test.each(['not json', '{"token":{"accessToken":7}}', '[]'])(
-    'with a record that is none (%s): it is left alone',
-    async (sealed) => {
-      const { server, store, text, runtime } = sharedScene()
-      await text()
-      const [key, record] = [...store.records][0] ?? ['', undefined]
-      const { signal } = new AbortController()
-      await store.compareAndSwap(key, record?.v ?? 0, { v: 9_999_999_999_999, sealed }, { signal })
-      await runtime.advance(20 * minute)
-      await expect(text()).rejects.toMatchObject({ code: 'ERR_STORE_RECORD_INVALID' })
-      expect(store.records.get(key)?.sealed).toBe(sealed)
-      expect(server.requests).toHaveLength(1)
-    },
-  )
+  test.each([
+    ['not json', 'INVALID'],
+    ['{"format":1,"token":{"accessToken":7}}', 'INVALID'],
+    ['[]', 'INVALID'],
+    ['{"spent":[]}', 'INVALID'],
+    ['{"format":2,"spent":[]}', 'NEWER'],
+  ] as const)('with a record that cannot be read (%s): it is left alone', async (sealed, what) => {
+    const { server, store, text, runtime } = sharedScene()
+    await text()
+    const [key, record] = [...store.records][0] ?? ['', undefined]
+    const { signal } = new AbortController()
+    await store.compareAndSwap(key, record?.v ?? 0, { v: 9_999_999_999_999, sealed }, { signal })
+    await runtime.advance(20 * minute)
+    await expect(text()).rejects.toMatchObject({ code: `ERR_STORE_RECORD_${what}` })
+    expect(store.records.get(key)?.sealed).toBe(sealed)
+    expect(server.requests).toHaveLength(1)
+  })
 
   test('to be opened, since the key is not in the ring: no refresh token is sent, no record overwritten', async () => {
     const unreadable = new StoreError('ERR_STORE_DECRYPT_FAILED', 'token store: scripted')

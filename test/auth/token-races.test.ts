@@ -219,7 +219,7 @@ describe('a store', () => {
       const before = store.before
       store.before = undefined
       const { signal } = new AbortController()
-      const content = JSON.stringify({ refreshToken: `changed-${v}`, spent: [] })
+      const content = JSON.stringify({ format: 1, refreshToken: `changed-${v}`, spent: [] })
       v += 1
       await store.compareAndSwap(key, store.records.get(key)?.v ?? null, { v, sealed: content }, { signal })
       store.before = before

@@ -58,15 +58,16 @@ export function numbered({ files, dir, folder, runtime, unusedMs, onWrite }: Num
       const number = after === 0 ? first() : after + 1
       if (!(await write(number, text))) return false
       const all = await numbers()
-      const isSequel = after === 0 ? all.every((other) => other === number) : all.includes(after)
+      const isFirst = number === first() && all.every((other) => other === number) // not one that slept since
+      const isSequel = after === 0 ? isFirst : all.includes(after)
       if (!isSequel) {
         await files.delete(nameOf(number))
         return false
       }
-      const newest = Math.max(...all)
-      for (const old of all) if (old <= newest - KEPT) await files.delete(nameOf(old))
+      // Of its own past alone: somebody who began anew, too late, may be about to take back a far higher number.
+      for (const old of all) if (old <= number - KEPT) await files.delete(nameOf(old))
       onWrite(folder)
-      return number > newest - KEPT // otherwise the number had been taken and tidied away: the writer slept
+      return true
     },
     clear: async (isOver) => {
       const all = [...(await numbers())].sort((one, other) => one - other) // the newest goes last: none before it counts again

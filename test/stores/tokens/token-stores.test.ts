@@ -18,7 +18,6 @@ import { fileURLToPath } from 'node:url'
 import { createTestRuntime, type TestRuntime } from 'pinfetch/testing'
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { systemRuntime } from '../../../src/ports/system.ts'
 import { fileStore } from '../../../src/stores/file.ts'
 import { createFileTokenStore, fileTokenStore } from '../../../src/stores/tokens/file.ts'
 import { memoryTokenStore } from '../../../src/stores/tokens/memory.ts'
@@ -233,18 +232,20 @@ describe('fileTokenStore', () => {
 
   test('a writer that slept while its folder was removed has written nothing', async () => {
     const dir = scratch()
-    const store = createFileTokenStore({ dir, runtime: undefined, unusedMs: 1 })
+    const runtime = createTestRuntime({ now: 1_000_000 })
+    const store = createFileTokenStore({ dir, runtime, unusedMs: 1_000 })
     await store.compareAndSwap('a', null, ONE, { signal })
     const folder = join(dir, `token-${createHash('sha256').update('a').digest('hex')}`)
     const versions = numbered({
       files: fileStore(dir),
       dir,
       folder: basename(folder),
-      runtime: systemRuntime,
-      unusedMs: 1,
+      runtime,
+      unusedMs: 1_000,
       onWrite: () => undefined,
     })
     const { number } = await versions.newest()
+    await runtime.advance(2_000)
     rmSync(folder, { recursive: true })
     expect(await versions.put(number, 'late')).toBe(false)
     expect(readdirSync(folder)).toEqual([])
@@ -273,26 +274,27 @@ describe('fileTokenStore', () => {
 
   test('several processes lose neither a lease nor a record while folders are removed under them', async () => {
     const dir = scratch()
-    const file = join(scratch(), 'count')
-    writeFileSync(file, '0')
+    const files = [join(scratch(), 'lease'), join(scratch(), 'record')]
+    for (const file of files) writeFileSync(file, '0')
     const script = fileURLToPath(new URL('./tidying.ts', import.meta.url))
     const run = async (): Promise<unknown> => {
-      const child = spawn(process.execPath, ['--import', 'tsx', script, dir, file, '8'], { stdio: 'inherit' })
+      const child = spawn(process.execPath, ['--import', 'tsx', script, dir, ...files, '8'], { stdio: 'inherit' })
       return (await once(child, 'exit'))[0]
     }
     expect(await Promise.all([run(), run(), run(), run()])).toEqual([0, 0, 0, 0])
-    expect(readFileSync(file, 'utf8')).toBe('64')
+    expect(files.map((file) => readFileSync(file, 'utf8'))).toEqual(['32', '32'])
   }, 240_000)
 
   test.each([
     ['no JSON', 'never\n{'],
-    ['no end', '{"v":1,"sealed":"x"}'],
-    ['no version', 'never\n{"sealed":"x"}'],
-    ['a fraction', 'never\n{"v":1.5,"sealed":"x"}'],
-    ['no text', 'never\n{"v":1,"sealed":7}'],
-    ['half a mark', 'never\n{"v":1,"sealed":"x","pending":{"at":1}}'],
+    ['no end', '{"format":1,"v":1,"sealed":"x"}'],
+    ['no format', 'never\n{"v":1,"sealed":"x"}'],
+    ['no version', 'never\n{"format":1,"sealed":"x"}'],
+    ['a fraction', 'never\n{"format":1,"v":1.5,"sealed":"x"}'],
+    ['no text', 'never\n{"format":1,"v":1,"sealed":7}'],
+    ['half a mark', 'never\n{"format":1,"v":1,"sealed":"x","pending":{"at":1}}'],
     ['nothing', ''],
-    ['too much', `never\n{"v":1,"sealed":"${'x'.repeat(1_100_000)}"}`],
+    ['too much', `never\n{"format":1,"v":1,"sealed":"${'x'.repeat(1_100_000)}"}`],
   ])('a record that is %s is ERR_STORE_RECORD_INVALID, and stays', async (_, text) => {
     const dir = scratch()
     await fileTokenStore({ dir }).compareAndSwap('a', null, ONE, { signal })
@@ -304,6 +306,22 @@ describe('fileTokenStore', () => {
       code: 'ERR_STORE_RECORD_INVALID',
     })
     expect(readFileSync(join(dir, path), 'utf8')).toBe(text)
+  })
+
+  test('a record of a later format is ERR_STORE_RECORD_NEWER, and stays', async () => {
+    const dir = scratch()
+    const store = fileTokenStore({ dir })
+    await store.compareAndSwap('a', null, ONE, { signal })
+    const [path = ''] = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => /\d{12}$/.test(name))
+    const text = readFileSync(join(dir, path), 'utf8')
+    expect(text).toContain('"format":1')
+    writeFileSync(join(dir, path), text.replace('"format":1', '"format":2'))
+    await expect(store.load('a', signal)).rejects.toMatchObject({ code: 'ERR_STORE_RECORD_NEWER' })
+    await expect(store.compareAndSwap('a', null, TWO, { signal })).rejects.toMatchObject({
+      code: 'ERR_STORE_RECORD_NEWER',
+    })
+    writeFileSync(join(dir, path), text)
+    expect(await store.load('a', signal)).toEqual(ONE)
   })
 
   test('a directory that cannot be made is ERR_STORE_READ', async () => {
