@@ -32,7 +32,7 @@ export async function examineConfig(
 }
 
 /** Pure. */
-export function examineOptions(options: ResolvedOptions, local: readonly string[], now: number): readonly Diagnosis[] {
+function examineOptions(options: ResolvedOptions, local: readonly string[], now: number): readonly Diagnosis[] {
   const { pins, anchors, proxy, localAddress } = options
   return [
     ...findLoosenings(options, toUnixMs(now)).map(

@@ -29,7 +29,7 @@ export async function examineServer(url: URL, anchors: AnchorSet, io: Io): Promi
   ]
 }
 
-export interface ServerAnswer {
+interface ServerAnswer {
   readonly connected?: EventOf<'tls.connected'>
   readonly stapled: boolean
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
@@ -103,7 +103,7 @@ function interceptionOf(presented: readonly Uint8Array[], judgement: Judgement):
 }
 
 /** Pure. */
-export function examineAnswer(answer: ServerAnswer, now: number): readonly Diagnosis[] {
+function examineAnswer(answer: ServerAnswer, now: number): readonly Diagnosis[] {
   const { connected, stapled, headers, refusal } = answer
   const found: Diagnosis[] = []
   if (connected !== undefined) {
