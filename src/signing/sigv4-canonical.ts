@@ -47,7 +47,7 @@ export function canonicalRequest({
 }
 
 /** The fields that are signed, by name in lower case. Several of one name are one, in the order of the wire. */
-export function canonicalFields(fields: readonly FieldLine[]): readonly FieldLine[] {
+function canonicalFields(fields: readonly FieldLine[]): readonly FieldLine[] {
   const values = new Map<string, string>()
   for (const [name, value] of fields) {
     const before = values.get(name)
@@ -60,7 +60,7 @@ export function canonicalFields(fields: readonly FieldLine[]): readonly FieldLin
 /** A space at an end, or two in a row; a line break counts as one. */
 const SPACES = /^\s|\s$|\s\s|[^\S ]/
 
-export function canonicalPath(path: string, { normalize, encode }: PathRules): string {
+function canonicalPath(path: string, { normalize, encode }: PathRules): string {
   const shortest = normalize && NEEDS_NORMALIZING.test(path) ? withoutDots(path) : path
   if (PLAIN_PATH.test(shortest)) return shortest === '' ? '/' : shortest
   return encode === 'twice' ? escaped(shortest, BEYOND_PATH) : escaped(shortest, BEYOND_PATH_ONCE)
@@ -80,7 +80,7 @@ function withoutDots(path: string): string {
 /**
  * Sorted by name, then by value, each as it is once escaped. `+` is a space, as it is to the forms and the servers that wrote it.
  */
-export function canonicalQuery(query: string): string {
+function canonicalQuery(query: string): string {
   if (query === '') return ''
   const pairs: FieldLine[] = []
   for (const part of query.split('&')) {
