@@ -9,7 +9,6 @@ import { ConfigurationError, type PinfetchError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
 import { GRACE_MS } from './lane.ts'
 import type { LentSockets } from './lent-sockets.ts'
-import { MAX_CONNECTIONS } from './limits.ts'
 import { requireOriginForm, requireOwnHost } from './request-headers.ts'
 
 export interface AgentOptions {
@@ -32,8 +31,12 @@ export class PinnedAgent extends Agent {
   readonly #options: AgentOptions
 
   constructor(options: AgentOptions) {
-    super({ keepAlive: true, maxCachedSessions: 0, maxSockets: MAX_CONNECTIONS, scheduling: 'lifo' })
+    super({ keepAlive: true, maxCachedSessions: 0, scheduling: 'lifo' })
     this.#options = options
+    // Before Node's own listener, which gives it to a request that waits for one, without asking `keepSocketAlive`.
+    this.prependListener('free', (socket: TLSSocket) => {
+      if (!options.lent.isCurrent(socket)) socket.destroy()
+    })
   }
 
   /** Node calls it for each request, before that has a connection. */

@@ -129,6 +129,25 @@ describe('the agent of node:https', () => {
     expect(stage.heads.length).toBe(1)
   })
 
+  test('so do those that wait for its connection: ERR_TRUST_PIN_MISMATCH', async () => {
+    let answer = (): void => undefined
+    const stage = await start({
+      reply: (socket) => {
+        answer = () => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      },
+    })
+    const agent = agentOf(stage)
+    agent.maxSockets = 1
+    const inFlight = get(agent, stage.url)
+    await expect.poll(() => stage.heads.length).toBe(1)
+    const waiting = refusalOf(get(agent, stage.url), 'ERR_TRUST_PIN_MISMATCH')
+    stage.setPolicy([next.pin])
+    answer()
+    expect(await inFlight).toBe('ok')
+    await waiting
+    expect(stage.heads.length).toBe(1)
+  })
+
   test('a request in flight to a key that has leaked ends in that tick: ERR_TRUST_PIN_DENIED', async () => {
     const stage = await start({ reply: () => undefined })
     const agent = agentOf(stage)
