@@ -34,8 +34,8 @@ export interface SigV4Options {
   readonly expiresInSec?: number
   /** `unsigned` leaves the body to TLS: for https alone. Default `signed`. */
   readonly payload?: 'signed' | 'unsigned'
-  /** Some services take the session token beside the signature, and refuse it under it. Default `signed`. */
-  readonly sessionToken?: 'signed' | 'unsigned'
+  /** Some services take the session token beside the signature, and refuse it under it. Default true. */
+  readonly signSessionToken?: boolean
   /** Whether the path is signed without `.`, `..` and empty segments. Default: unless the service is S3, whose keys may have them. */
   readonly normalizePath?: boolean
   /** How often the path is percent-encoded. Default `twice`, for S3 `once`. */
@@ -182,7 +182,7 @@ function settingsOf(options: z.output<typeof Options>) {
     placement,
     expiresInSec,
     payload,
-    signsToken: options.sessionToken !== 'unsigned',
+    signsToken: options.signSessionToken ?? true,
     saysPayload: isS3 || payload === 'unsigned',
     pathRules: { normalize: options.normalizePath ?? !isS3, encode: options.encodePath ?? (isS3 ? 'once' : 'twice') },
   } as const
@@ -209,7 +209,6 @@ const DAY_LENGTH = 8
 const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 const Name = z.string().regex(/^[\w.-]{1,64}$/, 'expected a name as it stands in the scope of a signature, such as s3')
-const Choice = ['signed', 'unsigned'] as const
 
 const Options = z
   .strictObject({
@@ -228,8 +227,8 @@ const Options = z
     allowedOrigins: AllowedOrigins.optional(),
     placement: z.enum(['header', 'query']).optional(),
     expiresInSec: z.int().min(1).max(604_800).optional(), // a week, as AWS has it
-    payload: z.enum(Choice).optional(),
-    sessionToken: z.enum(Choice).optional(),
+    payload: z.enum(['signed', 'unsigned']).optional(),
+    signSessionToken: z.boolean().optional(),
     normalizePath: z.boolean().optional(),
     encodePath: z.enum(['once', 'twice']).optional(),
   })
