@@ -1,4 +1,5 @@
 /** Packages that others wrote, through ours: what works goes on working, and a peer with another key gets no request. */
+import { readFileSync } from 'node:fs'
 import { type Client, PinfetchError } from 'pinfetch'
 import { startTlsServer, type TestCertificate, testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -68,9 +69,31 @@ describe.each(CLIENTS)('$name through $through', (one) => {
       (refusal: unknown) => refusal,
     )
     expect([server.requests(), server.bytes()]).toEqual([0, 0])
-    expect(placeOf(error) === undefined, `${placeOf(error)}: ${String(error)}`).toBe(hides !== undefined)
+    const place = placeOf(error)
+    expect(place === undefined, `${place}: ${String(error)}`).toBe(hides !== undefined)
+    places.set(one, place ?? `an error without it: ${hides}`)
   })
 })
+
+test('README has the table of this run', () => {
+  const rows = CLIENTS.map((one) => {
+    const missing = Object.values(one.lacks ?? {}).length === 0 ? '' : ` (${reasons(one.lacks)})`
+    const works = ['request', 'stream', 'upload', 'abort'].filter((use) => !(use in (one.lacks ?? {})))
+    const place = places.get(one)
+    return `| ${one.name} | \`${one.through}\` | ${works.join(', ')}${missing} | ${place?.includes(' ') ? place : `\`${place}\``} |`
+  })
+  expect(places.size).toBe(CLIENTS.length)
+  expect(readFileSync(new URL('../../README.md', import.meta.url), 'utf8')).toContain(rows.join('\n'))
+})
+
+/** Of each package, where its user finds our code. */
+const places = new Map<ClientCase, string>()
+
+function reasons(lacks: ClientCase['lacks'] = {}): string {
+  return Object.entries(lacks)
+    .map(([use, reason]) => `no ${use}: ${reason}`)
+    .join('; ')
+}
 
 async function serverFor({ serve, answer: own }: ClientCase, identity: TestCertificate): Promise<Served> {
   if (serve !== undefined) return serve(identity)
