@@ -7,11 +7,11 @@ import { runModule } from '../support/run.ts'
 import { isFull } from '../support/tier.ts'
 
 const MIB = 1_048_576
-const SIZE = (isFull ? 1_024 : 64) * MIB
+const SIZE = (isFull ? 1_024 : 192) * MIB
 const CHUNK = 65_536
 const MORE_MIB = 32
 
-/** In a process of its own, whose memory is its own; after a first upload, so that what every process needs is there. */
+/** In a process of its own, whose memory is its own; after others, when its heap has the size that any upload gives it. */
 test(`a signed upload of ${SIZE / MIB} MiB from a stream, with the digest of the caller, needs at most ${MORE_MIB} MiB more`, async () => {
   const received: { readonly bytes: number; readonly digest: string; readonly said: string }[] = []
   const server = await until(
@@ -85,7 +85,7 @@ test(`a signed upload of ${SIZE / MIB} MiB from a stream, with the digest of the
       await response.text()
       return response.status
     }
-    await upload(32 * MIB)
+    for (let i = 0; i < 2; i += 1) await upload(64 * MIB)
     global.gc()
     const before = most
     most = 0
@@ -98,7 +98,7 @@ test(`a signed upload of ${SIZE / MIB} MiB from a stream, with the digest of the
   expect(stderr).toBe('')
   const { status, more } = JSON.parse(stdout) as { status: number; more: number }
   expect(status).toBe(200)
-  const [, last] = received
+  const last = received.at(-1)
   expect(last?.bytes).toBe(SIZE)
   expect(last?.said).toBe(last?.digest)
   if (isFull) process.stdout.write(`signed upload of ${SIZE / MIB} MiB: ${more} MiB more\n`)
