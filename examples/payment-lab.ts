@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls'
 import { calculateJwkThumbprint, decodeProtectedHeader, flattenedVerify, importJWK, jwtVerify, SignJWT } from 'jose'
 import { PinfetchError } from 'pinfetch'
 import { localJwks, verifyToken } from 'pinfetch/auth'
-import { localSigner, signResponses, verificationKey, verifyRequests } from 'pinfetch/signing'
+import { type Component, localSigner, signResponses, verificationKey, verifyRequests } from 'pinfetch/signing'
 import { startTlsServer, type TestHandler, testCa } from 'pinfetch/testing'
 
 export interface Received {
@@ -31,7 +31,8 @@ export interface Intruder {
   readonly response?: (response: Sent) => Sent
 }
 
-export async function startBank(intruder: Intruder = {}) {
+/** @param covered What the bank's signatures cover. Default: also the request that is answered. */
+export async function startBank(intruder: Intruder = {}, covered?: readonly Component[]) {
   const ca = testCa({ name: 'Bank' })
   const identity = ca.issue({ names: ['api.bank.test', 'login.bank.test'] })
   const keys = {
@@ -154,7 +155,11 @@ export async function startBank(intruder: Intruder = {}) {
     tag: 'fapi-2-request',
     components: ['@method', '@target-uri', 'authorization', 'x-fapi-interaction-id'],
   })
-  const sign = signResponses({ keys: localSigner(keys.bank.privateKey, { keyId: 'bank-1' }), tag: 'fapi-2-response' })
+  const sign = signResponses({
+    keys: localSigner(keys.bank.privateKey, { keyId: 'bank-1' }),
+    tag: 'fapi-2-response',
+    ...(covered && { components: covered }),
+  })
   const clients = testCa({ name: 'Clients' })
   const certificate = (): { cert: string; key: string } => {
     const { pem, keyPem } = clients.issue({ subject: 'orders', extendedKeyUsage: ['clientAuth'] })

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { type ClientOptions, type Fapi2Options, fapi2, type PinfetchError, tokenBucket } from 'pinfetch'
 import { approval } from 'pinfetch/auth'
-import { localSigner, verificationKey } from 'pinfetch/signing'
+import { type Component, localSigner, verificationKey } from 'pinfetch/signing'
 import { testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Intruder, type Received, type Sent, startBank } from '../../examples/payment-lab.ts'
@@ -14,8 +14,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 const yes = approval({ when: () => true, ask: async ({ digest }) => ({ approved: true, digest }) })
 const otherKey = localSigner(generateKeyPairSync('ed25519').privateKey, { keyId: 'payments-2026' })
 
-async function stage(intruder: Intruder = {}, change: Change = () => ({})) {
-  const bank = await startBank(intruder)
+async function stage(intruder: Intruder = {}, change: Change = () => ({}), covered?: readonly Component[]) {
+  const bank = await startBank(intruder, covered)
   onTestFinished(bank.close)
   const { fapi = {}, client: more = {} } = change(bank)
   const client = testClient({
@@ -191,6 +191,23 @@ describe('a response that somebody changed is not believed', () => {
     expect((await pay()).status).toBe(201)
     await refusalOf(pay(), 'ERR_VERIFY_FAILED')
   })
+})
+
+test.each<[string, readonly Component[]]>([
+  ['nothing of the request', ['@status', 'content-digest']],
+  [
+    'the request, and not its signature',
+    [
+      '@status',
+      'content-digest',
+      { name: '@method', req: true },
+      { name: '@target-uri', req: true },
+      { name: 'content-digest', req: true },
+    ],
+  ],
+])('an answer whose signature covers %s is not believed: ERR_VERIFY_REQUEST_BINDING', async (_, covered) => {
+  const { pay } = await stage({}, () => ({}), covered)
+  await refusalOf(pay(), 'ERR_VERIFY_REQUEST_BINDING')
 })
 
 describe('who is not the client, or not the bank', () => {
