@@ -2,7 +2,8 @@ import { type GivenRequest, type Repeatable, repeatable } from './replay.ts'
 
 /** A request that stays as it is: what the caller holds, and may change before it is sent, is copied. */
 export function fixedRequest({ input, init }: GivenRequest, random: (length: number) => Uint8Array): Repeatable {
-  const fields = init.headers === undefined ? {} : { headers: copiedFields(init.headers) }
+  const given = init.headers ?? (input instanceof Request ? input.headers : undefined)
+  const fields = given === undefined ? {} : { headers: copiedFields(given) }
   return repeatable({ input: input instanceof URL ? new URL(input) : input, init: { ...init, ...fields } }, random)
 }
 

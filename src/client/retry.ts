@@ -91,10 +91,11 @@ export function createRetries(
       for (let number = 1; ; number += 1) {
         const sentAt = monotonic()
         const outcome = await exchange(origin, request, url, time).then(
-          (response) => ({ kind: 'response', response, status: response.status, headers: response.headers }) as const,
+          (response) => answered(response),
           (error: unknown) => ({ kind: 'error', error }) as const,
         )
-        if (outcome.kind === 'response') clocks.learn(url.origin, outcome.headers, monotonic() - sentAt)
+        if (outcome.kind === 'response' && !outcome.redirected)
+          clocks.learn(url.origin, outcome.headers, monotonic() - sentAt)
         sent = moreSent(sent, sentOf(outcome))
         const found = judgeOutcome(outcome, { mayRepeat, rules, serverNow: clocks.now(url.origin) })
         if (found === undefined) {
@@ -126,6 +127,11 @@ export function createRetries(
 type Attempted =
   | Extract<Outcome, { kind: 'error' }>
   | (Extract<Outcome, { kind: 'response' }> & { readonly response: Response })
+
+function answered(response: Response) {
+  const { status, headers, redirected } = response
+  return { kind: 'response', response, status, headers, redirected } as const
+}
 
 function ended(outcome: Attempted, sent: RequestSent): Response {
   if (outcome.kind === 'response') return outcome.response
@@ -165,9 +171,9 @@ function withKey(
 ): { readonly request: Repeatable; readonly mayRepeat: boolean } {
   const { input, init } = request
   const fields = init.headers ?? (input instanceof Request ? input.headers : {})
-  const hasKey = new Headers(fields).has(KEY)
-  const mayRepeat = isIdempotent(method) || hasKey
-  if (policy !== 'auto' || mayRepeat || !KEYED.has(method)) return { request, mayRepeat }
+  const key = new Headers(fields).get(KEY)
+  const mayRepeat = isIdempotent(method) || (key !== null && key !== '') // an empty one tells no two requests apart
+  if (policy !== 'auto' || key !== null || mayRepeat || !KEYED.has(method)) return { request, mayRepeat }
   const own: Fields = Array.isArray(fields)
     ? [...fields, [KEY, uuid(random)]]
     : fields instanceof Headers

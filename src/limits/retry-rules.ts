@@ -13,7 +13,7 @@ export interface RetryRules {
 
 /** What came of one attempt. */
 export type Outcome =
-  | { readonly kind: 'response'; readonly status: number; readonly headers: Headers }
+  | { readonly kind: 'response'; readonly status: number; readonly headers: Headers; readonly redirected?: boolean }
   | { readonly kind: 'error'; readonly error: unknown }
 
 /** A fault of the network, or an answer that invites another attempt. */
@@ -43,12 +43,12 @@ export function judgeOutcome(
   }: { readonly mayRepeat: boolean; readonly rules: RetryRules; readonly serverNow: number },
 ): Retriable | undefined {
   if (outcome.kind === 'error') return judgeError(outcome.error, mayRepeat, rules)
-  const { status, headers } = outcome
+  const { status, headers, redirected = false } = outcome
   const advice = status >= 400 ? adviceOf(headers) : undefined
   if (advice === false || (advice === undefined && !rules.statuses.includes(status))) return undefined
   const pause: PauseRules = { serverNow, maxMs: rules.maxRetryAfterMs }
   return {
-    isSafe: mayRepeat || advice === true, // it knows what it did with the request
+    isSafe: mayRepeat || (advice === true && !redirected), // it knows what it did with its request, and with no other
     waitMs: readRetryAfter(headers, pause)?.ms,
     cause: status,
   }

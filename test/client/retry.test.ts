@@ -21,10 +21,10 @@ function start(answers: readonly Answer[], options: RetryOptions = {}, totalMs =
   const held = <T>(work: Promise<T>): Promise<T> => work
   const given = { runtime, emit, clocks, held, timeouts: { totalMs }, limits: { minBytesPerSecond: 8_192 } }
   const retries = createRetries(RetrySchema.parse(options), given)
-  const send: Send = async (_input, init, _url, call) => {
+  const send: Send = async (input, init, _url, call) => {
     if (call !== undefined) call.startedAt ??= runtime.clock.monotonic()
     const answer = answers[sent.length]
-    sent.push({ at: runtime.clock.monotonic(), init, key: new Headers(init.headers).get('idempotency-key') })
+    sent.push({ at: runtime.clock.monotonic(), init, key: fieldsOf(input, init).get('idempotency-key') })
     if (answer instanceof Error) throw answer
     return typeof answer === 'function' ? answer(init) : (answer ?? new Response('fine'))
   }
@@ -33,6 +33,8 @@ function start(answers: readonly Answer[], options: RetryOptions = {}, totalMs =
   return { runtime, fetch, sent, told, retries }
 }
 
+const fieldsOf = (input: unknown, init: RequestInit): Headers =>
+  new Headers(init.headers ?? (input instanceof Request ? input.headers : {}))
 const answer = (status: number, headers: Record<string, string> = {}): Response =>
   new Response('busy', { status, headers })
 const closed = (requestSent: 'no' | 'maybe') => new TransportError('ERR_TRANSPORT_CLOSED', 'closed', { requestSent })
@@ -190,6 +192,15 @@ describe('it is sent again', () => {
     expect([statusOf(await called), bodies]).toEqual([200, ['first one', 'first one', 'first one']])
   })
 
+  test('with the fields that a Request had when it was given', async () => {
+    const { fetch, runtime, sent } = start([answer(503), answer(503)])
+    const request = new Request(URL_, { headers: { 'idempotency-key': 'first' }, method: 'POST' })
+    const called = fetch(request)
+    request.headers.set('idempotency-key', 'second')
+    await runtime.advance(1_000)
+    expect([statusOf(await called), sent.map(({ key }) => key)]).toEqual([200, ['first', 'first', 'first']])
+  })
+
   test('and what one attempt may have sent, no later one takes back', async () => {
     const { fetch, runtime } = start([closed('maybe'), closed('no'), closed('no')])
     const called = fetch(URL_).catch((error) => error)
@@ -228,6 +239,13 @@ describe('an Idempotency-Key', () => {
       await runtime.advance(1_000)
       expect([statusOf(await called), sent.map(({ key }) => key)]).toEqual([200, ['mine', 'mine']])
     }
+  })
+
+  test.each(['caller', 'auto'] as const)('that is empty is none: %s', async (idempotencyKey) => {
+    const { fetch, sent } = start([closed('maybe')], { idempotencyKey })
+    const called = fetch(URL_, { method: 'POST', body: 'x', headers: { 'Idempotency-Key': ' ' } })
+    await expect(called).rejects.toMatchObject({ code: 'ERR_TRANSPORT_CLOSED' })
+    expect(sent).toHaveLength(1)
   })
 
   test('is not made unless the option says so, nor for methods that need none', async () => {

@@ -130,6 +130,18 @@ test('another attempt begins where the call began, redirects and credentials inc
   expect(peer.requests.every(({ headers }) => headers.authorization?.startsWith('Bearer '))).toBe(true)
 })
 
+test('a POST that a redirect answered is not sent again, whatever is said of what came after it', async () => {
+  const handler: TestHandler = ({ path }, response) => {
+    if (path === '/') response.writeHead(303, { location: '/receipt' }).end()
+    else response.writeHead(503, { 'should-retry': 'true' }).end()
+  }
+  const { client, url, peer } = await serve(handler, { redirect: { follow: [] } })
+  expect((await client.fetch(url, { method: 'POST', body: 'x' })).status).toBe(503)
+  expect(peer.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /', 'GET /receipt'])
+  await client.fetch(`${peer.origin}/other`, { method: 'POST', body: 'x' }) // control: it may say so of the request itself
+  expect(peer.requests.filter(({ path }) => path === '/other')).toHaveLength(3)
+})
+
 test('whoever approved a payment is asked once for its attempts, by their one Idempotency-Key', async () => {
   let asked = 0
   const policy = approval({
@@ -195,6 +207,55 @@ describe('rates', () => {
     }
     expect(await Promise.all(texts)).toEqual(Array(6).fill('half'))
     expect(most).toBe(2)
+  })
+
+  test.each<[string, (fetch: typeof globalThis.fetch, url: string) => Promise<unknown>]>([
+    ['a HEAD', (fetch, url) => fetch(url, { method: 'HEAD' })],
+    ['a 204', (fetch, url) => fetch(`${url}empty`)],
+    ['a body that is given up', async (fetch, url) => (await fetch(`${url}long`)).body?.cancel()],
+    ['a body that is cut', async (fetch, url) => (await fetch(`${url}cut`)).text().catch(() => undefined)],
+    ['a clone', async (fetch, url) => (await fetch(url)).clone().text()],
+    ['a redirect', async (fetch, url) => (await fetch(`${url}redirect`)).text()],
+    ['a redirect that is refused', (fetch, url) => fetch(`${url}away`).catch(() => undefined)],
+    ['a retry of what does not end', async (fetch, url) => (await fetch(`${url}busy`)).text()],
+    ['a refusal before dispatch', (fetch, url) => fetch(url, { headers: { host: 'other' } }).catch(() => undefined)],
+    ['an abort before', (fetch, url) => fetch(url, { signal: AbortSignal.abort() }).catch(() => undefined)],
+    [
+      'an abort of the body',
+      async (fetch, url) => {
+        const control = new AbortController()
+        const response = await fetch(`${url}long`, { signal: control.signal })
+        control.abort()
+        await response.text().catch(() => undefined)
+      },
+    ],
+    [
+      'an abort of the headers',
+      async (fetch, url) => {
+        const control = new AbortController()
+        const called = fetch(`${url}silent`, { signal: control.signal })
+        setTimeout(() => control.abort(), 50)
+        await called.catch(() => undefined)
+      },
+    ],
+  ])('%s gives its place back', async (_, act) => {
+    let visits = 0
+    const handler: TestHandler = ({ path }, response) => {
+      if (path === '/redirect') response.writeHead(302, { location: '/' }).end('x'.repeat(100_000))
+      else if (path === '/away') response.writeHead(302, { location: 'https://other.example/' }).end('x'.repeat(9))
+      else if (path === '/empty') response.writeHead(204).end()
+      else if (path === '/silent') response.on('error', () => undefined)
+      else if (path === '/long') response.writeHead(200).write('and so on')
+      else if (path === '/cut') {
+        response.writeHead(200, { 'content-length': 9 }).write('x')
+        setTimeout(() => response.destroy(), 20)
+      } else if (path === '/busy' && visits++ === 0) response.writeHead(503).write('and so on')
+      else response.end('fine')
+    }
+    const options = { rate: [{ limit: concurrency({ requests: 1 }) }], redirect: { follow: [] } }
+    const { client, url } = await serve(handler, options)
+    await act(client.fetch, url)
+    expect((await client.fetch(url)).status).toBe(200)
   })
 
   test('hold a retry as long as the server asked, and all others too', async () => {
