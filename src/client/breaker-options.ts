@@ -17,7 +17,7 @@ export interface BreakerOptions {
    * failure doubles the time. Default 5 000.
    */
   readonly openMs?: number
-  /** The longest of these. Default 60 000. */
+  /** The longest of these, and how long that one has before another is let through. Default 60 000. */
   readonly maxOpenMs?: number
 }
 
@@ -25,13 +25,15 @@ const ms = z.int().min(1).max(3_600_000)
 const failureRatio = z.number().gt(0).max(1)
 const minRequests = z.int().min(1).max(100_000)
 
-export const BreakerSchema = z.strictObject({
-  failureRatio: failureRatio.default(0.5),
-  minRequests: minRequests.default(10),
-  windowMs: ms.default(10_000),
-  openMs: ms.default(5_000),
-  maxOpenMs: ms.default(60_000),
-})
+export const BreakerSchema = z
+  .strictObject({
+    failureRatio: failureRatio.default(0.5),
+    minRequests: minRequests.default(10),
+    windowMs: ms.default(10_000),
+    openMs: ms.default(5_000),
+    maxOpenMs: ms.default(60_000),
+  })
+  .refine(({ openMs, maxOpenMs }) => maxOpenMs >= openMs, { path: ['maxOpenMs'], error: 'expected `openMs` or more' })
 
 export const BreakerInFile = z.strictObject({
   failureRatio: failureRatio.exactOptional(),

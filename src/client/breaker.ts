@@ -76,6 +76,7 @@ function isFault(error: unknown): boolean {
 }
 
 const OUR_OWN: ReadonlySet<string> = new Set([
+  'ERR_TRANSPORT_BODY_TOO_LARGE', // of one caller: others would ask for less
   'ERR_TRANSPORT_BODY_UNAVAILABLE',
   'ERR_TRANSPORT_CLIENT_CLOSED',
   'ERR_TRANSPORT_FETCH_PATCHED',

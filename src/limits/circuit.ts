@@ -12,8 +12,8 @@ export interface CircuitRules {
 export type CircuitState =
   | { readonly kind: 'closed' }
   | { readonly kind: 'open'; readonly until: number; readonly openMs: number }
-  /** One request is on its way, and decides. */
-  | { readonly kind: 'half-open'; readonly openMs: number; readonly since: number }
+  /** One request is on its way, and decides; after `until` another one does. */
+  | { readonly kind: 'half-open'; readonly until: number; readonly openMs: number }
 
 /** Whether a request may go. The one that may go as a `probe` has to tell what came of it. */
 export type Admission = 'free' | 'probe' | { readonly refusedForMs: number }
@@ -41,13 +41,14 @@ export function createCircuit(rules: CircuitRules): Circuit {
       case 'open':
         return now < state.until ? { refusedForMs: Math.ceil(state.until - now) } : 'probe'
       case 'half-open':
-        return { refusedForMs: state.openMs }
+        return now < state.until ? { refusedForMs: Math.min(state.openMs, Math.ceil(state.until - now)) } : 'probe'
     }
   }
   const open = (openMs: number, now: number): CircuitState => ({ kind: 'open', until: now + openMs, openMs })
 
   const leaveProbe = (outcome: Verdict, now: number): CircuitState => {
-    const openMs = state.kind === 'half-open' ? state.openMs : rules.openMs
+    if (state.kind !== 'half-open') return state // another one decided, since this one took too long
+    const { openMs } = state
     if (outcome === 'failure') return open(Math.min(rules.maxOpenMs, openMs * 2), now)
     if (outcome === 'inconclusive') return { kind: 'open', until: now, openMs } // the next request is the probe
     slots = createWindow(rules.windowMs)
@@ -64,8 +65,8 @@ export function createCircuit(rules: CircuitRules): Circuit {
     look,
     enter: (now) => {
       const admission = look(now)
-      if (admission === 'probe' && state.kind === 'open')
-        state = { kind: 'half-open', openMs: state.openMs, since: now }
+      if (admission === 'probe' && state.kind !== 'closed')
+        state = { kind: 'half-open', until: now + rules.maxOpenMs, openMs: state.openMs }
       return admission
     },
     leave: (admission, outcome, now) => {

@@ -62,6 +62,19 @@ describe('an open circuit', () => {
     ])
   })
 
+  test('tries another where nobody was told what came of the first', () => {
+    const circuit = opened()
+    circuit.enter(5_000)
+    expect([circuit.enter(16_999), circuit.enter(17_000), circuit.enter(17_000)]).toEqual([
+      { refusedForMs: 1 },
+      'probe',
+      { refusedForMs: 5_000 },
+    ])
+    expect(circuit.leave('probe', 'success', 17_001)).toEqual({ kind: 'closed' })
+    expect(circuit.leave('probe', 'inconclusive', 17_002)).toBeUndefined() // the first, after all
+    expect(circuit.enter(17_003)).toBe('free')
+  })
+
   test.each([
     ['closes with its success', 'success', ['free', 'free']],
     ['stays open for twice as long with its failure', 'failure', [{ refusedForMs: 10_000 }, { refusedForMs: 5_000 }]],
