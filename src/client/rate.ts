@@ -1,6 +1,7 @@
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { originMatcher } from '../encoding/origin-pattern.ts'
 import { ConfigurationError, RateError, StoreError } from '../errors/errors.ts'
+import { scrub } from '../errors/scrub.ts'
 import type { Emit } from '../events/events.ts'
 import type { ClockOffsets } from '../keys/clock-offset.ts'
 import { createFairQueue, type Gate } from '../limits/fair-queue.ts'
@@ -59,12 +60,11 @@ export function createRates(options: ResolvedRate, given: RatesGiven): Rates {
   const gateFor = (id: string, maxQueue: number, name: string, make: (gate: () => Gate) => Limit): Gate => {
     const known = gates.get(id)
     if (known !== undefined) return known
-    if (gates.size + pauses.size >= sweepAt) sweep()
     const gate: Gate = { limit: make(() => gate), name, maxQueue, waiting: 0 }
     gates.set(id, gate)
     return gate
   }
-  /** What is idle is as good as new. */
+  /** What is idle is as good as new, unless a request is about to meet it. */
   const sweep = (): void => {
     const now = monotonic()
     for (const [id, { waiting, limit }] of gates) if (waiting === 0 && limit.isIdle(now)) gates.delete(id)
@@ -81,7 +81,8 @@ export function createRates(options: ResolvedRate, given: RatesGiven): Rates {
       const part = () => createLimit(limit, options.legacyFraction)
       return [whole, gateFor(`${id} legacy ${origin.text}`, maxQueue, `${name} (a legacy host)`, part)]
     }
-    const points = legacy ? Math.ceil(1 / options.legacyFraction) : 1
+    const fraction = legacy ? options.legacyFraction : 1
+    const points = Math.min(Math.ceil(1 / fraction), limit.limiter.points ?? Number.POSITIVE_INFINITY)
     const host = origin.text
     const failed = (error: unknown): void => {
       const { code, message } = error instanceof StoreError ? error : UNKNOWN_FAILURE
@@ -89,11 +90,12 @@ export function createRates(options: ResolvedRate, given: RatesGiven): Rates {
       emit({ type: 'rate.storeFailed', host, rule: name, code, message, effect })
     }
     return [
-      gateFor(points === 1 ? id : `${id} legacy`, maxQueue, name, (gate) =>
+      gateFor(legacy ? `${id} legacy` : id, maxQueue, name, (gate) =>
         createSharedLimit({
           ...limit,
           key,
           points,
+          fraction,
           guard: rule.guard,
           now: monotonic,
           demand: () => gate().waiting,
@@ -107,7 +109,6 @@ export function createRates(options: ResolvedRate, given: RatesGiven): Rates {
   const pausedOf = (id: string): Paused => {
     const known = pauses.get(id)
     if (known !== undefined) return known
-    if (gates.size + pauses.size >= sweepAt) sweep()
     const limit = createPause()
     const gate: Gate = { limit, name: 'what the server asked for', maxQueue: longestQueue, waiting: 0 }
     const paused = { gate, limit }
@@ -124,6 +125,7 @@ export function createRates(options: ResolvedRate, given: RatesGiven): Rates {
       .sort((a, b) => Number(a.rule.limit.kind === 'shared') - Number(b.rule.limit.kind === 'shared'))
     const tenants = own.filter(({ rule }) => typeof rule.per === 'function').map(({ key }) => key)
     const lane = JSON.stringify([origin.text, ...tenants])
+    if (gates.size + pauses.size >= sweepAt) sweep()
     const all = own.flatMap(({ rule, key }) => gatesOf(rule, key, origin, legacy))
     return { lane, gates: options.feedback === 'follow' ? [pausedOf(lane).gate, ...all] : all }
   }
@@ -151,10 +153,9 @@ export function createRates(options: ResolvedRate, given: RatesGiven): Rates {
       const headers = (): Headers => new Headers(init.headers ?? ofRequest?.headers)
       const { lane, gates } = stationsOf(origin, () => ({ url: new URL(url), method, headers: headers() }))
       const signal = init.signal ?? ofRequest?.signal ?? null
+      // What the caller still holds, and could change meanwhile, stays here. It may throw: nothing has a place yet.
+      const request = fixedRequest({ input: ofRequest ?? url.href, init }, runtime.random)
       const waiting = queue.enter({ host, lane, gates, deadline: own.startedAt + timeouts.totalMs, signal })
-      // What the caller still holds, and could change meanwhile, stays here.
-      const request =
-        call === undefined ? fixedRequest({ input: ofRequest ?? url.href, init }, runtime.random) : { input, init }
       const go = async (): Promise<Response> => {
         const over = counted(gates, queue.look)
         own.onExchange = over.begin
@@ -249,7 +250,7 @@ function keyOf(
   const message = `${name}.per: expected a key, a text of 1 to ${MAX_KEY_LENGTH} characters, ${cause === undefined ? `got ${typeof key}` : 'the function threw'}`
   throw new ConfigurationError('ERR_CONFIG_INVALID', message, {
     host: origin.text,
-    ...(cause !== undefined && { cause }),
+    ...(cause !== undefined && { cause: scrub(cause) }), // it had the header fields
   })
 }
 

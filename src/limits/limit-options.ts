@@ -6,6 +6,9 @@ export type LimitRule = TokenBucketRule | WindowRule | ConcurrencyRule | SharedR
 /** A limit that this process keeps by itself. */
 export type LocalLimitRule = Exclude<LimitRule, SharedRule>
 
+/** What says how many go in which time. A number at the same time says nothing of that. */
+export type PacedRule = Exclude<LocalLimitRule, ConcurrencyRule>
+
 export interface TokenBucketRule {
   readonly kind: 'tokenBucket'
   readonly requests: number
@@ -29,7 +32,7 @@ export interface SharedRule {
   readonly kind: 'shared'
   readonly limiter: SharedLimiter
   /** What counts while the store cannot be asked. */
-  readonly whenDown?: LocalLimitRule | 'refuse'
+  readonly whenDown?: PacedRule | 'refuse'
 }
 
 /** A limiter of the package rate-limiter-flexible, over whatever store: known by what it has, and never by its class. */
@@ -91,6 +94,10 @@ const Concurrency = z.strictObject({ kind: z.literal('concurrency'), requests })
 /** What a file can say too. */
 export const LocalLimitSchema = z.discriminatedUnion('kind', [TokenBucket, FixedWindow, SlidingWindow, Concurrency])
 
+const PacedLimitSchema = z.discriminatedUnion('kind', [TokenBucket, FixedWindow, SlidingWindow])
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0
+
 const isLimiter = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'consume' in value && typeof value.consume === 'function'
 
@@ -99,14 +106,14 @@ const Limiter = z
   .transform((limiter): SharedLimiter => {
     const { points, duration } = limiter
     const consume: SharedLimiter['consume'] = (key, cost) => limiter.consume(key, cost)
-    return { consume, ...(points !== undefined && { points }), ...(duration !== undefined && { duration }) }
+    return { consume, ...(isCount(points) && { points }), ...(duration !== undefined && { duration }) }
   })
 
 const Shared = z
   .strictObject({
     kind: z.literal('shared'),
     limiter: Limiter,
-    whenDown: z.union([z.literal('refuse'), LocalLimitSchema]).exactOptional(),
+    whenDown: z.union([z.literal('refuse'), PacedLimitSchema]).exactOptional(),
   })
   .transform(({ limiter, whenDown = ownWindow(limiter), ...rest }, context) => {
     if (whenDown !== undefined) return { ...rest, limiter, whenDown }
@@ -118,7 +125,7 @@ const Shared = z
     return z.NEVER
   })
 
-function ownWindow({ points, duration }: SharedLimiter): LocalLimitRule | undefined {
+function ownWindow({ points, duration }: SharedLimiter): PacedRule | undefined {
   const own = FixedWindow.safeParse({ kind: 'fixedWindow', requests: points, perMs: (duration ?? 0) * 1_000 })
   return own.success ? own.data : undefined
 }

@@ -1,6 +1,6 @@
 import type { Guard } from '../stores/tokens/breaker.ts'
 import { createLimit, type Limit } from './limit.ts'
-import type { LocalLimitRule, SharedLimiter } from './limit-options.ts'
+import type { PacedRule, SharedLimiter } from './limit-options.ts'
 
 export interface SharedLimitOptions {
   readonly limiter: Pick<SharedLimiter, 'consume'>
@@ -8,7 +8,9 @@ export interface SharedLimitOptions {
   /** What one request costs. */
   readonly points: number
   /** What counts while the store cannot be asked; `'refuse'`: nothing goes. */
-  readonly whenDown: LocalLimitRule | 'refuse'
+  readonly whenDown: PacedRule | 'refuse'
+  /** Of `whenDown`, as for `createLimit`. */
+  readonly fraction: number
   /** Gives the store its time to answer, and leaves it alone for a while once it did not. */
   readonly guard: Guard
   readonly now: () => number
@@ -20,13 +22,14 @@ export interface SharedLimitOptions {
 }
 
 /**
- * A limit whose state is elsewhere. A point that the store gave is in hand until a request takes it; while one is refused, the
- * others do not ask, for the store would only count them.
+ * A limit whose state is elsewhere. A point that the store gave is in hand until a request takes it, for a second; while one is
+ * refused, the others do not ask, for the store would only count them.
  */
 export function createSharedLimit(options: SharedLimitOptions): Limit {
-  const { limiter, key, points, whenDown, guard, now, demand, changed, failed } = options
-  const own = whenDown === 'refuse' ? undefined : createLimit(whenDown)
+  const { limiter, key, points, whenDown, fraction, guard, now, demand, changed, failed } = options
+  const own = whenDown === 'refuse' ? undefined : createLimit(whenDown, fraction)
   let inHand = 0
+  let keptUntil = Number.NEGATIVE_INFINITY
   let asking = 0
   let blockedUntil = Number.NEGATIVE_INFINITY
 
@@ -48,13 +51,17 @@ export function createSharedLimit(options: SharedLimitOptions): Limit {
       void ask().then(({ waitMs }) => {
         asking -= 1
         if (waitMs > 0) blockedUntil = Math.max(blockedUntil, now() + waitMs)
-        else inHand += 1
+        else {
+          inHand += 1
+          keptUntil = now() + KEPT_MS
+        }
         changed()
       })
     }
   }
   return {
     readyAt: (at) => {
+      if (at >= keptUntil) inHand = 0
       if (inHand > 0) return at
       if (at < blockedUntil) return blockedUntil
       askForMore()
@@ -64,7 +71,7 @@ export function createSharedLimit(options: SharedLimitOptions): Limit {
     take: () => {
       inHand -= 1
     },
-    isIdle: (at) => asking + inHand === 0 && at >= blockedUntil && own?.isIdle(at) !== false,
+    isIdle: (at) => asking === 0 && at >= Math.max(keptUntil, blockedUntil) && own?.isIdle(at) !== false,
   }
 }
 
@@ -84,7 +91,8 @@ async function consumed(limiter: Pick<SharedLimiter, 'consume'>, key: string, po
         ? Reflect.get(refusal, 'msBeforeNext')
         : undefined
     if (typeof ms !== 'number' || Number.isNaN(ms)) throw refusal
-    return { waitMs: Math.min(Math.max(ms, 1), MAX_BLOCK_MS) } // -1 stands for a key that never expires
+    if (ms < 0) return { waitMs: RETRY_MS } // of a key that never expires
+    return { waitMs: Math.min(Math.max(ms, MIN_BLOCK_MS), MAX_BLOCK_MS) }
   }
 }
 
@@ -92,4 +100,8 @@ const ignore = (): void => undefined
 const MAX_ASKING = 16
 /** A store that is asked again after each of its own pauses; what waits has a deadline. */
 const RETRY_MS = 1_000
+/** A store that always says that it is over at once must not be asked without a pause. */
+const MIN_BLOCK_MS = 20
 const MAX_BLOCK_MS = 86_400_000
+/** One that nobody took is of a window that may be over. */
+const KEPT_MS = 1_000

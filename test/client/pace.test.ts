@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import {
   type BreakerOptions,
   type ClientEvent,
@@ -44,9 +45,10 @@ function start(
     held: (work) => work,
   })
   const send = options.breaker === undefined ? rates.limited(wire) : breaker.early(rates.limited(breaker.guarded(wire)))
-  const call = (url: string = API, init: RequestInit = {}): Promise<Response> => send(url, init, new URL(url))
+  const call = (url: string = API, init: RequestInit = {}, of?: Call): Promise<Response> =>
+    send(url, init, new URL(url), of)
   const told = (type: ClientEvent['type']) => events.filter((event) => event.type === type)
-  return { runtime, call, sent, told, rates }
+  return { runtime, call, sent, told, rates, send }
 }
 
 const codeOf = (called: Promise<Response>): Promise<unknown> =>
@@ -184,6 +186,71 @@ describe('rules', () => {
     expect(bodies[1]).toBe('first one')
   })
 
+  test.each<[string, Call | undefined]>([
+    ['of a call that follows no redirect', undefined],
+    ['of one that may', { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }],
+  ])('nobody changes the fields of a request that waits: %s', async (_, of) => {
+    const fields: (string | null)[] = []
+    const wire: Wire = async (_url, { headers }) => {
+      fields.push(new Headers(headers).get('x-a'))
+      return new Response('fine')
+    }
+    const { runtime, call, send } = start({ rules: [{ limit: each(1) }] }, { wire })
+    await call()
+    const headers = { 'x-a': 'first' }
+    const request = new Request(API, { headers })
+    const called = [call(API, { headers }, of), send(request, {}, new URL(API), of && { ...of })]
+    headers['x-a'] = 'second'
+    request.headers.set('x-a', 'second')
+    await runtime.advance(2_000)
+    await Promise.all(called)
+    expect(fields).toEqual([null, 'first', 'first'])
+  })
+
+  test('what cannot be sent takes no place', async () => {
+    const { runtime, call, sent } = start({ rules: [{ limit: concurrency({ requests: 1 }) }] })
+    const unreadable = { headers: [null] } as unknown as RequestInit
+    await expect((async () => call(API, unreadable))()).rejects.toThrow(TypeError)
+    void call()
+    await runtime.advance(10)
+    expect(sent).toHaveLength(1)
+  })
+
+  test('of a limit there is one, however many keys others have', async () => {
+    let [open, most] = [0, 0]
+    const wire: Wire = async () => {
+      open += 1
+      most = Math.max(most, open)
+      await Promise.resolve()
+      open -= 1
+      return new Response('fine')
+    }
+    const per = ({ headers }: { headers: Headers }) => headers.get('x-tenant') ?? ''
+    const rules = [
+      { limit: concurrency({ requests: 1 }), per: 'client' as const },
+      { limit: each(2), per },
+    ]
+    for (const feedback of ['follow', 'ignore'] as const) {
+      const { call } = start({ rules, feedback }, { wire })
+      for (let tenant = 0; tenant < 1_100; tenant += 1) {
+        const init = { headers: { 'x-tenant': String(tenant) } }
+        await Promise.all([call(API, init), call(API, init)])
+      }
+    }
+    expect(most).toBe(1)
+  })
+
+  test('what a function threw is not repeated: it may have had the credentials of the request', async () => {
+    const per = ({ headers }: { headers: Headers }): string => {
+      throw new Error(`no tenant in ${headers.get('authorization')}`)
+    }
+    const { call } = start({ rules: [{ limit: each(1), per }] })
+    const init = { headers: { authorization: 'Bearer kE2v9sQx7LmT4wZbR8nY' } }
+    const error = await (async () => call(API, init))().catch((reason) => reason)
+    expect(error).toMatchObject({ code: 'ERR_CONFIG_INVALID' })
+    expect(inspect(error, { depth: 9 })).not.toContain('kE2v9sQx7LmT4wZbR8nY')
+  })
+
   test('closing refuses whoever waits: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
     const { call, rates, runtime } = start({ rules: [{ limit: each(1) }] })
     await call()
@@ -316,6 +383,10 @@ describe('the circuit breaker', () => {
     ['a token server', () => Promise.reject(new AuthError('ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE', 'x'))],
     ['an abort', () => Promise.reject(new DOMException('x', 'AbortError'))],
     [
+      'a body longer than one caller may have',
+      () => Promise.reject(new TransportError('ERR_TRANSPORT_BODY_TOO_LARGE', 'x')),
+    ],
+    [
       'a body that could not be opened',
       () => Promise.reject(new TransportError('ERR_TRANSPORT_BODY_UNAVAILABLE', 'x')),
     ],
@@ -324,6 +395,13 @@ describe('the circuit breaker', () => {
     const codes = []
     for (let count = 0; count < 20; count += 1) codes.push(await codeOf(call()))
     expect([sent.length, codes.includes('ERR_RATE_CIRCUIT_OPEN')]).toEqual([20, false])
+  })
+
+  test('is not told to stay open for less with each failure: maxOpenMs', () => {
+    const parse = (options: BreakerOptions) => BreakerSchema.safeParse(options).error?.issues
+    expect(parse({ openMs: 5_000, maxOpenMs: 1_000 })).toMatchObject([{ path: ['maxOpenMs'] }])
+    expect(parse({ openMs: 120_000 })).toMatchObject([{ path: ['maxOpenMs'] }])
+    expect(parse({ openMs: 5_000, maxOpenMs: 5_000 })).toBeUndefined()
   })
 
   test('takes no place in a limit for what it refuses', async () => {

@@ -1,4 +1,4 @@
-import { fixedWindow, shared } from 'pinfetch'
+import { concurrency, fixedWindow, shared } from 'pinfetch'
 import { createTestRuntime } from 'pinfetch/testing'
 import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible'
 import { createClient as createRedis } from 'redis'
@@ -13,7 +13,7 @@ import { systemRuntime } from '../../src/ports/system.ts'
 import { redisServer, startRedis } from '../support/redis.ts'
 
 /** One process of several: its own limits, over what stands for a server that counts. */
-function start(options: RateOptions, runtime: Runtime = systemRuntime, totalMs = 20_000) {
+function start(options: RateOptions, runtime: Runtime = systemRuntime, totalMs = 20_000, isLegacy = false) {
   const events: ClientEvent[] = []
   const emit = (event: ClientEvent): void => void events.push(event)
   const clocks = createClockOffsets({ runtime, emit })
@@ -22,7 +22,7 @@ function start(options: RateOptions, runtime: Runtime = systemRuntime, totalMs =
     emit,
     clocks,
     timeouts: { totalMs },
-    policyOf: () => ({}),
+    policyOf: () => (isLegacy ? { profile: 'legacy' as const } : {}),
     held: <T>(work: Promise<T>) => work,
   }
   const rates = createRates(RateSchema.parse(options), given)
@@ -32,7 +32,7 @@ function start(options: RateOptions, runtime: Runtime = systemRuntime, totalMs =
     return new Response('ok')
   })
   const url = new URL('https://api.example/')
-  return { call: () => send(url.href, {}, url), events, sentAt, rates }
+  return { call: (init: RequestInit = {}) => send(url.href, init, url), events, sentAt, rates }
 }
 
 const outcomes = (calls: Promise<unknown>[]) =>
@@ -104,6 +104,68 @@ describe('a store that cannot be asked', () => {
     expect([sentAt, runtime.clock.monotonic()]).toEqual([[250, 250, 250, 250, 250, 250], 250])
     expect(storeFailures(events).length).toBeGreaterThan(0)
   })
+})
+
+describe('a legacy host', () => {
+  test('gets its fraction while the store cannot be asked, too', async () => {
+    const limiter: SharedLimiter = { consume: () => Promise.reject(new Error('down')), points: 20, duration: 3_600 }
+    const options = { rules: [{ limit: shared(limiter) }], legacyFraction: 0.1 }
+    const { call } = start(options, systemRuntime, 2_000, true)
+    expect(await outcomes([call(), call(), call()])).toEqual(['ok', 'ok', 'ERR_RATE_LIMITED'])
+  })
+
+  test('costs no more than the store has to give', async () => {
+    const limiter = new RateLimiterMemory({ points: 1, duration: 600 })
+    const { call } = start({ rules: [{ limit: shared(limiter) }] }, systemRuntime, 2_000, true)
+    expect(await outcomes([call(), call()])).toEqual(['ok', 'ERR_RATE_LIMITED'])
+  })
+})
+
+describe('a store that answers nonsense', () => {
+  test.each([
+    [-1, 10],
+    [Number.NEGATIVE_INFINITY, 10],
+    [0, 300],
+    [Number.MIN_VALUE, 300],
+  ])('is not asked again at once: msBeforeNext %s', async (msBeforeNext, most) => {
+    const runtime = createTestRuntime()
+    let asked = 0
+    const consume = () => {
+      asked += 1
+      return Promise.reject({ msBeforeNext })
+    }
+    const { call } = start({ rules: [{ limit: shared({ consume, points: 1, duration: 1 }) }] }, runtime, 5_000)
+    const called = outcomes([call()])
+    await runtime.advance(5_000)
+    expect(await called).toEqual(['ERR_RATE_LIMITED'])
+    expect(asked).toBeLessThanOrEqual(most)
+  })
+
+  test('what it gave is not kept for later, where the one it was for is gone', async () => {
+    const runtime = createTestRuntime()
+    let asked = 0
+    const consume = async () => {
+      asked += 1
+    }
+    const { call } = start({ rules: [{ limit: shared({ consume, points: 1, duration: 1 }) }] }, runtime)
+    const control = new AbortController()
+    const gone = call({ signal: control.signal })
+    control.abort()
+    await gone.catch(() => undefined)
+    await runtime.advance(10_000)
+    const later = call()
+    await runtime.advance(10)
+    await later
+    expect(asked).toBe(2)
+  })
+})
+
+test('a number at the same time says nothing of a rate, and is no limit for when the store is down: whenDown', () => {
+  const limiter: SharedLimiter = { consume: async () => undefined }
+  const whenDown = concurrency({ requests: 1 })
+  const limit = { kind: 'shared', limiter, whenDown }
+  expect(RateSchema.safeParse({ rules: [{ limit }] }).success).toBe(false)
+  expect(RateSchema.safeParse({ rules: [{ limit: shared(limiter, { whenDown: 'refuse' }) }] }).success).toBe(true)
 })
 
 test('a limiter that says neither points nor duration needs another limit for when it is down: whenDown', () => {
