@@ -251,18 +251,21 @@ describe('versions, suites and secrets', () => {
     const result = await inProcess({
       flags: [`--tls-keylog=${keylog}`],
       body: `
-        const size = () => fs.statSync('${keylog}', { throwIfNoEntry: false })?.size ?? 0
+        const logged = () => (fs.existsSync('${keylog}') ? fs.readFileSync('${keylog}', 'utf8').split('\\n').filter(Boolean) : [])
         out.ours = [await ours('pinned'), await ours('nobody'), await ours('tls12')]
-        await new Promise((resolve) => setTimeout(resolve, 50))
-        out.afterOurs = size()
-        await socketTo('pinned')
-        await new Promise((resolve) => setTimeout(resolve, 50))
-        out.afterPlain = size() > 0`,
+        const socket = tls.connect({ host: '127.0.0.1', port: plan.ports.pinned, servername: 'localhost', ca: plan.anchors })
+        const secrets = []
+        socket.on('keylog', (line) => secrets.push(String(line).trim()))
+        await new Promise((resolve) => socket.once('secureConnect', resolve))
+        socket.end()
+        while (!secrets.every((line) => logged().includes(line))) await new Promise((resolve) => setTimeout(resolve, 5))
+        out.plain = secrets.length > 0
+        out.others = logged().filter((line) => !secrets.includes(line))`,
     })
     expect(result).toEqual({
       ours: [200, 'ERR_TRUST_UNKNOWN_ISSUER', 'ERR_TLS_VERSION'],
-      afterOurs: 0,
-      afterPlain: true,
+      plain: true,
+      others: [],
       posture: ['--tls-keylog'],
     })
   })

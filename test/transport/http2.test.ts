@@ -197,7 +197,7 @@ describe('an exchange', () => {
 
   test('that its caller aborts ends alone', async () => {
     const codes: number[] = []
-    const { send, peer } = await start({
+    const { send, peer, streams } = await start({
       onStream: (stream, path) => {
         if (path === '/') ok(stream)
         else stream.once('close', () => codes.push(stream.rstCode))
@@ -205,7 +205,7 @@ describe('an exchange', () => {
     })
     const caller = new AbortController()
     const call = send({ path: '/slow', signal: caller.signal })
-    await turns()
+    await vi.waitUntil(() => streams.length > 0, 10_000) // aborted before, it would have no stream to reset
     caller.abort(new Error('enough'))
     await expect(call).rejects.toThrow('enough')
     expect((await send()).text).toBe('ok')

@@ -3,17 +3,17 @@ import { expect, onTestFinished, test } from 'vitest'
 import { ProxyRefusal, type TunnelRequest } from '../../src/transport/proxy-dialogue.ts'
 import { openHttpTunnel, readConnectResponse } from '../../src/transport/tunnel.ts'
 
-/** A listener that answers what it is sent, piece by piece, and a socket that is connected to it. */
+/** A listener that answers what it is sent, piece by piece, and closes; and a socket that is connected to it. */
 async function dialogue(...answers: readonly (string | Buffer)[]): Promise<{ socket: Socket; received: () => Buffer }> {
   let received = Buffer.alloc(0)
   const server = createServer((peer) => {
     peer.on('error', () => undefined)
     peer.once('data', (chunk) => {
       received = Buffer.concat([received, chunk])
-      const [first, ...rest] = answers
-      if (first === undefined) peer.end()
-      else peer.write(first)
+      const [first = '', ...rest] = answers
+      peer.write(first)
       for (const [at, answer] of rest.entries()) setTimeout(() => peer.write(answer), 20 * (at + 1))
+      setTimeout(() => peer.end(), 20 * (rest.length + 1)) // whoever waits for more is told that there is none
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -33,11 +33,14 @@ type Asked = Partial<Omit<TunnelRequest, 'socket'>>
 
 async function outcome(answers: readonly (string | Buffer)[], asked: Asked = {}): Promise<string> {
   const { socket } = await dialogue(...answers)
-  const call = openHttpTunnel({ socket, host: 'api.example.com', port: 443, ...asked })
-  return call.then(
+  const call = openHttpTunnel({ socket, host: 'api.example.com', port: 443, ...asked }).then(
     () => 'tunnel',
     (error: unknown) => (error instanceof ProxyRefusal ? `${error.code}: ${error.message}` : String(error)),
   )
+  const closed = new Promise<string>((resolve) => {
+    socket.once('close', () => setImmediate(() => resolve('nothing, though the proxy closed')))
+  })
+  return Promise.race([call, closed])
 }
 
 const OK = 'HTTP/1.1 200 OK\r\n\r\n'
