@@ -413,8 +413,8 @@ function own(chunk: Buffer): Buffer {
 function isIdempotent({ method, headers }: Dispatcher.DispatchOptions): boolean {
   if (IDEMPOTENT.has(method)) return true
   let isKeyed = false
-  eachHeader(headers, (name) => {
-    if (name.length === 15 && name.toLowerCase() === 'idempotency-key') isKeyed = true
+  eachHeader(headers, (name, value) => {
+    if (name.length === 15 && name.toLowerCase() === 'idempotency-key') isKeyed = /[^ \t]/.test(String(value))
   })
   return isKeyed
 }

@@ -37,6 +37,13 @@ describe('a kept-alive connection that the peer closes as a request is written t
     expect(heads.length).toBe(3)
   })
 
+  test('an empty Idempotency-Key is none: ERR_TRANSPORT_CLOSED', async () => {
+    const { send } = await closing()
+    await send()
+    const headers = { 'Idempotency-Key': '' }
+    await refusalOf(send({ method: 'POST', body: 'a', headers }), 'ERR_TRANSPORT_CLOSED')
+  })
+
   test('a PUT whose body is a stream does not: ERR_TRANSPORT_CLOSED', async () => {
     const { send } = await closing()
     await send()
