@@ -1,6 +1,6 @@
-import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events'
 import type { ErrorCode } from '../errors/codes.ts'
 import { PinfetchError } from '../errors/errors.ts'
+import { onAbort } from '../ports/signals.ts'
 import type { CallTime } from '../transport/call.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
 import type { Inspect } from '../transport/inspection.ts'
@@ -72,7 +72,7 @@ class Call implements RawHandler, Flow {
     this.#request = request
     this.#target = target
     this.#settle = settle
-    if (request.signal !== null) listen(request.signal, this.#onAbort)
+    if (request.signal !== null) onAbort(request.signal, this.#onAbort)
   }
 
   onConnect(abort: (reason?: Error) => void): void {
@@ -194,12 +194,6 @@ export function bodyFailure(error: unknown): unknown {
   return isOurs ? error : new TypeError('terminated', { cause: error })
 }
 
-/** One signal may serve many requests at once: Node 20 would warn of a leak from the eleventh on, and its fetch sees to that too. */
-function listen(signal: AbortSignal, onAbort: () => void): void {
-  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(SHARED_BY, signal)
-  signal.addEventListener('abort', onAbort, { once: true })
-}
-
 function linesOf(raw: readonly Buffer[]): FieldLine[] {
   const lines: FieldLine[] = []
   for (let at = 0; at + 1 < raw.length; at += 2) {
@@ -208,7 +202,6 @@ function linesOf(raw: readonly Buffer[]): FieldLine[] {
   return lines
 }
 
-const SHARED_BY = 1_500
 const OF_THE_NETWORK: ReadonlySet<ErrorCode> = new Set(['ERR_TRANSPORT_CLOSED', 'ERR_TRANSPORT_PROTOCOL'])
 const NOWHERE: Sink = { push: () => undefined, end: () => undefined, fail: () => undefined }
 const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]) // WHATWG Fetch §2.2.3, null body status

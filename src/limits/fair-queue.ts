@@ -1,5 +1,6 @@
 import { RateError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
+import { onAbort } from '../ports/signals.ts'
 import type { Limit } from './limit.ts'
 
 /** A limit at work for one key, and how many wait for it. */
@@ -109,7 +110,7 @@ export function createFairQueue({ clock, schedule }: Pick<Runtime, 'clock' | 'sc
         reject(error)
         look()
       }
-      const onAbort = (): void => end(signal?.reason)
+      const stop = (): void => end(signal?.reason)
       const cancel = schedule(Math.max(0, deadline - now), () => {
         const at = clock.monotonic()
         end(tooLate(host, Math.max(...gates.map(({ limit }) => limit.earliest(at, 0))) - at))
@@ -120,10 +121,10 @@ export function createFairQueue({ clock, schedule }: Pick<Runtime, 'clock' | 'sc
         end,
         clear: () => {
           cancel()
-          signal?.removeEventListener('abort', onAbort)
+          signal?.removeEventListener('abort', stop)
         },
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (signal !== null) onAbort(signal, stop)
       const waiters = lanes.get(lane)
       if (waiters === undefined) lanes.set(lane, [waiter])
       else waiters.push(waiter)

@@ -1,6 +1,7 @@
+import { getEventListeners } from 'node:events'
 import { type PinfetchError, tokenBucket } from 'pinfetch'
 import { createTestRuntime } from 'pinfetch/testing'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createFairQueue, type Gate } from '../../src/limits/fair-queue.ts'
 import { createLimit } from '../../src/limits/limit.ts'
 import type { LocalLimitRule } from '../../src/limits/limit-options.ts'
@@ -118,6 +119,19 @@ test('an abort gives the place to the next, and rejects with its reason', async 
   await expect(call('too late', { signal: control.signal })).rejects.toBe(reason)
   await runtime.advance(1_100)
   expect([went, shared.waiting, runtime.pendingTimers]).toEqual([['first', 'next'], 0, 0])
+})
+
+test('a signal that many share is no leak, and keeps no listener', async () => {
+  const { runtime, went, ignored } = start(PER_SECOND, 1_000)
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  onTestFinished(() => void process.off('warning', note))
+  const { signal } = new AbortController()
+  for (let count = 0; count < 30; count += 1) ignored('one', { signal })
+  await runtime.advance(30_000)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect([went.length, warnings, getEventListeners(signal, 'abort')]).toEqual([30, [], []])
 })
 
 test('closing refuses whoever waits, and whoever comes: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
