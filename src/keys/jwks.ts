@@ -3,7 +3,7 @@ import { ConfigurationError, VerifyError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { keepProcessAlive, systemRuntime } from '../ports/system.ts'
-import { isSoundRsa } from './algorithm.ts'
+import { isSound } from './algorithm.ts'
 
 /** JWS algorithms whose key can be public (RFC 7518 §3.1, RFC 9864): a signature that anyone could make proves nothing. */
 export type PublicKeyAlgorithm = keyof typeof FITS
@@ -144,7 +144,7 @@ function readKey(jwk: unknown): PublicKey | undefined {
   if (String(n).length > MAX_MODULUS_TEXT || String(e).length > MAX_EXPONENT_TEXT) return undefined // reading one takes seconds
   try {
     const key = createPublicKey({ key: { kty, crv, x, y, n, e } as never, format: 'jwk' }) // nothing private, whatever else is there
-    return kty !== 'RSA' || isSoundRsa(key) ? { kid, alg, key } : undefined
+    return isSound(key) ? { kid, alg, key } : undefined
   } catch {
     return undefined // of Node for a kind it does not know, a point that is not on its curve
   }

@@ -1,4 +1,4 @@
-import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { createPublicKey, createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { SignatureAlgorithm } from '../../src/keys/algorithm.ts'
 import { localJwks } from '../../src/keys/jwks.ts'
@@ -75,6 +75,44 @@ test.each<[string, KeyObject, SignatureAlgorithm | undefined]>([
 ])('%s does not suit: ERR_SIGN_KEY_UNSUITABLE', (_, key, algorithm) => {
   const options = algorithm === undefined ? { keyId: 'k' } : { keyId: 'k', algorithm }
   expect(() => verificationKey(key, options)).toThrow(expect.objectContaining({ code: 'ERR_SIGN_KEY_UNSUITABLE' }))
+})
+
+describe('an Ed25519 point of small order', () => {
+  const P = (1n << 255n) - 19n
+  const eighth = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n // y of a point of order 8
+  const spellings = [1n, P - 1n, 0n, eighth, P - eighth, P, P + 1n].flatMap((y) => [y, y | (1n << 255n)])
+  const encoded = (y: bigint) => Buffer.from(y.toString(16).padStart(64, '0'), 'hex').reverse()
+  const jwkOf = (y: bigint) => ({ kty: 'OKP', crv: 'Ed25519', x: encoded(y).toString('base64url') })
+  // S = 0, and for R whichever multiple of the key it takes
+  const ofAnyone = spellings.map((y) => Buffer.concat([encoded(y), Buffer.alloc(32)]))
+
+  test('is a key that anyone can sign for, to OpenSSL', () => {
+    const key = {
+      keyId: 'k',
+      algorithm: 'ed25519',
+      key: createPublicKey({ key: jwkOf(P - 1n), format: 'jwk' }),
+    } as const
+    const forged = Array.from({ length: 64 }, (_, n) => Buffer.from(`${n}`)).filter((message) =>
+      ofAnyone.some((signature) => verifySignature(key, message, signature)),
+    )
+    expect(forged.length).toBeGreaterThan(0)
+  })
+
+  test.each(spellings.map((y) => [encoded(y).toString('hex'), y] as const))(
+    '%s does not suit, nor is it one of a set',
+    (_, y) => {
+      const refused = expect.objectContaining({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
+      expect(() => verificationKey(jwkOf(y), { keyId: 'k' })).toThrow(refused)
+      const none = expect.objectContaining({ code: 'ERR_CONFIG_INVALID' })
+      expect(() => localJwks({ keys: [jwkOf(y)] })).toThrow(none)
+    },
+  )
+
+  test('any other one suits', () => {
+    const own = ed25519.publicKey.export({ format: 'jwk' })
+    expect(verificationKey(own, { keyId: 'k' }).algorithm).toBe('ed25519')
+    expect(() => localJwks({ keys: [own] })).not.toThrow()
+  })
 })
 
 test('what cannot be read is refused without being shown', () => {
