@@ -95,8 +95,12 @@ export function keysById(keys: readonly VerificationKey[]): KeyResolver {
   const [only] = keys
   return ({ keyId, now }) => {
     const key = keyId === undefined && keys.length === 1 ? only : named.get(keyId ?? '')
-    return key === undefined || (key.retireAt !== undefined && key.retireAt <= now) ? undefined : key
+    return key === undefined || isRetired(key, now) ? undefined : key
   }
+}
+
+export function isRetired({ retireAt }: VerificationKey, now: UnixMs): boolean {
+  return retireAt !== undefined && retireAt <= now
 }
 
 /** Keys of an issuer, as `remoteJwks` and `localJwks` answer them. A secret is never among them. */

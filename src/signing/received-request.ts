@@ -1,3 +1,4 @@
+import { VerifyError } from '../errors/errors.ts'
 import type { FieldLine, RequestMessage } from './message.ts'
 
 /** A request as a server of Node has it (`IncomingMessage`, also the one for HTTP/2). */
@@ -22,8 +23,11 @@ export interface FetchRequest {
  *
  * @param origin Under which the service is known, as `https://api.example`: what a client writes into Host, and what a proxy makes of
  *   it, is not the authority that it meant.
+ * @throws VerifyError `ERR_VERIFY_MALFORMED` for a fragment: no client sends one (RFC 9110 §7.1), and no component covers it.
  */
 export function receivedRequest(request: NodeRequest | FetchRequest, origin: string): RequestMessage {
+  if (request.url?.includes('#') === true)
+    throw new VerifyError('ERR_VERIFY_MALFORMED', 'request: expected a target without a fragment, saw one')
   if (!('rawHeaders' in request)) {
     const { method, url, headers } = request
     const fields = [...headers].map(([name, value]): FieldLine => [name.toLowerCase(), value])
@@ -37,7 +41,7 @@ export function receivedRequest(request: NodeRequest | FetchRequest, origin: str
 
 /** Path and query of an absolute URL, as they are written. */
 function targetOf(url: string): string {
-  const rest = url.replace(/^[^/?#]*:\/\/[^/?#]*/, '').replace(/#.*$/s, '')
+  const rest = url.replace(/^[^/?#]*:\/\/[^/?#]*/, '')
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 

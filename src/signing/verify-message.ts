@@ -1,8 +1,9 @@
 import type { CodeIn } from '../errors/codes.ts'
 import { VerifyError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
+import { fits } from '../keys/algorithm.ts'
 import type { SignatureAlgorithm } from '../keys/signer.ts'
-import { type KeyResolver, type VerificationKey, verifySignature } from '../keys/verification-key.ts'
+import { isRetired, type KeyResolver, type VerificationKey, verifySignature } from '../keys/verification-key.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import { type ComponentIdentifier, quote } from './component.ts'
 import { componentValue } from './component-value.ts'
@@ -143,6 +144,10 @@ async function keyOf(
     throw refuse('ERR_VERIFY_KEYS_UNAVAILABLE', 'the keys could not be had', scrub(error))
   }
   if (key === undefined) throw refuse('ERR_VERIFY_KEY_UNKNOWN', 'the signature is by a key that is not known')
+  // the application's function may answer any key, for any algorithm that it was told of
+  if (isRetired(key, now)) throw refuse('ERR_VERIFY_KEY_UNKNOWN', 'the signature is by a key that was retired')
+  if (!fits(key.key, key.algorithm))
+    throw refuse('ERR_VERIFY_ALG_MISMATCH', `the key that was found is none for ${key.algorithm}`)
   if (algorithms.includes(key.algorithm)) return key
   throw refuse('ERR_VERIFY_ALG_MISMATCH', `the key is for ${key.algorithm}, expected ${algorithms.join(' or ')}`)
 }

@@ -1,7 +1,15 @@
-import { createSecretKey, generateKeyPairSync } from 'node:crypto'
-import { localSigner, memoryNonces, type NonceStore, verificationKey, verifyRequests } from 'pinfetch/signing'
+import { createSecretKey, generateKeyPairSync, sign } from 'node:crypto'
+import {
+  localSigner,
+  memoryNonces,
+  type NonceStore,
+  type VerificationKey,
+  verificationKey,
+  verifyRequests,
+} from 'pinfetch/signing'
 import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
+import { verifySignature } from '../../src/keys/verification-key.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import type { Component } from '../../src/signing/component.ts'
 import { componentIdentifier } from '../../src/signing/component.ts'
@@ -108,6 +116,21 @@ const CHANGES: readonly ((request: typeof REQUEST) => typeof REQUEST)[] = [
   (request) => ({ ...request, rawHeaders: request.rawHeaders.filter((_, at) => at !== 2 && at !== 3) }),
 ]
 
+test('a fragment, which nothing covers, is refused wherever it stands: ERR_VERIFY_MALFORMED', async () => {
+  const request = await signedRequest({ components: ['@method', '@path'] })
+  const verify = verifier({ components: ['@method', '@path'] })
+  for (const url of ['/orders#?id=7', '/orders?id=7#', `${ORIGIN}/orders?id=7#x`, '*#'])
+    await refusalOf(verify({ ...request, url }, null), 'ERR_VERIFY_MALFORMED')
+  const headers = Array.from({ length: request.rawHeaders.length / 2 }, (_, at): [string, string] => [
+    request.rawHeaders[2 * at] ?? '',
+    request.rawHeaders[2 * at + 1] ?? '',
+  ])
+  const fetched = { method: 'POST', url: `${ORIGIN}/orders?id=7`, headers }
+  await refusalOf(verify({ ...fetched, url: `${fetched.url}#x` }, null), 'ERR_VERIFY_MALFORMED')
+  expect(await verify(fetched, null)).toMatchObject({ label: 'sig' })
+  expect(await verify(request, null)).toMatchObject({ label: 'sig' })
+})
+
 describe('the length of an HMAC and its value are both compared (VER-13)', () => {
   test.each([0, 1, 31, 33, 64])('%i octets: ERR_VERIFY_FAILED', async (length) => {
     const request = await signedRequest({ with: 'hmac-sha256' })
@@ -195,6 +218,26 @@ describe('keys', () => {
     const refusal = await refusalOf(failing(await signedRequest({}), null), 'ERR_VERIFY_KEYS_UNAVAILABLE')
     expect(refusal.retryable).toBe(true)
     expect(String(refusal.cause)).not.toContain('hunter2')
+  })
+
+  test('a function may answer a key that was retired, or is none for its algorithm: both are refused', async () => {
+    const { key, keyId } = of('ed25519').key
+    const answering = (found: VerificationKey) => verifier({ keys: () => found })
+    const ends = (atSec: number) => verificationKey(key, { keyId, retireAt: new Date(atSec * 1_000) })
+    await refusalOf(answering(ends(NOW))(await signedRequest({}), null), 'ERR_VERIFY_KEY_UNKNOWN')
+    expect(await answering(ends(NOW + 1))(await signedRequest({}), null)).toMatchObject({ keyId })
+    for (const algorithm of ['hmac-sha256', 'rsa-pss-sha512', 'ecdsa-p256-sha256'] as const)
+      await refusalOf(answering({ keyId, algorithm, key })(await signedRequest({}), null), 'ERR_VERIFY_ALG_MISMATCH')
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+    const request = await signedRequest({})
+    const base = Buffer.from(
+      `"@method": POST\n"@target-uri": ${ORIGIN}/orders?id=7\n"x-amount": 10\n"@signature-params": ${request.rawHeaders.at(-3)?.slice(4)}`,
+    )
+    const weak = sign('sha256', base, privateKey).toString('base64')
+    const rawHeaders = [...request.rawHeaders.slice(0, -1), `sig=:${weak}:`]
+    const found = { keyId, algorithm: 'rsa-v1_5-sha256', key: publicKey } as const
+    expect(verifySignature(found, base, Buffer.from(weak, 'base64'))).toBe(true)
+    await refusalOf(answering(found)({ ...request, rawHeaders }, null), 'ERR_VERIFY_ALG_MISMATCH')
   })
 
   test('a function is told what is wanted, and nothing is asked for a signature that fails before', async () => {
