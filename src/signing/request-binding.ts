@@ -1,8 +1,8 @@
 import { componentIdentifier } from './component.ts'
 import type { RequestMessage } from './message.ts'
 import { MessageRefusal } from './refusal.ts'
-import { readSignatures } from './signature-fields.ts'
-import type { Requirement } from './verify-coverage.ts'
+import { type ReadSignature, readSignatures } from './signature-fields.ts'
+import { coversField, type Requirement } from './verify-coverage.ts'
 
 /**
  * What a response has to cover of the request that it answers (RFC 9421 §2.4). The values are those that were sent, so a signature
@@ -11,24 +11,33 @@ import type { Requirement } from './verify-coverage.ts'
 export function requestBinding(request: RequestMessage, bindRequest: boolean | 'signature'): readonly Requirement[] {
   if (bindRequest === false) return []
   const hasDigest = request.fields.some(([name]) => name === 'content-digest')
-  const ownSignatures = signaturesOf(request)
+  const signatures = signaturesOf(request)
   const required: Requirement[] = [METHOD, request.url.includes('?') ? TARGET_WITH_QUERY : TARGET]
-  if (hasDigest) required.push({ ...CONTENT_DIGEST, ways: [...CONTENT_DIGEST.ways, ...ownSignatures] })
-  if (bindRequest === 'signature') required.push({ ways: ownSignatures, code: 'ERR_VERIFY_REQUEST_BINDING' })
+  if (hasDigest) {
+    const overDigest = signatures.filter(([, { components }]) => coversField(components, 'content-digest'))
+    required.push({ ...CONTENT_DIGEST, ways: [...CONTENT_DIGEST.ways, ...waysToCover(overDigest)] })
+  }
+  if (bindRequest === 'signature') required.push({ ways: waysToCover(signatures), code: 'ERR_VERIFY_REQUEST_BINDING' })
   return required
 }
 
-/** The ways to cover a signature of ours, which covers the rest; none where we did not sign. */
-function signaturesOf({ fields }: RequestMessage): Requirement['ways'] {
+/** Of ours; none where we did not sign. */
+function signaturesOf({ fields }: RequestMessage): readonly Signature[] {
   try {
-    const labels = [...readSignatures(fields).keys()]
-    if (labels.length === 0) return []
-    return [[SIGNATURE], ...labels.map((key) => [componentIdentifier({ name: 'signature', key, req: true })])]
+    return [...readSignatures(fields)]
   } catch (error) {
     if (error instanceof MessageRefusal) return [] // something that the caller wrote by hand
     throw error
   }
 }
+
+/** One of them, or all of the field: who covers a signature covers what is under it. */
+function waysToCover(signatures: readonly Signature[]): Requirement['ways'] {
+  if (signatures.length === 0) return []
+  return [[SIGNATURE], ...signatures.map(([key]) => [componentIdentifier({ name: 'signature', key, req: true })])]
+}
+
+type Signature = readonly [label: string, signature: ReadSignature]
 
 const ofRequest = (name: string) => componentIdentifier({ name, req: true })
 
