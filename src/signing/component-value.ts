@@ -1,7 +1,7 @@
 import { type ComponentIdentifier, encodeQueryText, quote } from './component.ts'
 import type { FieldLine, Message, RequestMessage } from './message.ts'
 import { MessageRefusal } from './refusal.ts'
-import { canonicalField, parseDictionary, serializeMember } from './structured-fields.ts'
+import { canonicalField, type Dictionary, parseDictionary, serializeMember } from './structured-fields.ts'
 
 /**
  * The value of a covered component (RFC 9421 §2): one line of ASCII.
@@ -108,12 +108,30 @@ function fieldValue(component: ComponentIdentifier, message: Message): string {
     if (text === undefined) throw refusal('invalid', component, expected)
     return text
   }
-  const dictionary = parseDictionary(value)
+  const dictionary = dictionaryOf(lines, component.name, value)
   if (dictionary === undefined) throw refusal('invalid', component, expected)
   const member = dictionary.get(component.key)
   if (member === undefined) throw refusal('missing', component, 'no such member in the dictionary')
   return serializeMember(member)
 }
+
+/** Read once a message: twenty signatures may each cover fifty members of one field. */
+function dictionaryOf(lines: readonly FieldLine[], name: string, value: string): Dictionary | undefined {
+  const known = dictionaries.get(lines) ?? new Map<string, Reading>()
+  dictionaries.set(lines, known)
+  const reading = known.get(name)
+  if (reading?.value === value) return reading.dictionary
+  const dictionary = parseDictionary(value)
+  known.set(name, { value, dictionary })
+  return dictionary
+}
+
+interface Reading {
+  readonly value: string
+  readonly dictionary: Dictionary | undefined
+}
+
+const dictionaries = new WeakMap<readonly FieldLine[], Map<string, Reading>>()
 
 /** RFC 9421 §2.1: the lines, joined by commas. */
 function combinedValue(component: ComponentIdentifier, lines: readonly FieldLine[]): string {

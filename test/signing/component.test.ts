@@ -188,6 +188,15 @@ describe('values', () => {
     expect(valueIn({ name: 'x-dict', key: 'b' }, withFields([['x-dict', 'a=1, b=(1 2);x']]))).toBe('(1 2);x')
   })
 
+  // Read each time, this would take a minute.
+  test('a dictionary is read once, however many of its members are covered', { timeout: 20_000 }, () => {
+    const members = Array.from({ length: 25_000 }, (_, n) => `k${n}=${n}`)
+    const message = withFields([['x-dict', members.join(', ')]])
+    for (let n = 0; n < 1_000; n += 1) expect(valueIn({ name: 'x-dict', key: `k${n}` }, message)).toBe(String(n))
+    expect(valueIn({ name: 'x-dict', key: 'k7' }, withFields([['x-dict', 'k7=8']]))).toBe('8')
+    expect(reasonOf(() => valueIn({ name: 'x-other', key: 'k7' }, message))).toBe('missing')
+  })
+
   test('of the request that a response answers', () => {
     const response: Message = { kind: 'response', status: 200, fields: [], request: { ...get(), method: 'PUT' } }
     expect(valueIn({ name: '@method', req: true }, response)).toBe('PUT')
