@@ -73,6 +73,17 @@ describe('how long it waits', () => {
     expect(Math.abs((sent[2]?.at ?? 0) - 20_000)).toBeLessThanOrEqual(1_000) // a Date has whole seconds
   })
 
+  test('and not by the clock of another server that a redirect led to', async () => {
+    const at = (ms: number): string => new Date(Date.UTC(2026, 0, 1) + ms).toUTCString()
+    const other = new Response('fine', { headers: { date: at(60_000) } })
+    Object.defineProperty(other, 'redirected', { value: true })
+    const { fetch, runtime, sent } = start([other, answer(503, { 'retry-after': at(80_000) })])
+    await fetch(URL_)
+    const called = fetch(URL_)
+    await runtime.advance(85_000)
+    expect([statusOf(await called), sent.at(-1)?.at]).toEqual([200, 80_000])
+  })
+
   test.each([{}, { 'retry-after': '-5' }, { 'retry-after': '0' }, { 'retry-after': 'Thu, 01 Jan 2015 00:00:00 GMT' }])(
     'LIM-02, F61: a random time, where it asks for none: %j',
     async (headers) => {
@@ -119,6 +130,19 @@ describe('the wait ends', () => {
     retries.close()
     await expect(called).rejects.toMatchObject({ code: 'ERR_TRANSPORT_CLIENT_CLOSED', requestSent: 'yes' })
     expect(runtime.pendingTimers).toBe(0)
+  })
+
+  test('before it begins, where the client was closed meanwhile: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
+    const last = async (): Promise<Response> => {
+      retries.close()
+      return answer(503, { 'retry-after': '60' })
+    }
+    const { fetch, runtime, retries, sent } = start([last])
+    const called = fetch(URL_)
+    const refused = expect(called).rejects.toMatchObject({ code: 'ERR_TRANSPORT_CLIENT_CLOSED', requestSent: 'yes' })
+    await runtime.advance(100_000)
+    await refused
+    expect([sent.length, runtime.pendingTimers]).toEqual([1, 0])
   })
 })
 

@@ -119,6 +119,15 @@ describe('a legacy host', () => {
     const { call } = start({ rules: [{ limit: shared(limiter) }] }, systemRuntime, 2_000, true)
     expect(await outcomes([call(), call()])).toEqual(['ok', 'ERR_RATE_LIMITED'])
   })
+
+  test.each([0, -1, Number.NaN, '5'])('costs something, whatever the limiter says it has: %s', async (points) => {
+    const costs: unknown[] = []
+    const consume = async (_key: string, cost?: number) => void costs.push(cost)
+    const limiter = { consume, points } as unknown as SharedLimiter
+    const { call } = start({ rules: [{ limit: shared(limiter, { whenDown: 'refuse' }) }] }, systemRuntime, 2_000, true)
+    await call()
+    expect(costs).toEqual([2])
+  })
 })
 
 describe('a store that answers nonsense', () => {
