@@ -38,7 +38,7 @@ export async function startBank(intruder: Intruder = {}, covered?: readonly Comp
   const keys = {
     client: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
     messages: generateKeyPairSync('ed25519'),
-    bank: generateKeyPairSync('ed25519'),
+    bank: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
     tokens: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
   }
   const seen = new Set<string>()
@@ -133,16 +133,18 @@ export async function startBank(intruder: Intruder = {}, covered?: readonly Comp
       identity,
       requestCert: true,
       handler: answering(async (request, message) =>
-        untouched.response(await pay(untouched.request(request), message)),
+        request.url === '/jwks'
+          ? published(keys.bank.publicKey)
+          : untouched.response(await pay(untouched.request(request), message)),
       ),
     }),
     startTlsServer({
       identity,
       requestCert: true,
-      handler: answering(async ({ body }, message) => {
+      handler: answering(async ({ url, body }, message): Promise<Sent> => {
+        if (url.startsWith('/.well-known/')) return json({ issuer, token_endpoint: `${issuer}/token` })
         const token = await login(new URLSearchParams(Buffer.from(body).toString()), message)
-        const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }
-        return { status: 200, headers, body: JSON.stringify(token) }
+        return json(token)
       }),
     }),
   ])
@@ -173,7 +175,11 @@ export async function startBank(intruder: Intruder = {}, covered?: readonly Comp
     clientKey: localSigner(keys.client.privateKey, { keyId: 'client-1' }),
     messageKey: localSigner(keys.messages.privateKey, { keyId: 'payments-2026' }),
     bankKey: verificationKey(keys.bank.publicKey, { keyId: 'bank-1' }),
+    /** PEM, for a client that reads them from files. */
+    keys: { client: pkcs8(keys.client.privateKey), messages: pkcs8(keys.messages.privateKey) },
     certificate,
+    ca,
+    pin: identity.pin,
     payments,
     refusals,
     interactions,
@@ -182,6 +188,18 @@ export async function startBank(intruder: Intruder = {}, covered?: readonly Comp
     trust: { pins: { '*.bank.test': [identity.pin] }, anchors: ca.anchorPem, resolver: async () => ['127.0.0.1'] },
     close: async () => void (await Promise.all([apiServer.close(), loginServer.close()])),
   }
+}
+
+const pkcs8 = (key: KeyObject): string => String(key.export({ format: 'pem', type: 'pkcs8' }))
+
+function json(value: object): Sent {
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }
+  return { status: 200, headers, body: JSON.stringify(value) }
+}
+
+/** RFC 7517 §5. */
+function published(key: KeyObject): Sent {
+  return json({ keys: [{ ...key.export({ format: 'jwk' }), kid: 'bank-1', use: 'sig' }] })
 }
 
 function jwks(key: KeyObject, kid: string) {

@@ -28,7 +28,7 @@ const client = createClient({
     resources: [bank.api],
     senderConstraint: 'mtls',
     signature: { form: 'http-message-signature', keys: bank.messageKey },
-    responses: { keys: bank.bankKey, algorithms: ['ed25519'] },
+    responses: { keys: bank.bankKey, algorithms: ['ecdsa-p256-sha256'] },
     approval: approval({
       when: ({ method }) => method === 'POST',
       ask: async ({ url, digest }) => {

@@ -1,10 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import ts from 'typescript'
-import { expect, test } from 'vitest'
-import { createClient } from '../src/index.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod'
+import { startBank } from '../examples/payment-lab.ts'
+import { approval } from '../src/auth/index.ts'
+import { type ClientOptions, createClient, fapi2, tokenBucket } from '../src/index.ts'
+import { localSigner } from '../src/signing/index.ts'
 import { until } from './support/client.ts'
 import { startTestPins } from './support/pins.ts'
 import { run } from './support/run.ts'
@@ -95,4 +99,45 @@ test('the commands of the README run in order, and their repository serves a cli
   expect(client.manifest.version).toBe(1)
   await client.close()
   rmSync(folder, { recursive: true })
+}, 60_000)
+
+test('the payment of the README runs as printed, against a bank on loopback that verifies all of it', async () => {
+  const bank = await startBank()
+  onTestFinished(() => bank.close())
+  const hosts = { '*.bank.test': [bank.pin], 'pins.example.com': [bank.ca.root.pin] }
+  const pins = await startTestPins({ ca: bank.ca, name: 'pins.example.com', hosts })
+  const folder = mkdtempSync(join(tmpdir(), 'pinfetch-payment-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const { cert, key } = bank.certificate()
+  const files = { 'tls.crt': cert, 'tls.key': key, 'client.pem': bank.keys.client, 'messages.pem': bank.keys.messages }
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 })
+  const runnable = (blocks.find((code) => code.includes('fapi2(')) ?? '')
+    .replaceAll(/^import .*$/gm, '')
+    .replaceAll(/^declare .*$/gm, '')
+    .replaceAll('/run/tls', folder)
+    .replaceAll('/run/keys', folder)
+    .replaceAll('/var/lib/pins', join(folder, 'pins'))
+    .replaceAll("'./root.json'", 'root')
+    .replaceAll('https://pins.example.com/', pins.manifest.url)
+    .replaceAll('https://login.bank.com', bank.issuer)
+    .replaceAll('https://api.bank.com', bank.api)
+  const code = ts.transpile(`${runnable}; await bankClient.close()`, { target: ts.ScriptTarget.ESNext })
+  const printed: unknown[] = []
+  const asked: string[] = []
+  const given = {
+    createClient: (options: ClientOptions) => createClient({ ...options, ...bank.trust, pins: {} }),
+    fapi2,
+    tokenBucket,
+    approval,
+    localSigner,
+    z,
+    readFileSync,
+    root: pins.repository.root,
+    console: { log: (line: unknown) => printed.push(line) },
+    askOnTheirPhone: (question: string) => asked.push(question) > 0,
+  }
+  const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor
+  await new AsyncFunction(...Object.keys(given), code)(...Object.values(given))
+  expect(bank.refusals).toEqual([])
+  expect([printed, asked.length, bank.payments.size]).toEqual([['accepted'], 1, 1])
 }, 60_000)

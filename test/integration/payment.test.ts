@@ -30,7 +30,7 @@ async function stage(intruder: Intruder = {}, change: Change = () => ({}), cover
       resources: [bank.api],
       senderConstraint: 'mtls',
       signature: { form: 'http-message-signature', keys: bank.messageKey },
-      responses: { keys: bank.bankKey, algorithms: ['ed25519'] },
+      responses: { keys: bank.bankKey, algorithms: ['ecdsa-p256-sha256'] },
       approval: yes,
       ...fapi,
     }),
@@ -228,9 +228,9 @@ describe('who is not the client, or not the bank', () => {
   })
 
   test('an answer by another key is not believed: ERR_VERIFY_FAILED', async () => {
-    const { publicKey } = generateKeyPairSync('ed25519')
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const keys = verificationKey(publicKey, { keyId: 'bank-1' })
-    const { pay } = await stage({}, () => ({ fapi: { responses: { keys, algorithms: ['ed25519'] } } }))
+    const { pay } = await stage({}, () => ({ fapi: { responses: { keys, algorithms: ['ecdsa-p256-sha256'] } } }))
     await refusalOf(pay(), 'ERR_VERIFY_FAILED')
   })
 
