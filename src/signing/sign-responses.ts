@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { parseOptions } from '../encoding/options.ts'
 import { SignError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
-import { currentSigner, type KeyRing } from '../keys/key-ring.ts'
+import { currentSigner, type KeyRing, signersOf } from '../keys/key-ring.ts'
 import type { Signer } from '../keys/signer.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
@@ -13,13 +13,14 @@ import type { FieldLine, RequestMessage, ResponseMessage } from './message.ts'
 import { MessageRefusal } from './refusal.ts'
 import { signatureBase } from './signature-base.ts'
 import { readSignatures } from './signature-fields.ts'
+import { keyidOf, signatureOctets } from './signature-key.ts'
 import { type BareItem, serializeParameters } from './structured-fields.ts'
 import { ComponentsSchema, requirementsOf } from './verify-options.ts'
 
 export interface SignResponsesOptions {
   readonly keys: Signer | KeyRing
   /**
-   * Default: the status, Content-Type and Content-Digest where there are such, and of the request, where it is given, the method, the
+   * Default: the status, Content-Type, Content-Encoding and Content-Digest where there are such, and of the request, where it is given, the method, the
    * target, the Content-Digest and each signature.
    */
   readonly components?: readonly Component[]
@@ -51,7 +52,7 @@ export type ResponseSigner = (
  * The server's half: signs responses (RFC 9421), with their bodies by Content-Digest (RFC 9530). What it answers rejects with a
  * SignError for a component that a response lacks, and for a key that does not sign.
  *
- * @throws ConfigurationError
+ * @throws ConfigurationError; SignError `ERR_SIGN_KEY_UNSUITABLE` for a key that does not fit its algorithm.
  */
 export function signResponses(options: SignResponsesOptions): ResponseSigner {
   const {
@@ -63,6 +64,7 @@ export function signResponses(options: SignResponsesOptions): ResponseSigner {
     runtime = systemRuntime,
   } = parseOptions('signResponses', Options, options)
   if (components !== undefined) requirementsOf('signResponses.components', components)
+  for (const signer of signersOf(keys)) keyidOf(signer, false, NAME)
   return async (response, request) => {
     const digest = digestOf(response)
     const fields = [...linesOf(response.headers), ...Object.entries(digest)]
@@ -72,14 +74,15 @@ export function signResponses(options: SignResponsesOptions): ResponseSigner {
     const created = Math.floor(now / 1_000)
     const parameters = new Map<string, BareItem>([['created', created]])
     if (expiresInSec !== undefined) parameters.set('expires', created + expiresInSec)
-    if (signer.keyId !== '') parameters.set('keyid', signer.keyId)
+    const keyid = keyidOf(signer, false, NAME)
+    if (keyid !== undefined) parameters.set('keyid', keyid)
     if (tag !== undefined) parameters.set('tag', tag)
     const { text, base } = basis(components, parameters, message)
     const signature = await signed(signer, base)
     return Object.freeze({
       ...digest,
       'signature-input': `${label}=${text}`,
-      signature: `${label}=:${Buffer.from(signature).toString('base64')}:`,
+      signature: `${label}=:${signatureOctets(signer.algorithm, signature, NAME).toString('base64')}:`,
     })
   }
 }
@@ -124,7 +127,9 @@ function linesOf(headers: OutgoingResponse['headers'] = {}): FieldLine[] {
 }
 
 function defaultsFor({ fields, request }: ResponseMessage): Component[] {
-  const present = ['content-type', 'content-digest'].filter((field) => fields.some(([name]) => name === field))
+  const present = ['content-type', 'content-encoding', 'content-digest'].filter((field) =>
+    fields.some(([name]) => name === field),
+  )
   const own: Component[] = ['@status', ...present]
   if (request === undefined) return own
   const hasDigest = request.fields.some(([name]) => name === 'content-digest')
@@ -136,6 +141,8 @@ function defaultsFor({ fields, request }: ResponseMessage): Component[] {
     ...signatures.map((key) => ({ name: 'signature', key, req: true }) as const),
   ]
 }
+
+const NAME = 'signResponses'
 
 const Options = z.strictObject({
   keys: z.custom<Signer | KeyRing>(

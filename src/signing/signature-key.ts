@@ -9,9 +9,14 @@ import type { SignatureAlgorithm, Signer } from '../keys/signer.ts'
  *
  * @throws SignError `ERR_SIGN_KEY_UNSUITABLE` for a key that does not fit its algorithm, or has a name that no signature can give.
  */
-export function keyidOf({ keyId, algorithm, publicKey }: Signer, byThumbprint: boolean): string | undefined {
-  if (publicKey !== undefined && !fits(publicKey, algorithm)) throw unsuitable(`the key does not fit ${algorithm}`)
-  if (!ASCII.test(keyId)) throw unsuitable('expected a keyId in ASCII')
+export function keyidOf(
+  { keyId, algorithm, publicKey }: Signer,
+  byThumbprint: boolean,
+  subject?: string,
+): string | undefined {
+  if (publicKey !== undefined && !fits(publicKey, algorithm))
+    throw unsuitable(`the key does not fit ${algorithm}`, subject)
+  if (!ASCII.test(keyId)) throw unsuitable('expected a keyId in ASCII', subject)
   if (!byThumbprint) return keyId === '' ? undefined : keyId
   if (algorithm === 'hmac-sha256') throw unsuitable('expected a key pair, for the other side looks its public half up')
   const thumbprint = publicKey === undefined ? keyId : thumbprintOf(publicKey)
