@@ -37,7 +37,7 @@ export function bodyVerifier({ fields, components, rule, isBodiless = false, ref
     throw refuse('ERR_VERIFY_MALFORMED', 'Content-Digest: expected a dictionary of digests (RFC 9530 §2)')
   if (digest?.kind === 'digests') {
     if (coversField(components, 'content-digest'))
-      return isBodiless ? NOTHING_TO_SEE : comparing(digest.digests, refuse)
+      return isBodiless ? expectingNothing(refuse) : comparing(digest.digests, refuse)
     throw refuse('ERR_VERIFY_COVERAGE', 'expected a signature that covers "content-digest", which the message has')
   }
   const uncovered = (): never => {
@@ -70,4 +70,13 @@ function comparing(digests: ReadonlyMap<DigestAlgorithm, Uint8Array>, refuse: Re
   }
 }
 
-const NOTHING_TO_SEE: BodyVerifier = { update: () => undefined, end: () => undefined }
+/** HTTP/2 can carry a body where there must be none (RFC 9110 §9.3.2, §15.4.5). */
+function expectingNothing(refuse: Refuse): BodyVerifier {
+  return {
+    update: (chunk) => {
+      if (chunk.length > 0)
+        throw refuse('ERR_VERIFY_DIGEST_MISMATCH', 'expected no body, since such a response has none')
+    },
+    end: () => undefined,
+  }
+}
