@@ -153,6 +153,7 @@ export class InspectedHandler implements RawHandler {
   }
 
   #complete(trailers: Buffer[]): void {
+    if (this.#state !== 'passing') return // the caller had enough while it was handed over
     try {
       this.#check?.end()
     } catch (error) {
