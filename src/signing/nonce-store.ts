@@ -4,7 +4,8 @@ import type { UnixMs } from '../ports/runtime.ts'
 
 /**
  * Remembers nonces for as long as the signatures that they came with would be accepted. Where a service has several instances, they
- * share one; with Redis that is `SET <prefix><keyId>:<nonce> 1 PX <until - now> NX`, and whether it answered OK.
+ * share one; with Redis that is `SET <name> 1 PX <until - now> NX`, and whether it answered OK. Make the name of
+ * `JSON.stringify([keyId, nonce])`: joined by a separator that either may hold, the nonces of one key would use up those of another.
  */
 export interface NonceStore {
   /**
