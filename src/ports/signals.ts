@@ -3,8 +3,17 @@ import type { Runtime } from './runtime.ts'
 
 /** One signal may serve many at once: Node 20 would warn of a leak from the eleventh on, and its fetch sees to that too. */
 export function onAbort(signal: AbortSignal, listener: () => void): void {
-  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(SHARED_BY, signal)
+  if (mostListeners(signal) === defaultMaxListeners) setMaxListeners(SHARED_BY, signal)
   signal.addEventListener('abort', listener, { once: true })
+}
+
+/** Node 20 throws for a signal that may have any number, and every version for one that is not its own. */
+function mostListeners(signal: AbortSignal): number | undefined {
+  try {
+    return getMaxListeners(signal)
+  } catch {
+    return undefined
+  }
 }
 
 /** Settles as the promise does, or rejects with the reason of the signal. The promise goes on; others may wait for it. */

@@ -1,4 +1,4 @@
-import { getEventListeners } from 'node:events'
+import { getEventListeners, setMaxListeners } from 'node:events'
 import { type PinfetchError, tokenBucket } from 'pinfetch'
 import { createTestRuntime } from 'pinfetch/testing'
 import { expect, onTestFinished, test } from 'vitest'
@@ -132,6 +132,16 @@ test('a signal that many share is no leak, and keeps no listener', async () => {
   await runtime.advance(30_000)
   await new Promise((resolve) => setImmediate(resolve))
   expect([went.length, warnings, getEventListeners(signal, 'abort')]).toEqual([30, [], []])
+})
+
+test('a signal may be any that there is', async () => {
+  const { runtime, went, ignored } = start()
+  const unlimited = new AbortController().signal
+  setMaxListeners(0, unlimited)
+  const signals = [AbortSignal.any([new AbortController().signal]), AbortSignal.timeout(60_000), unlimited]
+  for (const signal of [null, ...signals]) ignored('one', { signal })
+  await runtime.advance(10_000)
+  expect(went).toHaveLength(4)
 })
 
 test('closing refuses whoever waits, and whoever comes: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
