@@ -7,26 +7,61 @@ import { systemRuntime } from '../ports/system.ts'
 import { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { requestFailure } from '../transport/failure.ts'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../transport/limits.ts'
-import type { AnchorSet } from '../trust/anchors.ts'
+import { type AnchorSet, bundledAnchors } from '../trust/anchors.ts'
+import { type ClientVerdict, findingsOf } from './as-client.ts'
 import { type Judgement, type Placed, placeAll } from './chain.ts'
 import type { Diagnosis } from './doctor.ts'
+import type { ExaminedConfig } from './doctor-config.ts'
+import { examineInterception } from './doctor-interception.ts'
 import { type Io, printable } from './io.ts'
 import { UsageError } from './outcome.ts'
 import { seeServer } from './server.ts'
 import { dateOf, fromNow, keyText } from './text.ts'
 
-/** What one look and one HEAD request show of a server. The request carries no credential, and goes to a verified server alone. */
-export async function examineServer(url: URL, anchors: AnchorSet, io: Io): Promise<readonly Diagnosis[]> {
+/**
+ * What one look and one HEAD request show of a server. The request carries no credential, and goes to a verified server alone:
+ * by its path, and by each configuration that was given.
+ *
+ * @param ca Roots to verify with. Default: those of the first configuration, else Node's.
+ */
+export async function examineServer(
+  url: URL,
+  ca: AnchorSet | undefined,
+  configs: readonly ExaminedConfig[],
+  io: Io,
+): Promise<readonly Diagnosis[]> {
   const origin = canonicalOrigin(url)
   if (origin === undefined) throw new UsageError(`${url.host}: no host`, 'Give https://api.example.com')
+  const anchors = ca ?? configs[0]?.anchorsFor(origin.host) ?? bundledAnchors()
   const { presented, judgement } = await seeServer(origin, { anchors, sni: undefined }, io)
-  const answer = judgement.findings.length > 0 ? undefined : await ask(url, anchors, io.signal)
+  const verdicts: Diagnosis[] = []
+  for (const { path, judge } of configs) verdicts.push(...asConfigured(path, await judge(origin)))
+  const isRefused = judgement.findings.length > 0 || verdicts.some(({ severity }) => severity === 'error')
+  const answer = isRefused ? undefined : await ask(url, anchors, io.signal)
+  const listed = configs.flatMap(({ interceptionFor }) => interceptionFor(origin.host))
   return [
     ...verdictOf(origin.text, judgement),
+    ...verdicts,
     ...placeAll(presented, judgement.path).flatMap((placed) => examineCertificate(placed, io.now())),
-    ...interceptionOf(presented, judgement),
+    ...examineInterception(presented, judgement, listed),
     ...(answer === undefined ? [] : examineAnswer(answer, io.now())),
   ]
+}
+
+/** Pure. */
+function asConfigured(path: string, verdict: ClientVerdict): readonly Diagnosis[] {
+  const subject = `with ${path}`
+  if (verdict.kind === 'trusted' && verdict.reported.length === 0) {
+    return [{ severity: 'ok', subject, message: 'a client connects' }]
+  }
+  const findings = verdict.kind === 'trusted' ? verdict.reported : findingsOf(verdict.error)
+  return findings.map(({ code, message }): Diagnosis => {
+    const fix = `pinfetch explain ${code}`
+    if (verdict.kind === 'trusted') {
+      return { severity: 'warning', subject, message: `let through by report mode: ${message} (${code})`, fix }
+    }
+    return { severity: 'error', subject, message: `a client refuses: ${message} (${code})`, fix }
+  })
 }
 
 interface ServerAnswer {
@@ -90,18 +125,6 @@ function examineCertificate({ certificate, position }: Placed, now: number): rea
   return [isSoon ? { ...line, fix: 'Is the renewal under way, and the new key pinned?' } : line]
 }
 
-/** By the names that products put into what they mint: a hint, since anybody can write a name, and a box can hide it. */
-function interceptionOf(presented: readonly Uint8Array[], judgement: Judgement): readonly Diagnosis[] {
-  const names = placeAll(presented, judgement.path).flatMap(({ certificate: { subject, issuer } }) => [
-    subject.text,
-    issuer.text,
-  ])
-  const product = PRODUCTS.find(([, pattern]) => names.some((name) => pattern.test(name)))?.[0]
-  if (product === undefined) return []
-  const message = `a certificate of the chain names ${product}: somebody between here and the server may read everything`
-  return [{ severity: 'error', subject: 'interception', message, fix: 'Compare the keys from another network.' }]
-}
-
 /** Pure. */
 function examineAnswer(answer: ServerAnswer, now: number): readonly Diagnosis[] {
   const { connected, stapled, headers, refusal } = answer
@@ -159,23 +182,6 @@ function fieldOf(headers: ServerAnswer['headers'], name: string): string | undef
   return typeof value === 'string' ? value : value?.join(', ')
 }
 
-const PRODUCTS: readonly (readonly [string, RegExp])[] = [
-  ['mitmproxy', /mitmproxy/i],
-  ['Burp', /portswigger/i],
-  ['Fiddler', /fiddler/i],
-  ['Charles', /charles proxy/i],
-  ['Zscaler', /zscaler/i],
-  ['Netskope', /netskope|goskope/i],
-  ['Fortinet', /fortinet|fortigate/i],
-  ['Palo Alto Networks', /palo ?alto/i],
-  ['Blue Coat', /blue ?coat/i],
-  ['Cisco Umbrella', /cisco umbrella/i],
-  ['Sophos', /sophos/i],
-  ['Kaspersky', /kaspersky/i],
-  ['ESET', /\beset ssl\b/i],
-  ['Avast', /avast/i],
-  ['Bitdefender', /bitdefender/i],
-]
 const PROXY_FIELDS = ['via', 'x-forwarded-for', 'x-forwarded-by', 'forwarded', 'x-cache']
 const RENEW_MS = 14 * 86_400_000
 const MAX_SHOWN = 200

@@ -1,6 +1,5 @@
 import { findPosture } from '../client/posture.ts'
 import type { Diagnosis } from './doctor.ts'
-import { dateOf } from './text.ts'
 
 /** What a machine and its process bring along. */
 export interface Machine {
@@ -47,18 +46,21 @@ function environment({ env, flags }: Machine): readonly Diagnosis[] {
   return found.length > 0 ? found : [{ severity: 'ok', subject: 'environment', message: 'nothing in it weakens TLS' }]
 }
 
+/** A release past its end is no error: this package runs on it, and what it lacks is unknown until something is found. */
 function nodeRelease({ node, now }: Machine): Diagnosis {
   const subject = `Node ${node}`
   const end = END_OF_LIFE[Number(node.split('.')[0])]
   if (end === undefined) {
-    const fix = `Use a release with long-term support: ${Object.keys(END_OF_LIFE).join(', ')}.`
+    const lines = Object.entries(END_OF_LIFE).flatMap(([line, until]) => (now < Date.parse(until) ? [line] : []))
+    const fix = `Use a release with long-term support: ${lines.join(', ')}.`
     return { severity: 'warning', subject, message: 'no release with long-term support that is known here', fix }
   }
   const endsAt = Date.parse(end)
-  const fix = 'Move to a newer release: fixes of TLS and OpenSSL no longer come.'
-  if (endsAt <= now) return { severity: 'error', subject, message: `its end of life was ${end}`, fix }
-  if (endsAt - now < SOON_MS) return { severity: 'warning', subject, message: `its end of life is ${end}`, fix }
-  return { severity: 'ok', subject, message: `supported until ${dateOf(endsAt).slice(0, 10)}` }
+  if (endsAt - now >= SOON_MS) return { severity: 'ok', subject, message: `supported until ${end}` }
+  const message =
+    endsAt <= now ? `its end of life was ${end}; this package still runs on it` : `its end of life is ${end}`
+  const fix = 'Move to a newer release: after its end, fixes of TLS and OpenSSL no longer come.'
+  return { severity: 'warning', subject, message, fix }
 }
 
 function keyExchange({ hasHybrid }: Machine): Diagnosis {

@@ -4,7 +4,7 @@ import { surroundings } from '../client/posture.ts'
 import { CODES } from '../errors/codes.ts'
 import { offeredGroups } from '../transport/groups.ts'
 import { anchorsFrom } from './chain.ts'
-import { examineConfig } from './doctor-config.ts'
+import { type ExaminedConfig, examineConfig } from './doctor-config.ts'
 import { examineServer } from './doctor-server.ts'
 import { examineSurroundings } from './doctor-surroundings.ts'
 import type { Io, Paint } from './io.ts'
@@ -60,14 +60,16 @@ async function doctor(
       }),
     ],
   ]
-  const anchors = await anchorsFrom(ca)
-  for (const source of sources) {
-    const url = urlOf(source)
-    const found =
-      url === undefined
-        ? await examineConfig(source, { ca, local: [...local, '127.0.0.1', '::1'] }, io)
-        : await examineServer(url, anchors, io)
-    sections.push([url?.origin ?? source, found])
+  const anchors = ca === undefined ? undefined : await anchorsFrom(ca)
+  const urls = new Map(sources.map((source) => [source, urlOf(source)]))
+  const configs = new Map<string, ExaminedConfig>()
+  for (const [source, url] of urls) {
+    if (url === undefined)
+      configs.set(source, await examineConfig(source, { ca, local: [...local, '127.0.0.1', '::1'] }, io))
+  }
+  for (const [source, url] of urls) {
+    if (url === undefined) sections.push([source, configs.get(source)?.findings ?? []])
+    else sections.push([url.origin, await examineServer(url, anchors, [...configs.values()], io)])
   }
   return report(sections, strict === true, paint)
 }

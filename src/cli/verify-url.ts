@@ -1,19 +1,12 @@
-import { createAnchorLookup } from '../client/anchors.ts'
 import { resolveOptions } from '../client/options.ts'
-import { createPolicies } from '../client/policies.ts'
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { CODES } from '../errors/codes.ts'
-import { type ChainEntry, PinfetchError, TrustError } from '../errors/errors.ts'
-import { addDenies, clearDenies } from '../manifest/denies.ts'
 import { createLookup } from '../manifest/lookup.ts'
 import type { HostEntry } from '../manifest/schema.ts'
-import { COLD, next } from '../manifest/state.ts'
-import { viewOf } from '../manifest/view.ts'
 import { type Runtime, toUnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import { deadlinesOf } from '../publisher/deadlines.ts'
-import { type Connection, createConnector } from '../transport/connector.ts'
-import { describePath } from '../trust/evaluate.ts'
+import { type ClientVerdict, findingsOf, judgeAsClient, viewOfWalk } from './as-client.ts'
 import { anchorsFrom } from './chain.ts'
 import { deadlineData, deadlineRows } from './deadlines.ts'
 import { readBytes } from './files.ts'
@@ -43,59 +36,20 @@ export async function verifyUrl(text: string, options: VerifyUrlOptions, io: Io,
   )
   const ca = options.ca === undefined ? undefined : Buffer.from(await readBytes(options.ca)).toString('latin1')
   await anchorsFrom(options.ca) // its own word for a file that holds no roots
-  const answer = await connect(origin, walk, ca, runtime)
-  return report({ origin, walk, answer, now, isExplained: options.explain === true, text, options }, paint)
-}
-
-type Answer =
-  | { readonly kind: 'trusted'; readonly chain: readonly ChainEntry[]; readonly protocol: string }
-  | { readonly kind: 'refused'; readonly error: PinfetchError; readonly chain: readonly ChainEntry[] }
-
-/** Under the policy that a client without loosenings has. */
-async function connect(origin: CanonicalOrigin, walk: Walk, ca: string | undefined, runtime: Runtime): Promise<Answer> {
-  const { manifest, status, root } = walk
-  const options = resolveOptions({
-    manifest: { url: '.', root: root.bytes, memoryOnly: true },
+  const defaults = resolveOptions({
+    manifest: { url: '.', root: walk.root.bytes, memoryOnly: true },
     runtime,
     ...(ca === undefined ? {} : { anchors: ca }),
   })
-  const denies = clearDenies(addDenies([], status), manifest)
-  const state = next(COLD, { type: 'activated', manifest, status }, runtime.clock.now())
-  const view = viewOf(state, { root, denies, everAccepted: true })
-  const policies = createPolicies({
-    options,
-    view: () => view,
-    emit: () => {},
-    anchorsFor: createAnchorLookup(options.anchors),
-  })
-  const connector = createConnector({
-    policyOf: policies.of,
-    runtime,
-    emit: () => {},
-    timeouts: options.timeouts,
-  })
-  const result = await new Promise<Connection | PinfetchError>((resolve) => {
-    try {
-      policies.of(origin) // says no before any packet
-      connector.connect(origin, resolve)
-    } catch (error) {
-      if (!(error instanceof PinfetchError)) throw error
-      resolve(error)
-    }
-  })
-  if (result instanceof PinfetchError) {
-    return { kind: 'refused', error: result, chain: result instanceof TrustError ? result.chain : [] }
-  }
-  const { socket, peer } = result
-  const protocol = socket.getProtocol() ?? ''
-  socket.end(() => socket.destroy())
-  return { kind: 'trusted', chain: describePath(peer.path), protocol }
+  const view = viewOfWalk(walk, runtime.clock.now())
+  const answer = await judgeAsClient(origin, defaults, () => view)
+  return report({ origin, walk, answer, now, isExplained: options.explain === true, text, options }, paint)
 }
 
 interface Judged {
   readonly origin: CanonicalOrigin
   readonly walk: Walk
-  readonly answer: Answer
+  readonly answer: ClientVerdict
   readonly now: number
   readonly isExplained: boolean
   readonly text: string
@@ -159,14 +113,7 @@ function nextStep({ answer, options, origin, text, isExplained }: Judged, entry:
   return isExplained ? `pinfetch inspect ${text}` : `pinfetch verify ${text} … --explain`
 }
 
-function findingsOf(error: PinfetchError): readonly { readonly code: string; readonly message: string }[] {
-  if (error instanceof TrustError && error.findings.length > 0) {
-    return error.findings.map(({ code, message }) => ({ code, message }))
-  }
-  return [{ code: error.code, message: firstLine(error.message) }]
-}
-
-function failureOf(answer: Answer): Failure | undefined {
+function failureOf(answer: ClientVerdict): Failure | undefined {
   if (answer.kind === 'trusted') return undefined
   const { code, message } = answer.error
   return { code, message: firstLine(message), hint: CODES[code].fix }
