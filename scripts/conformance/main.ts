@@ -12,12 +12,14 @@ import { runRevocationCase } from './revocation.ts'
 import { runSigningCase } from './signing.ts'
 import { runSigV4Case } from './sigv4.ts'
 import { type Answer, type CaseRunner, profileOf } from './suite.ts'
+import { runTransparencyCase } from './transparency.ts'
 
 const SUITES: Readonly<Record<string, CaseRunner>> = {
   path: runPathCase,
   names: runNamesCase,
   manifest: runManifestCase,
   revocation: runRevocationCase,
+  ct: runTransparencyCase,
   signing: runSigningCase,
   components: runComponentsCase,
   sigv4: runSigV4Case,

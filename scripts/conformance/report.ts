@@ -14,10 +14,11 @@ import { isAsExpected, runRevocationCase } from './revocation.ts'
 import { runSigningCase } from './signing.ts'
 import { runSigV4Case } from './sigv4.ts'
 import type { Answer } from './suite.ts'
+import { isAsLogged, runTransparencyCase } from './transparency.ts'
 
 interface Case {
   readonly id: string
-  /** `pass` or `fail`; host names say `true` and `false`, revocation suites what `isAsExpected` reads. */
+  /** `pass` or `fail`; host names say `true` and `false`, revocation and transparency suites what `isAsExpected` and `isAsLogged` read. */
   readonly expected: string | boolean
 }
 
@@ -64,9 +65,15 @@ function revocation(title: string, name: keyof typeof exceptions.revocation, of:
   return { title, profile: '', file: `revocation/${name}.jsonl`, run, ledger, target: { right, of } }
 }
 
-const ACCEPTED: ReadonlySet<unknown> = new Set([true, 'pass', 'good', 'accept'])
+const ACCEPTED: ReadonlySet<unknown> = new Set([true, 'pass', 'good', 'accept', 'ok'])
 const LIMBO_CLASSES = 'path/limbo-classes.json'
 const LIMBO = 'path/limbo.jsonl'
+
+/** Every SCT has to be judged as expected, not the certificate alone. */
+const transparency = (row: Case): Judged => {
+  const answer = runTransparencyCase(row)
+  return { answer, isRight: isAsLogged({ ...row, expected: String(row.expected) }, answer) }
+}
 
 /** A value has to be right to the letter. */
 const component = (row: Case & { readonly value?: string }): Judged => {
@@ -166,6 +173,14 @@ const SUITES: readonly Suite[] = [
   revocation('OCSP of BoringSSL', 'ocsp-boringssl', 36),
   revocation('OCSP of OpenSSL', 'ocsp-openssl', 57),
   revocation('CRLs, own', 'crl-own', 55),
+  {
+    title: 'Certificate Transparency, own',
+    profile: '',
+    file: 'revocation/ct-own.jsonl',
+    run: transparency,
+    ledger: exceptions.transparency['ct-own'],
+    target: { right: 31, of: 31, falseAccepts: 0 },
+  },
   {
     title: 'RFC 9421, signatures',
     profile: '',

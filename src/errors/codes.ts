@@ -379,6 +379,86 @@ export const CODES = {
     about: 'A CRL carries a critical extension that this library does not know.',
     fix: 'Ask the CA; what cannot be understood in full counts for nothing.',
   },
+  ERR_TRUST_CT_NOT_ENOUGH_SCTS: {
+    retryable: false,
+    about: 'The certificate does not prove that enough logs of Certificate Transparency took it.',
+    fix: 'Ask the CA for a certificate with SCTs of two logs, three above 180 days; the findings say why some do not count.',
+  },
+  ERR_TRUST_CT_NOT_ENOUGH_OPERATORS: {
+    retryable: false,
+    about: 'All logs that took the certificate belong to one operator.',
+    fix: 'Ask the CA to submit to logs of two operators.',
+  },
+  ERR_TRUST_CT_NO_CURRENT_LOG: {
+    retryable: false,
+    about: 'All logs that took the certificate are retired.',
+    fix: 'Renew the certificate; nobody watches those logs any more.',
+  },
+  ERR_TRUST_CT_NO_RFC6962_LOG: {
+    retryable: false,
+    about: 'All logs that took the certificate are static ones, and the policy wants one of RFC 6962.',
+    fix: 'Ask the CA for an SCT of an RFC 6962 log, or stop asking for one.',
+  },
+  ERR_TRUST_CT_LOG_LIST_STALE: {
+    retryable: false,
+    about: 'The list of logs is older than 70 days, and no certificate is judged by it.',
+    fix: 'Publish a manifest with the present log list.',
+  },
+  ERR_TRUST_SCT_LIST_MALFORMED: {
+    retryable: false,
+    about: 'The list of SCTs in a certificate or an OCSP response cannot be read.',
+    fix: 'Ask the CA; lists are made by its own software.',
+  },
+  ERR_TRUST_SCT_LIST_TOO_LARGE: {
+    retryable: false,
+    about: 'A certificate or an OCSP response carries more SCTs than any in use.',
+    fix: 'Ask the CA for a certificate with a handful.',
+  },
+  ERR_TRUST_SCT_MALFORMED: {
+    retryable: false,
+    about: 'An SCT is cut short or longer than its parts; it does not count.',
+    fix: 'Ask the CA; the others may suffice.',
+  },
+  ERR_TRUST_SCT_UNSUPPORTED_VERSION: {
+    retryable: false,
+    about: 'An SCT is of another version than v1 (RFC 6962); it does not count.',
+    fix: 'Nothing to do where the others suffice.',
+  },
+  ERR_TRUST_SCT_UNKNOWN_LOG: {
+    retryable: false,
+    about: 'An SCT is by a log that the list does not have; it does not count.',
+    fix: 'Publish a newer log list if the log is accepted by now.',
+  },
+  ERR_TRUST_SCT_FUTURE_TIMESTAMP: {
+    retryable: false,
+    about: 'An SCT says that the log saw the certificate at a time that is yet to come; it does not count.',
+    fix: 'Compare the clock of this machine; else the log is at fault.',
+  },
+  ERR_TRUST_SCT_OUTSIDE_INTERVAL: {
+    retryable: false,
+    about: 'An SCT is by a log for certificates that end in another period; it does not count.',
+    fix: 'Ask the CA to submit to the log of the right period.',
+  },
+  ERR_TRUST_SCT_LOG_REJECTED: {
+    retryable: false,
+    about: 'An SCT is by a log that is rejected, or not accepted yet; it does not count.',
+    fix: 'Ask the CA to submit to an accepted log.',
+  },
+  ERR_TRUST_SCT_LOG_RETIRED: {
+    retryable: false,
+    about: 'An SCT was made after its log was retired; it does not count.',
+    fix: 'Ask the CA to submit to a log that is current.',
+  },
+  ERR_TRUST_SCT_UNSUPPORTED_ALGORITHM: {
+    retryable: false,
+    about: 'An SCT is not signed with SHA-256 and the P-256 or RSA key of its log; it does not count.',
+    fix: 'Look at the log’s key in the list; else the log is at fault.',
+  },
+  ERR_TRUST_SCT_BAD_SIGNATURE: {
+    retryable: false,
+    about: 'An SCT is not signed by its log about this certificate and issuer; it does not count.',
+    fix: 'Compare the certificate with what the CA issued; an SCT of another certificate proves nothing.',
+  },
   ERR_TRUST_CERT_MALFORMED: {
     retryable: false,
     about: 'A certificate is not DER, repeats an extension, or leaves out what RFC 5280 requires to judge it.',

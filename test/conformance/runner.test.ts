@@ -1,6 +1,7 @@
 import { createTestRepository, testCa } from 'pinfetch/testing'
 import { expect, test } from 'vitest'
 import { run } from '../support/run.ts'
+import { logged, sct, testLog } from '../support/transparency.ts'
 
 /** Puts cases to the runner in a process of its own. */
 async function conformance(args: readonly string[], cases: readonly unknown[]) {
@@ -86,6 +87,35 @@ test('manifest: a refresh from a cold start, and one after another', async () =>
     ['another repository', 'ERR_MANIFEST_WRONG_REPO'],
     ['nothing served', 'ERR_MANIFEST_FETCH_HTTP'],
     ['expired', expect.stringMatching(/^ERR_MANIFEST_(ROOT|STATUS)_EXPIRED$/)],
+  ])
+})
+
+test('ct: each SCT is judged by the logs of the case', async () => {
+  const log = testLog()
+  const certificate = logged(ca, {}, (entry) => [sct(log, entry, { timestamp: Date.now() })])
+  const { description, log_id, key } = log.listed
+  const usable = { timestamp: '2020-01-01T00:00:00Z' }
+  const listWith = (logs: readonly unknown[]) => ({
+    log_list_timestamp: new Date().toISOString(),
+    operators: [{ name: 'A', logs }],
+  })
+  const row = {
+    cert: Buffer.from(certificate.der).toString('base64'),
+    issuer: Buffer.from(ca.issuer.der).toString('base64'),
+    now: new Date().toISOString(),
+  }
+  const { answers } = await conformance(
+    ['ct'],
+    [
+      { id: 1, ...row, logList: listWith([{ description, log_id, key, state: { usable } }]) },
+      { id: 2, ...row, logList: listWith([]) },
+      { id: 3, ...row, logList: listWith([]), now: '2099-01-01T00:00:00Z' },
+    ],
+  )
+  expect(answers).toMatchObject([
+    { result: 'fail', code: 'ERR_TRUST_CT_NOT_ENOUGH_SCTS', scts: ['valid'] },
+    { result: 'fail', code: 'ERR_TRUST_CT_NOT_ENOUGH_SCTS', scts: ['ERR_TRUST_SCT_UNKNOWN_LOG'] },
+    { result: 'fail', code: 'ERR_TRUST_CT_LOG_LIST_STALE', scts: [] },
   ])
 })
 
