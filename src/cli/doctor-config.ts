@@ -66,7 +66,7 @@ async function readText(path: string): Promise<string> {
 
 /** Pure. */
 function examineOptions(options: ResolvedOptions, local: readonly string[], now: number): readonly Diagnosis[] {
-  const { pins, anchors, proxy, localAddress } = options
+  const { pins, proxy, localAddress } = options
   return [
     ...findLoosenings(options, toUnixMs(now)).map(
       ({ subject, effect }): Diagnosis => ({
@@ -77,16 +77,6 @@ function examineOptions(options: ResolvedOptions, local: readonly string[], now:
       }),
     ),
     ...pins.flatMap((entry) => pinsOf(formatHostPattern(entry.pattern), entry.pins.length, entry.notAfter, now)),
-    ...anchors.everywhere
-      .filter((source) => source === 'system' || source === 'extra')
-      .map(
-        (source): Diagnosis => ({
-          severity: 'warning',
-          subject: 'anchors',
-          message: `${source}: whoever administers this machine decides whom it trusts`,
-          fix: 'Name a file, or leave the default.',
-        }),
-      ),
     ...(proxy === undefined
       ? []
       : [{ severity: 'info', subject: 'proxy', message: proxy.server.text } satisfies Diagnosis]),

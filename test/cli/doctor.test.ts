@@ -213,6 +213,15 @@ describe('a server', () => {
     expect(about(trusting.answer, 'interception')).toMatchObject([{ severity: 'error' }])
   })
 
+  test('that speaks TLS 1.2 at most: ERR_TLS_VERSION, and nothing is sent', async () => {
+    const ca = testCa()
+    const peer = await until(startTlsServer({ identity: ca.issue({ names: ['localhost'] }), maxVersion: 'TLSv1.2' }))
+    const roots = await (await workplace()).file('roots.pem', ca.anchorPem)
+    const { answer, exitCode } = await cliJson(['doctor', `https://localhost:${peer.port}/`, '--ca', roots])
+    expect(about(answer, 'ERR_TLS_VERSION')).toMatchObject([{ severity: 'error' }])
+    expect([exitCode, peer.applicationBytes]).toEqual([1, 0])
+  })
+
   test('that is not there: ERR_TRANSPORT_CONNECT, exit 3', async () => {
     const peer = await startTlsServer({ identity: testCa().issue({ names: ['localhost'] }) })
     await peer.close()
@@ -221,7 +230,7 @@ describe('a server', () => {
     expect(answer.error?.code).toBe('ERR_TRANSPORT_CONNECT')
   })
 
-  test.each(['http://api.example.com/', 'https://user:word@api.example.com/'])(
+  test.each(['http://api.example.com/', 'https://word@api.example.com/', 'https://:word@api.example.com/'])(
     'by a URL such as %s: exit 2',
     async (url) => {
       expect(await cli(['doctor', url])).toMatchObject({ exitCode: 2, stderr: expect.not.stringContaining('word@') })
