@@ -42,6 +42,7 @@ export interface SeamsOptions {
   readonly dispatcher: PinnedDispatcher
   readonly runtime: Runtime
   readonly gate: (origin: CanonicalOrigin, signal: AbortSignal | null) => Promise<void> | undefined
+  /** Nobody knows what goes over a connection in other hands: it takes a rule for its origin that allows `CONNECT`, and every path. */
   readonly egress: DispatcherOptions['egress']
 }
 
@@ -61,17 +62,22 @@ export function createSeams({ dispatcher, runtime, gate, egress }: SeamsOptions)
     },
     connect: async (target, { protocols, signal } = {}) => {
       const origin = originOf(target)
+      egress?.(origin, 'CONNECT', '*')
       await gate(origin, signal ?? null)
       return dispatcher.lent.lend(origin, { protocols: checked(protocols), signal })
     },
-    tlsOptions: (target) => dispatcher.tlsOptions(originOf(target)),
+    tlsOptions: (target) => {
+      const origin = originOf(target)
+      egress?.(origin, 'CONNECT', '*')
+      return dispatcher.tlsOptions(origin)
+    },
   }
 }
 
 /** @throws ConfigurationError */
 function originOf(target: ConnectTarget): CanonicalOrigin {
-  const text = typeof target === 'string' || target instanceof URL ? String(target) : undefined
-  const url = text === undefined ? ofParts(target as { host: string; port: number }) : schemeless(text)
+  const isText = typeof target === 'string' || target instanceof URL
+  const url = isText ? schemeless(String(target)) : ofParts(target ?? {})
   const origin = url === undefined || url.username !== '' || url.password !== '' ? undefined : canonicalOrigin(url)
   if (origin !== undefined) return origin
   const message = 'connect: expected https://host:port, or { host, port } with a valid host and port'
@@ -84,8 +90,9 @@ function schemeless(text: string): URL | undefined {
   return parsed(`https://${authority}/`)
 }
 
-function ofParts({ host, port }: { readonly host: string; readonly port: number }): URL | undefined {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined
+function ofParts({ host, port }: { readonly host?: unknown; readonly port?: unknown }): URL | undefined {
+  if (typeof host !== 'string' || typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535)
+    return undefined
   return parsed(`https://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}/`)
 }
 

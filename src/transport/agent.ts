@@ -9,6 +9,7 @@ import { ConfigurationError, type PinfetchError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
 import { GRACE_MS } from './lane.ts'
 import type { LentSockets } from './lent-sockets.ts'
+import { lookAtHead } from './request-head.ts'
 import { requireOriginForm, requireOwnHost } from './request-headers.ts'
 
 export interface AgentOptions {
@@ -40,15 +41,20 @@ export class PinnedAgent extends Agent {
   }
 
   /** Node calls it for each request, before that has a connection. */
-  addRequest(request: ClientRequest, options: RequestOptions): void {
+  addRequest(request: ClientRequest, given: RequestOptions): void {
+    let options: RequestOptions = { ...given, ...this.options } // as Node does
     try {
       const origin = originOf(options)
       refuseForeign(origin, options)
-      requireOriginForm(request.path, origin)
-      this.#options.egress?.(origin, request.method, request.path)
-      // Just before the first byte is written: until then the caller may set the field.
-      request.prependOnceListener('socket', () => {
-        const refusal = attempt(() => requireOwnHost(hostOf(request), origin))
+      options = { ...options, servername: origin.kind === 'dns' ? origin.host : '' } // part of the name of a connection
+      this.#requireAllowed(origin, request.method, request.path)
+      lookAtHead(request, ({ method, target, host }) => {
+        this.#requireAllowed(origin, method, target)
+        requireOwnHost(host, origin)
+      })
+      // It gets its connection a moment before the first byte is written, and the policy may change in that moment.
+      request.prependOnceListener('socket', (socket: Socket) => {
+        const refusal = this.#options.lent.refusalOf(socket as TLSSocket)
         if (refusal !== undefined) request.destroy(refusal)
       })
       this.#dropOutdated(options)
@@ -59,7 +65,16 @@ export class PinnedAgent extends Agent {
     own.addRequest.call(this, request, options)
   }
 
-  override createConnection(options: RequestOptions, done: (error: Error | null, socket?: Duplex) => void): undefined {
+  /** Node leaves a request that waited and gets no connection at the head of its line, where the others wait for ever. */
+  createSocket(request: ClientRequest, options: RequestOptions, done: Connected): void {
+    own.createSocket.call(this, request, options, (error, socket) => {
+      const hasWaited = error && this.#leaveLine(request)
+      done(error, socket)
+      if (hasWaited) own.removeSocket.call(this, NONE, options) // makes one for the next
+    })
+  }
+
+  override createConnection(options: RequestOptions, done: Connected): undefined {
     const { gate, lent } = this.#options
     const lend = async (): Promise<TLSSocket> => {
       const origin = originOf(options)
@@ -80,6 +95,22 @@ export class PinnedAgent extends Agent {
   override reuseSocket(socket: Duplex, request: ClientRequest): void {
     socket.off('data', endUnsolicited)
     own.reuseSocket.call(this, socket, request)
+  }
+
+  #requireAllowed(origin: CanonicalOrigin, method: string, target: string): void {
+    requireOriginForm(target, origin)
+    this.#options.egress?.(origin, method, target)
+  }
+
+  #leaveLine(request: ClientRequest): boolean {
+    const lines = this.requests as unknown as Record<string, ClientRequest[]> // the lists themselves
+    for (const [name, line] of Object.entries(lines)) {
+      if (!line.includes(request)) continue
+      line.splice(line.indexOf(request), 1)
+      if (line.length === 0) delete lines[name]
+      return true
+    }
+    return false
   }
 
   /** Node takes the last of those that wait for a request: it has to be one that may have it. */
@@ -105,9 +136,9 @@ export class PinnedAgent extends Agent {
 
 /** What Node passes on of a request; `host` is there, whatever the caller gave. */
 export interface RequestOptions {
-  readonly host?: string | null
-  readonly port?: number | string | null
-  readonly servername?: string
+  readonly host?: string | null | undefined
+  readonly port?: number | string | null | undefined
+  readonly servername?: string | undefined
   readonly [option: string]: unknown
 }
 
@@ -146,29 +177,15 @@ function foreign({ text }: CanonicalOrigin, option: string): ConfigurationError 
   return new ConfigurationError('ERR_CONFIG_INVALID', message, { host: text })
 }
 
-function hostOf(request: ClientRequest): string {
-  const { _header: written } = request as unknown as Waiting
-  const field = written === null ? request.getHeader('host') : /^host:[\t ]*(.*?)[\t ]*\r$/im.exec(written)?.[1]
-  return String(field ?? '')
-}
-
-function attempt(step: () => void): Error | undefined {
-  try {
-    step()
-    return undefined
-  } catch (error) {
-    return error as Error
-  }
-}
-
 /** What node:http has, and its typings leave out. */
 interface Waiting {
   readonly onSocket: (socket: null, error: Error) => void
-  /** The head of the request, once it is fixed. */
-  readonly _header: string | null
 }
+type Connected = (error: Error | null, socket?: Duplex) => void
 const own = Agent.prototype as unknown as {
   readonly addRequest: (request: ClientRequest, options: RequestOptions) => void
+  readonly createSocket: (request: ClientRequest, options: RequestOptions, done: Connected) => void
+  readonly removeSocket: (socket: { readonly writable: boolean }, options: RequestOptions) => void
   readonly keepSocketAlive: (socket: Duplex) => boolean | undefined
   readonly reuseSocket: (socket: Duplex, request: ClientRequest) => void
   readonly getName: (options: RequestOptions) => string
@@ -179,6 +196,7 @@ function endUnsolicited(this: Duplex): void {
   this.destroy()
 }
 
+const NONE = { writable: true }
 const origins = new BoundedMap<string, CanonicalOrigin>(1_000)
 
 /** What Node does without being told, which some clients tell it. */
@@ -198,6 +216,11 @@ const DECIDED = [
   'maxVersion',
   'secureProtocol',
   'ciphers',
+  'sigalgs',
+  'ecdhCurve',
+  'secureOptions',
+  'crl',
+  'pskCallback',
   'socketPath',
   'lookup',
   'localAddress',

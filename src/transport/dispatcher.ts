@@ -3,7 +3,7 @@ import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, PolicyError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { CallTime } from './call.ts'
-import { type Connection, type ConnectorOptions, createConnector } from './connector.ts'
+import { type Connection, type Connector, type ConnectorOptions, createConnector } from './connector.ts'
 import { Exchange, type ExchangeLimits } from './exchange.ts'
 import { clientClosed } from './failure.ts'
 import { type Inspect, InspectedHandler } from './inspection.ts'
@@ -99,7 +99,11 @@ export class PinnedDispatcher extends Dispatcher {
   /** For a connection that somebody else makes. @throws PinfetchError where no policy covers the origin. */
   tlsOptions(origin: CanonicalOrigin): VerifyingTlsOptions {
     if (this.#closed) throw clientClosed(origin.text, 'no')
-    return verifyingTlsOptions(origin, { ...this.#options, judge: this.#connector.judge })
+    const judge: Connector['judge'] = (...given) => {
+      if (this.#closed) throw clientClosed(origin.text, 'no') // no longer told what changes
+      return this.#connector.judge(...given)
+    }
+    return verifyingTlsOptions(origin, { ...this.#options, judge })
   }
 
   /** Call when the policies changed: every live connection is judged again, in this tick. */

@@ -60,7 +60,9 @@ export class LentSockets {
           }),
         )
       }
+      let isOver = false
       const done = (result: Connection | PinfetchError): void => {
+        isOver = true
         this.#attempts.delete(end)
         signal?.removeEventListener('abort', onAbort)
         if (result instanceof PinfetchError) reject(result)
@@ -68,6 +70,7 @@ export class LentSockets {
       }
       let end = (_: PinfetchError): void => undefined
       end = this.#options.connector.connect(origin, done, protocols)
+      if (isOver) return // refused before any packet
       this.#attempts.add(end)
       signal?.addEventListener('abort', onAbort, { once: true })
     })
@@ -76,11 +79,18 @@ export class LentSockets {
   /** Whether something new may be sent on it: judged under the policy in force, with the certificate in use, and not too old. */
   isCurrent(socket: TLSSocket): boolean {
     const lent = this.#lent.get(socket)
-    if (lent === undefined || lent.isRetired || socket.destroyed) return false
-    const { certificate, runtime, limits } = this.#options
-    if (lent.identity !== certificate?.()) return false
-    if (runtime.clock.now() >= lent.peer.validUntil) this.#judge(lent)
-    return !lent.isRetired && !lent.isOlderThan(limits.connectionAgeMs, lent.peer.policy.maxConnectionAgeMs ?? FOREVER)
+    const { certificate, limits } = this.#options
+    if (lent === undefined || socket.destroyed || lent.identity !== certificate?.()) return false
+    if (this.refusalOf(socket) !== undefined) return false
+    return !lent.isOlderThan(limits.connectionAgeMs, lent.peer.policy.maxConnectionAgeMs ?? FOREVER)
+  }
+
+  /** Why nothing new is sent to its peer: what the policy in force says, or that the client is closed. */
+  refusalOf(socket: TLSSocket): PinfetchError | undefined {
+    const lent = this.#lent.get(socket)
+    if (lent === undefined) return undefined
+    if (lent.refusal === undefined && !this.#isJudgedNow(lent)) this.#judge(lent)
+    return lent.refusal
   }
 
   /** Judges all of them again. */
@@ -88,12 +98,13 @@ export class LentSockets {
     for (const lent of [...this.#lent.values()]) this.#judge(lent)
   }
 
-  /** Lends no more. What `onRefused` knows how to finish gets half a minute for it, all else ends now. */
+  /** Lends no more. What `onRefused` knows how to finish gets half a minute for it, all else ends now, attempts included. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#giveUp(undefined)
     for (const lent of [...this.#lent.values()]) {
       const reason = clientClosed(lent.origin.text, 'maybe')
-      lent.isRetired = true
+      lent.refusal ??= reason
       if (lent.onRefused === undefined) lent.socket.destroy(reason)
       else lent.onRefused(lent.socket, reason)
     }
@@ -105,13 +116,17 @@ export class LentSockets {
   /** Ends them all, and what is on its way to become one. */
   destroy(cause: Error | undefined): void {
     this.#isClosed = true
-    for (const end of [...this.#attempts]) end(clientClosed('connection', 'no', cause))
+    this.#giveUp(cause)
     for (const { socket, origin } of [...this.#lent.values()]) socket.destroy(clientClosed(origin.text, 'maybe', cause))
+  }
+
+  #giveUp(cause: Error | undefined): void {
+    for (const end of [...this.#attempts]) end(clientClosed('connection', 'no', cause))
   }
 
   #record(origin: CanonicalOrigin, { socket, peer, identity }: Connection, { onRefused }: Loan): TLSSocket {
     const isOlderThan = createAge(this.#options.runtime)
-    this.#lent.set(socket, { origin, socket, peer, identity, isOlderThan, onRefused, isRetired: false })
+    this.#lent.set(socket, { origin, socket, peer, identity, isOlderThan, onRefused, refusal: undefined })
     socket.once('close', () => this.#lent.delete(socket))
     return socket
   }
@@ -122,11 +137,23 @@ export class LentSockets {
       lent.peer = result
       return
     }
-    const { socket, origin, onRefused, isRetired } = lent
-    lent.isRetired = true
-    if (!isRetired) this.#options.emit({ type: 'tls.retired', host: origin.text, connections: 1, code: result.code })
+    const { socket, origin, onRefused, refusal } = lent
+    lent.refusal ??= result
+    if (refusal === undefined)
+      this.#options.emit({ type: 'tls.retired', host: origin.text, connections: 1, code: result.code })
     if (onRefused === undefined || COMPROMISED.has(result.code)) socket.destroy(result)
-    else if (!isRetired) onRefused(socket, result)
+    else if (refusal === undefined) onRefused(socket, result)
+  }
+
+  /** A policy ends by the clock as well, and nobody is called then. */
+  #isJudgedNow({ origin, peer }: Lent): boolean {
+    try {
+      const { generation } = this.#options.policyOf(origin)
+      return generation === peer.policy.generation && this.#options.runtime.clock.now() < peer.validUntil
+    } catch (error) {
+      if (error instanceof PinfetchError) return false
+      throw error
+    }
   }
 
   #verdict({ origin, socket, peer }: Lent): VerifiedPeer | PinfetchError {
@@ -147,7 +174,8 @@ interface Lent {
   readonly isOlderThan: IsOlderThan
   readonly onRefused: Loan['onRefused']
   peer: VerifiedPeer
-  isRetired: boolean
+  /** The first: from then on it gets nothing new. */
+  refusal: PinfetchError | undefined
 }
 
 /** A key that was reported as leaked may be in hostile hands at the other end: nothing in flight is finished. */

@@ -16,6 +16,7 @@ export class SeamDispatcher extends Dispatcher {
   readonly #dispatcher: PinnedDispatcher
   readonly #gate: Gate
   #isClosed = false
+  #isDestroyed = false
 
   constructor(dispatcher: PinnedDispatcher, gate: Gate) {
     super()
@@ -33,7 +34,11 @@ export class SeamDispatcher extends Dispatcher {
     const waiting = canonical && this.#gate(canonical)
     if (waiting === undefined) return this.#dispatcher.dispatch(given, handler)
     const fail = (error: Error): void => rawHandlerOf(handler).onError(error)
-    waiting.then(() => this.#dispatcher.dispatch(given, handler)).catch(fail)
+    const begin = (): void => {
+      if (this.#isDestroyed) throw clientClosed(text, 'no')
+      this.#dispatcher.dispatch(given, handler)
+    }
+    waiting.then(begin).catch(fail)
     return true
   }
 
@@ -47,6 +52,7 @@ export class SeamDispatcher extends Dispatcher {
   override destroy(callback: () => void): void
   override destroy(error: Error | null, callback: () => void): void
   override destroy(first?: Error | null | (() => void), second?: () => void): Promise<void> | undefined {
+    this.#isDestroyed = true
     return this.#end(typeof first === 'function' ? first : second)
   }
 

@@ -5,7 +5,7 @@ import { PinfetchError, TlsError } from '../errors/errors.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { ClientIdentity } from './client-certificate.ts'
 import { type Connector, secondOpinion } from './connector.ts'
-import { contextFor } from './contexts.ts'
+import { contextFor, type Offer, offerOf } from './contexts.ts'
 
 /** What `tls.connect` takes, for clients that call it themselves. */
 export interface VerifyingTlsOptions {
@@ -16,6 +16,8 @@ export interface VerifyingTlsOptions {
   readonly rejectUnauthorized: true
   /** Anchors, versions, suites and the client certificate. */
   readonly secureContext: SecureContext
+  /** Named, so that an agent of node:https offers none of those that it keeps: who resumes a session asks for no verdict. */
+  readonly session: undefined
   /** The verdict, given when the handshake is finished and before anything is written. */
   readonly checkServerIdentity: (hostname: string, certificate: PeerCertificate) => Error | undefined
 }
@@ -31,12 +33,14 @@ export function verifyingTlsOptions(
   origin: CanonicalOrigin,
   { judge, policyOf, certificate }: Judging,
 ): VerifyingTlsOptions {
+  const policy = policyOf(origin)
   const checkServerIdentity = (_: string, shown: PeerCertificate): Error | undefined => {
     try {
       const presented = presentedIn(shown)
       const [endEntity] = presented
       if (endEntity === undefined) throw noCertificate(origin)
       const peer = judge(origin, { presented })
+      if (OFFERS.indexOf(offerOf(policy)) > OFFERS.indexOf(offerOf(peer.policy))) throw outdated(origin)
       return secondOpinion(origin, peer, new X509Certificate(endEntity))
     } catch (error) {
       return error instanceof PinfetchError ? error : noCertificate(origin, error)
@@ -47,7 +51,8 @@ export function verifyingTlsOptions(
     port: origin.port,
     ...(origin.kind === 'dns' ? { servername: origin.host } : {}),
     rejectUnauthorized: true,
-    secureContext: contextFor(policyOf(origin), certificate?.()),
+    secureContext: contextFor(policy, certificate?.()),
+    session: undefined,
     checkServerIdentity,
   })
 }
@@ -78,4 +83,11 @@ function noCertificate({ text }: CanonicalOrigin, cause?: unknown): TlsError {
   return new TlsError('ERR_TLS_NO_VERDICT', message, { host: text, cause })
 }
 
+function outdated({ text }: CanonicalOrigin): TlsError {
+  const message = `${text}: the policy allows less of TLS by now; expected options of a new call of tlsOptions`
+  return new TlsError('ERR_TLS_VERSION', message, { host: text })
+}
+
+/** The strictest first. */
+const OFFERS: readonly Offer[] = ['1.3', '1.2', 'legacy']
 const MAX_PRESENTED = 64 // the path search refuses a list by its size

@@ -2,6 +2,7 @@ import type { SecureVersion, TLSSocket } from 'node:tls'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import { onTestFinished } from 'vitest'
 import type { PinText } from '../../src/encoding/pin.ts'
+import { TrustError } from '../../src/errors/errors.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
 import type { Runtime } from '../../src/ports/runtime.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
@@ -83,7 +84,11 @@ export async function start({ reply = ok, onConnect, runtime = systemRuntime, ..
     policy = pins instanceof Error ? pins : policyFor(origin, pins, { anchors, ...more })
     dispatcher.policyChanged()
   }
-  return { peer, origin, url, dispatcher, events, heads, send, setPolicy }
+  /** As by the clock: nobody is told. */
+  const endPolicy = (): void => {
+    policy = new TrustError('ERR_TRUST_NO_TRUSTED_MANIFEST', 'over')
+  }
+  return { peer, origin, url, dispatcher, events, heads, send, setPolicy, endPolicy }
 }
 
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
