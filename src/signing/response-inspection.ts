@@ -72,7 +72,8 @@ export function inspectResponse(
     const { components, keyId } = await inTime(verifyMessage(message, rules.policy, context), runtime, refuse)
     const { fields } = message
     const isEmpty = isBodiless(head.status)
-    const body = bodyVerifier({ fields, components, rule: rules.digest, isBodiless: isEmpty, refuse })
+    const isPartial = head.status === 206
+    const body = bodyVerifier({ fields, components, rule: rules.digest, isBodiless: isEmpty, isPartial, refuse })
     return {
       update: (chunk) => told(() => body.update(chunk)),
       end: () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ComponentIdentifier } from './component.ts'
-import { type DigestAlgorithm, readDigest } from './content-digest.ts'
+import { type DigestAlgorithm, type ReadDigest, readDigest } from './content-digest.ts'
 import type { FieldLine } from './message.ts'
 import { coversField } from './verify-coverage.ts'
 import type { Refuse } from './verify-message.ts'
@@ -21,25 +21,26 @@ export interface DigestContext {
   readonly rule: DigestRule
   /** The digest is of a body that another method, or another state of the cache, would have got. */
   readonly isBodiless?: boolean
+  /** The body is a part of the representation, 206: Repr-Digest is of the whole, and says nothing of it. */
+  readonly isPartial?: boolean
   readonly refuse: Refuse
 }
 
 /**
- * Compares a body with its Content-Digest (RFC 9530 §2). A digest that is there has to be signed, whatever the rule: anybody can
- * write another one beside another body.
+ * Compares a body with its Content-Digest (RFC 9530 §2), and one that is a whole representation with a Repr-Digest that is signed (§3).
+ * A Content-Digest that is there has to be signed, whatever the rule: anybody can write another one beside another body.
  *
  * @throws VerifyError
  */
-export function bodyVerifier({ fields, components, rule, isBodiless = false, refuse }: DigestContext): BodyVerifier {
-  const lines = fields.filter(([name]) => name === 'content-digest').map(([, value]) => value)
-  const digest = lines.length === 0 ? undefined : readDigest(lines.join(', '))
-  if (digest?.kind === 'malformed')
-    throw refuse('ERR_VERIFY_MALFORMED', 'Content-Digest: expected a dictionary of digests (RFC 9530 §2)')
-  if (digest?.kind === 'digests') {
-    if (coversField(components, 'content-digest'))
-      return isBodiless ? expectingNothing(refuse) : comparing(digest.digests, refuse)
+export function bodyVerifier(context: DigestContext): BodyVerifier {
+  const { fields, components, rule, isBodiless = false, isPartial = false, refuse } = context
+  const digest = digestIn(fields, 'Content-Digest', refuse)
+  const isOfWhole = coversField(components, 'repr-digest') && !isPartial
+  const whole = isOfWhole ? digestIn(fields, 'Repr-Digest', refuse) : undefined
+  if (digest?.kind === 'digests' && !coversField(components, 'content-digest'))
     throw refuse('ERR_VERIFY_COVERAGE', 'expected a signature that covers "content-digest", which the message has')
-  }
+  const digests = [digest, whole].flatMap((one) => (one?.kind === 'digests' ? [...one.digests] : []))
+  if (digests.length > 0) return isBodiless ? expectingNothing(refuse) : comparing(digests, refuse)
   const uncovered = (): never => {
     if (digest === undefined)
       throw refuse('ERR_VERIFY_COVERAGE', 'expected a signed Content-Digest of the body, there is none')
@@ -56,8 +57,15 @@ export function bodyVerifier({ fields, components, rule, isBodiless = false, ref
   }
 }
 
-function comparing(digests: ReadonlyMap<DigestAlgorithm, Uint8Array>, refuse: Refuse): BodyVerifier {
-  const comparisons = [...digests].map(([name, expected]) => ({ expected, hash: createHash(name.replace('-', '')) }))
+function digestIn(fields: readonly FieldLine[], field: string, refuse: Refuse): ReadDigest | undefined {
+  const lines = fields.filter(([name]) => name === field.toLowerCase()).map(([, value]) => value)
+  const digest = lines.length === 0 ? undefined : readDigest(lines.join(', '))
+  if (digest?.kind !== 'malformed') return digest
+  throw refuse('ERR_VERIFY_MALFORMED', `${field}: expected a dictionary of digests (RFC 9530 §2, §3)`)
+}
+
+function comparing(digests: readonly (readonly [DigestAlgorithm, Uint8Array])[], refuse: Refuse): BodyVerifier {
+  const comparisons = digests.map(([name, expected]) => ({ expected, hash: createHash(name.replace('-', '')) }))
   return {
     update: (chunk) => {
       for (const { hash } of comparisons) hash.update(chunk)
