@@ -78,8 +78,7 @@ export function sct({ key }: TestLog, entry: TestEntry, options: TestSctOptions)
   const signatureAlgorithm = options.signatureAlgorithm ?? (key.type.startsWith('RSA') ? 1 : 3)
   const [time, extra] = [number(timestamp, 8), vector(extensions)]
   const signed = Buffer.concat([Uint8Array.of(0, 0), time, entry, extra])
-  const signature = signBytes(signed, { privateKey: key.privateKey, garbage: false, hash: 'sha256' })
-  if (garbage) signature.fill(0x11, 8)
+  const signature = signBytes(garbage ? sha256(signed) : signed, { privateKey: key.privateKey, hash: 'sha256' })
   const algorithms = Uint8Array.of(hashAlgorithm, signatureAlgorithm)
   return Buffer.concat([Uint8Array.of(version), sha256(key.spki), time, extra, algorithms, vector(signature)])
 }
