@@ -1,6 +1,7 @@
 import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError } from '../errors/errors.ts'
 import { requestFailure } from '../transport/failure.ts'
+import { holdFailure } from '../transport/request-body.ts'
 import { withSoundFields } from './fields.ts'
 import { createFollow, discard, type RedirectOptions } from './redirect.ts'
 import { isRedirect, refuseEvery } from './redirect-hop.ts'
@@ -140,6 +141,7 @@ function withInherited(init: RequestInit | undefined): RequestInit {
 
 function withGlobalBody(init: RequestInit): RequestInit {
   const { body, headers } = init
+  holdFailure(body)
   const ofOtherRealm = (value: unknown, tag: string, own: new (...args: never[]) => object): boolean =>
     typeof value === 'object' &&
     value !== null &&

@@ -31,7 +31,7 @@ export function createFullRoad(
   return async (input, init, url, call) => {
     const meter = new DecodedMeter(limits, url.host)
     const opened = openedAnew(init.body, url.host)
-    const upload = uploadOf(opened ?? init.body)
+    const upload = uploadOf(opened ?? init.body, url.host)
     const streamed = upload && { body: upload.body, ...(opened && { duplex: 'half' as const }) }
     const arrival: Arrival = { isComplete: false, onComplete: undefined, abandon: upload?.abandon }
     let wasAsked = false

@@ -74,7 +74,8 @@ function streamFrom(open: () => unknown, host?: string): ReadableStream<Uint8Arr
   throw unavailable('expected a stream or an async iterable from the function that opens it, got neither')
 }
 
-function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+/** Of an iterable that nobody has begun. */
+export function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]()
   return new ReadableStream(
     {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { SignError } from '../errors/errors.ts'
 import { raceSignal } from '../ports/signals.ts'
 import type { RequestSigner, SignableBody } from '../signing/signing.ts'
+import { sourceFailure } from './body-failure.ts'
 import { multipartOf } from './multipart.ts'
 import { type GivenRequest, repeatable } from './replay.ts'
 import { openedAnew } from './replayable.ts'
@@ -95,7 +96,10 @@ async function readAll(
   let length = 0
   try {
     for (;;) {
-      const { done, value } = await raceSignal(reader.read(), signal)
+      const read = reader.read().catch((error: unknown) => {
+        throw sourceFailure(error, host, 'no')
+      })
+      const { done, value } = await raceSignal(read, signal)
       if (done) return Buffer.concat(chunks)
       if (!(value instanceof Uint8Array)) throw unhashable(host, 'a stream gave something that is no Uint8Array')
       length += value.length

@@ -1,4 +1,6 @@
 import { Readable } from 'node:stream'
+import { sourceFailure } from './body-failure.ts'
+import { streamOf } from './replayable.ts'
 
 export interface Upload {
   readonly body: ReadableStream
@@ -13,8 +15,9 @@ export interface Upload {
  *
  * @returns `undefined` for what is no stream, and for one that fetch refuses.
  */
-export function uploadOf(source: RequestInit['body']): Upload | undefined {
-  if (!(source instanceof ReadableStream) || source.locked || Readable.isDisturbed(source as never)) return undefined
+export function uploadOf(given: RequestInit['body'], host: string): Upload | undefined {
+  const source = unread(given)
+  if (source === undefined) return undefined
   let reader: ReadableStreamDefaultReader | undefined
   let isAbandoned = false
   const body = new ReadableStream(
@@ -22,7 +25,9 @@ export function uploadOf(source: RequestInit['body']): Upload | undefined {
       pull: async (controller) => {
         if (isAbandoned) return never()
         reader ??= source.getReader()
-        const { done, value } = await reader.read()
+        const { done, value } = await reader.read().catch((error: unknown) => {
+          throw sourceFailure(error, host, 'maybe')
+        })
         if (isAbandoned) return never()
         if (done) controller.close()
         else controller.enqueue(value)
@@ -36,6 +41,12 @@ export function uploadOf(source: RequestInit['body']): Upload | undefined {
     ;(reader ?? source).cancel(reason).catch(() => undefined)
   }
   return { body, abandon }
+}
+
+function unread(given: RequestInit['body']): ReadableStream | undefined {
+  if (typeof given !== 'object' || given === null || Readable.isDisturbed(given as never)) return undefined
+  if (given instanceof ReadableStream) return given.locked ? undefined : given
+  return Symbol.asyncIterator in given ? streamOf(given as AsyncIterable<Uint8Array>) : undefined
 }
 
 /** Gives up what is still to be sent of the request that was answered so. */

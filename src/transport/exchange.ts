@@ -9,7 +9,7 @@ import { afterLost, type Facts, headersTooLarge, isClosed, responseFailure, Unpr
 import type { Lane } from './lane.ts'
 import type { Limits, Timeouts } from './limits.ts'
 import type { RawHandler } from './raw-handler.ts'
-import { inPieces, isReplayable } from './request-body.ts'
+import { holdFailure, inPieces, isReplayable } from './request-body.ts'
 import { eachHeader } from './request-headers.ts'
 import type { Sweep, Swept } from './sweep.ts'
 
@@ -107,6 +107,7 @@ export class Exchange implements RawHandler, Swept {
       this.#moved = call.moved
       this.#onOver = call.onExchange?.()
     }
+    holdFailure(options.body)
     sweep.add(this)
   }
 

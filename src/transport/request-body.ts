@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 
 type Options = Dispatcher.DispatchOptions
@@ -23,6 +24,11 @@ export function inPieces(options: Options): Options {
   return withBody(options, body as unknown as AsyncIterable<unknown>)
 }
 
+/** A stream of Node that fails while a connection is being made has no reader yet: its error would end the process. */
+export function holdFailure(body: unknown): void {
+  if (body instanceof Readable) body.on('error', () => undefined) // whoever reads it gets it still
+}
+
 /** Of a body that is cut, what its header field has to say; undici finds out about the others. */
 export function lengthOf(body: Options['body']): number | undefined {
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) return undefined
@@ -34,13 +40,25 @@ function withBody(options: Options, chunks: AsyncIterable<unknown> | Iterable<un
   return { ...options, body: cut(chunks) as unknown as Exclude<Options['body'], undefined> }
 }
 
+/** Nobody waits for the source to end where its reader has enough of it: a `return` that never settles would hold the failure back. */
 async function* cut(chunks: AsyncIterable<unknown> | Iterable<unknown>): AsyncGenerator<unknown> {
-  for await (const chunk of chunks) {
-    if (!(chunk instanceof Uint8Array) || chunk.length <= PIECE) {
-      yield chunk
-      continue
+  const source = Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]()
+  let isOver = true
+  try {
+    for (;;) {
+      const { done, value: chunk } = await source.next()
+      if (done === true) return
+      isOver = false
+      if (!(chunk instanceof Uint8Array) || chunk.length <= PIECE) yield chunk
+      else for (let at = 0; at < chunk.length; at += PIECE) yield chunk.subarray(at, at + PIECE)
+      isOver = true
     }
-    for (let at = 0; at < chunk.length; at += PIECE) yield chunk.subarray(at, at + PIECE)
+  } finally {
+    if (!isOver) {
+      Promise.resolve()
+        .then(() => source.return?.())
+        .catch(() => undefined)
+    }
   }
 }
 
