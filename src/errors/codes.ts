@@ -611,7 +611,8 @@ export const CODES = {
   },
   ERR_TRANSPORT_BODY_UNAVAILABLE: {
     retryable: false,
-    about: 'A body could not be read: its source failed, or the function of `replayable` gave no stream that nobody has read.',
+    about:
+      'A body could not be read: its source failed, or the function of `replayable` gave no stream that nobody has read.',
     fix: 'See the cause; the function must give a new stream, with the same bytes, each time it is called.',
   },
   ERR_TRANSPORT_HEADERS_TOO_LARGE: {
