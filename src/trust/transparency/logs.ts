@@ -1,5 +1,5 @@
 import { hash, type KeyObject } from 'node:crypto'
-import type { UnixMs } from '../../ports/runtime.ts'
+import { toUnixMs, type UnixMs } from '../../ports/runtime.ts'
 import { DerError, DerReader, TAG } from '../../x509/der.ts'
 import { importPublicKey, type PublicKeyInfo, parsePublicKeyInfo } from '../../x509/public-key.ts'
 
@@ -87,7 +87,7 @@ class IndexedLog implements Log {
     this.operator = operator
     this.kind = kind
     this.state = STRICTEST_FIRST.find((state) => listed.state[state] !== undefined) ?? 'rejected'
-    this.since = listed.state[this.state]?.timestamp ?? NEVER
+    this.since = listed.state[this.state]?.timestamp ?? toUnixMs(0)
     this.interval = listed.temporal_interval
   }
 
@@ -121,10 +121,9 @@ function infoOf(spki: Uint8Array): PublicKeyInfo | undefined {
   }
 }
 
-/** A log has one; of several the one that allows least counts. */
+/** A log has one; of several the one that allows least counts, and without any it is rejected. */
 const STRICTEST_FIRST = ['rejected', 'pending', 'retired', 'readonly', 'qualified', 'usable'] as const
 
 const indexes = new WeakMap<LogList, ReadonlyMap<string, Log>>()
 
-const NEVER = Number.POSITIVE_INFINITY as UnixMs
 const MIN_RSA_BITS = 2048

@@ -111,6 +111,8 @@ describe('a certificate', () => {
     const scts = (logs: readonly TestLog[]) => certificateBy(logs.map((log) => [log, { timestamp: NOW - 2 * DAY }]))
     expect(check(scts([x, y]), [x, y]).refusal).toBe('ERR_TRUST_CT_NO_CURRENT_LOG')
     expect(check(scts([x, a]), [x, a]).status).toBe('compliant')
+    const announced = (['X', 'Y'] as const).map((operator) => retired({ operator, since: NOW + 1 }))
+    expect(check(scts(announced), announced).status).toBe('compliant')
   })
 
   test('with SCTs of static logs complies, but for a policy that wants one of RFC 6962: ERR_TRUST_CT_NO_RFC6962_LOG', () => {
