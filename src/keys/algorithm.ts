@@ -49,9 +49,13 @@ function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
 /** RFC 8032 §5.1.7: to verify is to add a multiple of the key, which is one of eight points at most here, whatever was signed. */
 function isOfSmallOrder(key: KeyObject): boolean {
   if (key.type !== 'public') return false // made of a private key, none is
+  const known = smallOrder.get(key)
+  if (known !== undefined) return known
   const point = key.export({ type: 'spki', format: 'der' }).subarray(-32)
   point[31] = (point[31] ?? 0) & 0x7f // the sign of x; what is left is y
-  return SMALL_ORDER.has(point.toString('hex'))
+  const isSmall = SMALL_ORDER.has(point.toString('hex'))
+  smallOrder.set(key, isSmall)
+  return isSmall
 }
 
 /** RFC 4055 §1.2: such a key may say what it is for. */
@@ -59,6 +63,9 @@ function allowsSha512(details: KeyObject['asymmetricKeyDetails']): boolean {
   const { hashAlgorithm = 'sha512', mgf1HashAlgorithm = 'sha512', saltLength = 0 } = details ?? {}
   return hashAlgorithm === 'sha512' && mgf1HashAlgorithm === 'sha512' && saltLength <= PSS_SALT_OCTETS
 }
+
+/** To export a key takes as long as to verify a signature. */
+const smallOrder = new WeakMap<KeyObject, boolean>()
 
 /** The y of the points of order 1, 2, 4 and 8, little-endian; 0 and 1 also as p and p + 1, which OpenSSL reads as well. */
 const SMALL_ORDER: ReadonlySet<string> = new Set([
