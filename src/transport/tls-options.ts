@@ -27,6 +27,9 @@ export interface VerifyingTlsOptions {
  * the handshake is finished, so under TLS 1.2 a peer that is refused has seen the client certificate, and a staple is not seen. Where
  * a policy needs what is not at hand here, the answer is a refusal.
  *
+ * Node asks `checkServerIdentity` of no session that is resumed, and heeds no answer under `rejectUnauthorized: false`: a caller who sets
+ * `session` or that beside these has no verdict.
+ *
  * @throws PinfetchError where no policy covers the origin.
  */
 export function verifyingTlsOptions(

@@ -2,13 +2,13 @@
 import { getEventListeners, once } from 'node:events'
 import type { ClientRequest } from 'node:http'
 import { type RequestOptions, request } from 'node:https'
-import type { TLSSocket } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { PolicyError, TrustError } from '../../src/errors/errors.ts'
 import { systemRuntime } from '../../src/ports/system.ts'
 import { PinnedAgent } from '../../src/transport/agent.ts'
 import { refusalOf } from '../support/client.ts'
-import { next, OK, start } from './raw-stage.ts'
+import { next, OK, server, start } from './raw-stage.ts'
 
 type Stage = Awaited<ReturnType<typeof start>>
 
@@ -163,6 +163,23 @@ describe('when the policy changes', () => {
     expect([stage.heads.length, Object.keys(agent.requests)]).toEqual([1, []])
   })
 })
+
+test.each([
+  ['1.3', { code: 'ERR_TLS_VERSION' }],
+  ['1.2', undefined],
+] as const)(
+  'options for tls.connect from when TLS 1.2 was allowed, and now it is %s: %o',
+  async (minTlsVersion, expected) => {
+    const stage = await start({ policy: { minTlsVersion: '1.2' }, maxVersion: 'TLSv1.2' })
+    const options = stage.dispatcher.tlsOptions(stage.origin)
+    stage.setPolicy([server.pin], { minTlsVersion })
+    const socket = connectTls({ ...options, host: '127.0.0.1' })
+    const outcome = await Promise.race([once(socket, 'error'), once(socket, 'secureConnect')])
+    if (expected === undefined) expect(socket.authorized).toBe(true)
+    else expect(outcome[0]).toMatchObject(expected)
+    socket.destroy()
+  },
+)
 
 describe('what nobody waits for any longer', () => {
   test('requests aborted while their connections are made leave none', async () => {
