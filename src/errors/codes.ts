@@ -692,7 +692,7 @@ export const CODES = {
   },
   ERR_POLICY_DOCTOR: {
     retryable: false,
-    about: 'pinfetch doctor found what makes connections fail or lets others read them.',
+    about: 'The doctor found what makes connections fail or lets others read them.',
     fix: 'Below each line of the answer stands what to do about it.',
   },
   ERR_POLICY_CONTAINED: {
