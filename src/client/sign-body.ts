@@ -55,7 +55,8 @@ export function fixBody(
     if (!needs.readsIt) return { signable: { kind: 'stream' }, sent: blob, type, length: blob.size, oneShot: undefined }
     return blob.arrayBuffer().then((bytes) => ofBytes(new Uint8Array(bytes), type))
   }
-  if (body instanceof ArrayBuffer) return ofBytes(new Uint8Array(body), undefined)
+  // What may be resized was not copied.
+  if (body instanceof ArrayBuffer && oneShot === undefined) return ofBytes(new Uint8Array(body), undefined)
   if (ArrayBuffer.isView(body) && oneShot === undefined)
     return ofBytes(new Uint8Array(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength), undefined)
   if (!needs.readsIt) {

@@ -215,6 +215,15 @@ describe('a stream (SIG-03)', () => {
     expect(api.requests).toHaveLength(2)
   })
 
+  test('that is a buffer which may be resized is one too: its owner could change what was signed', async () => {
+    const signer = testSigner({ maxBufferBytes: 100 })
+    const { client, url, api } = await signingStage(signer)
+    const buffer: ArrayBuffer = Reflect.construct(ArrayBuffer, [4, { maxByteLength: 8 }])
+    await refusalOf(client.fetch(url(), { method: 'POST', body: buffer }), 'ERR_SIGN_BODY_UNHASHABLE')
+    expect([api.connections, signer.digests]).toEqual([[], []])
+    expect((await client.fetch(url(), { method: 'POST', body: new ArrayBuffer(4) })).status).toBe(200)
+  })
+
   test('is refused by a signer that has to see the bytes, whatever digest is given', async () => {
     const { client, url } = await signingStage(testSigner({ body: 'bytes' }))
     await refusalOf(client.fetch(url(), put(streamOf('foo'), { 'content-digest': digest })), 'ERR_SIGN_BODY_UNHASHABLE')
