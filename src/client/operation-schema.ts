@@ -104,12 +104,12 @@ function kindAt(value: unknown, keys: readonly PropertyKey[]): string {
   return Array.isArray(at) ? 'array' : typeof at
 }
 
-/** A name that a peer chose may be anything, a line break or a token too. */
+/** A name that a peer chose may be anything: a line break, a token, or the number of an account or a card. */
 function shown(key: PropertyKey): string {
   return typeof key === 'number' || WORD.test(String(key)) ? String(key) : '*'
 }
 
-const WORD = /^[A-Za-z0-9_$@-]{1,40}$/
+const WORD = /^(?!(?:.*\d){4})[A-Za-z0-9_$@-]{1,40}$/
 const MAX_ISSUES = 20
 const MAX_DEPTH = 32
 const MAX_JSON_DEPTH = 100

@@ -632,6 +632,23 @@ describe('schemas', () => {
     expect(asked).toEqual([])
   })
 
+  test.each([
+    ['body.address2.line_1', ['address2', 'line_1']],
+    ['body.accounts.*', ['accounts', '4111111111111111']],
+    ['body.accounts.*', ['accounts', 'DE89370400440532013000']],
+    ['body.*.iban', ['ghp_16C7e42F292c6912E7710c838347Ae178B4a', 'iban']],
+  ])('a name that may be a number of an account or a token is not told: %s', async (place, path) => {
+    const issues = await issuesOf(
+      call(
+        other(() => ({ issues: [{ message: 'x', path }] })),
+        {},
+      ),
+      'ERR_POLICY_REQUEST_INVALID',
+    )
+    expect(issues).toMatchObject([expect.stringContaining(place)])
+    expect(issues.join()).not.toMatch(/\d{4}/)
+  })
+
   test('at most twenty issues are told', async () => {
     const many = other(() => ({ issues: Array.from({ length: 1_000 }, (_, at) => ({ message: 'x', path: [at] })) }))
     expect(await issuesOf(call(many, {}), 'ERR_POLICY_REQUEST_INVALID')).toHaveLength(20)
