@@ -51,7 +51,7 @@ export function createInteractions(
       const headers = new Headers(
         given.init.headers ?? (given.input instanceof Request ? given.input.headers : undefined),
       )
-      const id = headers.get(header) ?? uuid(random)
+      const id = headers.get(header) || uuid(random) // an empty one is none
       headers.set(header, id)
       return ask(fetch, [given.input, { ...given.init, headers }], id, origin)
     } catch (error) {

@@ -41,6 +41,12 @@ describe('an interaction id', () => {
     expect(asked).toEqual(['own-1', 'own-2'])
   })
 
+  test('that is empty is none: the call gets one', async () => {
+    const { fetch, asked } = stage(echo)
+    await fetch(`${API}/`, { headers: { [HEADER]: '' } })
+    expect(asked).toEqual([expect.stringMatching(UUID)])
+  })
+
   test('may come back in capitals', async () => {
     expect((await stage((id) => echo(String(id).toUpperCase())).fetch(`${API}/`)).status).toBe(200)
   })
