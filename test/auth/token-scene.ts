@@ -193,7 +193,7 @@ export interface ScriptedStore extends TokenStore {
   readonly records: Map<string, StoredToken>
 }
 
-export function scriptedStore(runtime: TestRuntime): ScriptedStore {
+function scriptedStore(runtime: TestRuntime): ScriptedStore {
   const inner = memoryTokenStore({ runtime })
   const records = new Map<string, StoredToken>()
   const step = async (operation: keyof ScriptedStore['broken'], next?: StoredToken): Promise<void> => {
