@@ -215,6 +215,25 @@ describe('a stream (SIG-03)', () => {
     expect(api.requests).toHaveLength(2)
   })
 
+  test('of a stream that writes into one buffer again and again is what each piece was; text is no piece', async () => {
+    const { client, url, api, verified } = await signingStage(testSigner({ maxBufferBytes: 100 }))
+    const piece = new Uint8Array(1)
+    async function* pieces(...values: readonly (number | string)[]) {
+      for (const value of values) {
+        if (typeof value === 'number') piece[0] = value
+        yield typeof value === 'number' ? piece : value
+      }
+    }
+    const send = (...values: readonly (number | string)[]) => {
+      const body = ReadableStream.from(pieces(...values)) as ReadableStream<Uint8Array>
+      return client.fetch(url(), { method: 'POST', body, duplex: 'half' } as RequestInit)
+    }
+    expect((await send(1, 2, 3)).status).toBe(200)
+    expect([...(api.requests[0]?.body ?? []), ...verified()]).toEqual([1, 2, 3, ['test']])
+    await refusalOf(send(1, 'text'), 'ERR_SIGN_BODY_UNHASHABLE')
+    expect(api.requests).toHaveLength(1)
+  })
+
   test('that is a buffer which may be resized is one too: its owner could change what was signed', async () => {
     const signer = testSigner({ maxBufferBytes: 100 })
     const { client, url, api } = await signingStage(signer)

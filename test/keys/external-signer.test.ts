@@ -47,6 +47,8 @@ describe('SIG-15: a signature in DER', () => {
       good.subarray(0, -1),
       Buffer.concat([good, Buffer.from([0])]),
       raw,
+      Buffer.from('3007020101020101', 'hex'), // longer than it is
+      Buffer.from('30080201010201010500', 'hex'), // something after s
       Buffer.from('3006020100020101', 'hex'), // r is zero
       Buffer.from('3006020181020101', 'hex'), // r is negative
       Buffer.from('300702020001020101', 'hex'), // r is too long
