@@ -38,7 +38,7 @@ export function localSigner(key: LocalKey, options: LocalSignerOptions = {}): Si
   if (!fits(object, algorithm)) throw unsuitable(`the key does not fit ${algorithm}`)
   const publicKey = object.type === 'secret' ? undefined : createPublicKey(object)
   const keyId = options.keyId ?? ''
-  const sign = (message: Uint8Array): Uint8Array | Promise<Uint8Array> => signature(algorithm, object, message)
+  const sign = signing(algorithm, object)
   return Object.freeze({ algorithm, keyId, sign, ...(publicKey === undefined ? {} : { publicKey }) })
 }
 
@@ -51,17 +51,19 @@ export interface LocalSignerOptions {
   readonly algorithm?: SignatureAlgorithm
 }
 
-function signature(
+function signing(
   algorithm: SignatureAlgorithm,
   key: KeyObject,
-  message: Uint8Array,
-): Uint8Array | Promise<Uint8Array> {
-  if (algorithm === 'hmac-sha256') return createHmac('sha256', key).update(message).digest()
+): (message: Uint8Array) => Uint8Array | Promise<Uint8Array> {
+  if (algorithm === 'hmac-sha256') return (message) => createHmac('sha256', key).update(message).digest()
   const { hash, ...how } = METHODS[algorithm]
-  if (!algorithm.startsWith('rsa')) return signWith(hash, message, { key, ...how })
-  return new Promise((resolve, reject) => {
-    signWith(hash, message, { key, ...how }, (error, bytes) => (error === null ? resolve(bytes) : reject(error)))
-  })
+  if (algorithm === 'ed25519') return (message) => signWith(hash, message, key) // a key in an object costs Node a fifth more
+  const given = { key, ...how }
+  if (!algorithm.startsWith('rsa')) return (message) => signWith(hash, message, given)
+  return (message) =>
+    new Promise((resolve, reject) => {
+      signWith(hash, message, given, (error, bytes) => (error === null ? resolve(bytes) : reject(error)))
+    })
 }
 
 function keyObject(key: LocalKey): KeyObject {

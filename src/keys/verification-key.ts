@@ -30,7 +30,7 @@ export function verifySignature(key: VerificationKey, message: Uint8Array, signa
     return signature.length === expected.length && timingSafeEqual(signature, expected)
   }
   const { hash, ...how } = METHODS[algorithm]
-  return verify(hash, message, { key: object, ...how }, signature)
+  return verify(hash, message, algorithm === 'ed25519' ? object : { key: object, ...how }, signature)
 }
 
 /**
