@@ -27,8 +27,8 @@ export class SeamDispatcher extends Dispatcher {
   override dispatch(options: UndiciDispatcher.DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
     const text = String(options.origin ?? '')
     if (this.#isClosed) throw clientClosed(text, 'no')
-    const { method, path, headers, body, query, origin, idempotent, blocking, reset, expectContinue } = options
-    const known = { method, path, headers, body, query, origin, idempotent, blocking, reset, expectContinue }
+    const { method, path, headers, body, query, origin, upgrade, idempotent, blocking, reset, expectContinue } = options
+    const known = { method, path, headers, body, query, origin, upgrade, idempotent, blocking, reset, expectContinue }
     const given = known as UndiciDispatcher.DispatchOptions // and no member that our own calls have, whoever names it
     const canonical = URL.canParse(text) ? canonicalOrigin(new URL(text)) : undefined
     const waiting = canonical && this.#gate(canonical)

@@ -1,13 +1,15 @@
 /** Everyone else's way to make a connection, through ours: the same verdict, before anything is written. */
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { type RequestOptions, request } from 'node:https'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Client, ClientOptions } from 'pinfetch'
 import { allowTls12 } from 'pinfetch/dangerous'
-import { testCa } from 'pinfetch/testing'
-import { Agent as UndiciAgent, request as undiciRequest } from 'undici'
+import { type TestCertificate, testCa } from 'pinfetch/testing'
+import { Agent as UndiciAgent, request as undiciRequest, WebSocket } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { refusalOf, testClient } from '../support/client.ts'
 import { expectOnlyClientHello, startScene } from '../support/scene.ts'
 
@@ -273,6 +275,17 @@ describe('client.dispatcher', () => {
     expect(scene.relay.connections.length).toBe(1)
   })
 
+  test('a WebSocket of undici goes over it', async () => {
+    const { text } = await talkedOver(pinned)
+    expect(text).toBe('echo: x')
+  })
+
+  test('to another key it does not, and the server reads nothing', async () => {
+    const { error, scene } = await talkedOver(stranger)
+    expect(error).toBe(true)
+    await expectOnlyClientHello(scene)
+  })
+
   test('the control: undici alone asks the stranger', async () => {
     const scene = await startScene(stranger)
     const dispatcher = new UndiciAgent({ connect: { ca: ca.anchorPem, servername: HOST, lookup: loopback as never } })
@@ -280,6 +293,24 @@ describe('client.dispatcher', () => {
     expect((await undiciRequest(scene.url(HOST), { dispatcher })).statusCode).toBe(200)
   })
 })
+
+/** One message over a WebSocket, and its echo. */
+async function talkedOver(identity: TestCertificate) {
+  const sockets = new WebSocketServer({ noServer: true })
+  const http = createServer().on('upgrade', (request, raw, head) => {
+    sockets.handleUpgrade(request, raw, head, (one) => one.on('message', (data) => one.send(`echo: ${data}`)))
+  })
+  const scene = await startScene(identity, { onSocket: (socket) => void http.emit('connection', socket) })
+  const url = scene.url(HOST).replace('https:', 'wss:')
+  const socket = new WebSocket(url, { dispatcher: clientWith().dispatcher })
+  const outcome = await new Promise<{ text?: unknown; error?: boolean }>((resolve) => {
+    socket.addEventListener('open', () => socket.send('x'))
+    socket.addEventListener('message', ({ data }) => resolve({ text: data }))
+    socket.addEventListener('error', () => resolve({ error: true }))
+  })
+  socket.close()
+  return { ...outcome, scene }
+}
 
 const loopback = (_: string, options: { all?: boolean }, done: (...given: unknown[]) => void): void =>
   options.all === true ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)

@@ -418,4 +418,35 @@ describe('a peer that ends things', () => {
     await Promise.all(calls)
     expect(peer.connections.length).toBeGreaterThan(5)
   })
+
+  test('F31: GOAWAY while pins and keys rotate: 0 failures', async () => {
+    const { send, peer, setPolicy } = await start({
+      onSession: (session) => {
+        let count = 0
+        session.on('stream', () => {
+          count += 1
+          if (count === 20) session.close()
+        })
+      },
+      onStream: (stream) => void setTimeout(() => ok(stream), 2),
+    })
+    let isOver = false
+    const rotating = (async () => {
+      for (let turn = 0; !isOver; turn += 1) {
+        setPolicy([server.pin, next.pin])
+        peer.setIdentity(turn % 2 === 0 ? next : server)
+        await turns(10)
+        setPolicy(turn % 4 < 2 ? [next.pin, server.pin] : [server.pin, next.pin])
+        await turns(10)
+      }
+    })()
+    const calls = Array.from({ length: 16 }, async () => {
+      for (let round = 0; round < 20; round += 1) expect((await send({ method: 'POST', body: 'a' })).text).toBe('ok')
+    })
+    await Promise.all(calls).finally(() => {
+      isOver = true
+    })
+    await rotating
+    expect(peer.connections.length).toBeGreaterThan(5)
+  })
 })
