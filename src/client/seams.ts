@@ -5,13 +5,13 @@ import { ConfigurationError } from '../errors/errors.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { PinnedAgent } from '../transport/agent.ts'
 import type { DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
-import { SeamDispatcher } from '../transport/seam-dispatcher.ts'
+import { SeamDispatcher, type UndiciDispatcher } from '../transport/seam-dispatcher.ts'
 import type { VerifyingTlsOptions } from '../transport/tls-options.ts'
 
 /** Everyone else's client through ours: the same verdict, before that client has written a byte. */
 export interface Seams {
   /** For undici's own functions and for whatever takes a dispatcher. The connections are those of `fetch`. */
-  readonly dispatcher: SeamDispatcher
+  readonly dispatcher: UndiciDispatcher
   /** For node:https and the clients that are built on it: axios, got, node-fetch, ws, the handlers of the AWS SDK. */
   readonly agent: Agent
   /**
@@ -49,7 +49,7 @@ export interface SeamsOptions {
 /** Made when they are asked for: a client that only fetches has none. */
 export function createSeams({ dispatcher, runtime, gate, egress }: SeamsOptions): Seams {
   const open = (origin: CanonicalOrigin) => gate(origin, null)
-  let seam: SeamDispatcher | undefined
+  let seam: UndiciDispatcher | undefined
   let agent: Agent | undefined
   return {
     get dispatcher() {

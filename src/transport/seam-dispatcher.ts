@@ -5,6 +5,9 @@ import { clientClosed } from './failure.ts'
 import { rawHandlerOf } from './raw-handler.ts'
 import { Dispatcher } from './undici.ts'
 
+/** The type that undici itself asks for. */
+export type { UndiciDispatcher }
+
 /** Settles when the policy for the origin can be known; `undefined` when it is known. */
 export type Gate = (origin: CanonicalOrigin) => Promise<void> | undefined
 
