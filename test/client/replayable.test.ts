@@ -202,9 +202,13 @@ describe.each(VERSIONS)('a body of `replayable` over %s', (version) => {
 describe.each(VERSIONS)('a stream that can be read once, over %s', (version) => {
   test('is given up at a 401 that comes before its end: its source hears of it, and no half looks like the whole (TOK-08)', async () => {
     const source = endless()
+    // The server of Node 24 ends a stream by itself once it has answered, so that its code says nothing of the client's.
+    const closesItself = version === 'HTTP/2' && Number(process.versions.node.split('.')[0]) >= 24
     const ends: string[] = []
+    let hasEnded = false
     let finish = (): void => undefined
     const { client, url, told, closed } = await scene(version, (request, response, number) => {
+      if (number === 1) request.once('end', () => (hasEnded = true))
       const { stream } = request as unknown as { stream?: ServerHttp2Stream }
       // Node raises `end` for a stream of HTTP/2 that was cut as well.
       const isCut = (): boolean =>
@@ -223,9 +227,11 @@ describe.each(VERSIONS)('a stream that can be read once, over %s', (version) => 
     expect(response.status).toBe(401)
     expect(told('auth.notReplayed')).toMatchObject([{ code: 'ERR_AUTH_BODY_NOT_REPLAYABLE' }])
     await expect.poll(() => source.state.cancelled, { timeout: 20_000 }).toBe(1) // while the answer still comes
+    expect((await client.fetch(url())).status).toBe(200) // over HTTP/2 behind what was sent of the first
+    expect(hasEnded).toBe(false)
     finish()
     expect(await response.text()).toBe('no')
-    await expect.poll(() => ends[0], { timeout: 20_000 }).toBe('cut')
+    await expect.poll(() => ends.includes('cut') || closesItself, { timeout: 20_000 }).toBe(true)
     expect((await client.fetch(url())).status).toBe(200)
     expect(closed).toHaveLength(version === 'HTTP/2' ? 0 : 1) // a stream of the connection was enough
   })

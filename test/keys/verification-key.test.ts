@@ -86,7 +86,8 @@ describe('an Ed25519 point of small order', () => {
   // S = 0, and for R whichever multiple of the key it takes
   const ofAnyone = spellings.map((y) => Buffer.concat([encoded(y), Buffer.alloc(32)]))
 
-  test('is a key that anyone can sign for, to OpenSSL', () => {
+  // Node 24 refuses such keys by itself; where it does not, this is what for.
+  test.runIf(Number(process.versions.node.split('.')[0]) < 24)('is a key that anyone can sign for, to OpenSSL', () => {
     const key = {
       keyId: 'k',
       algorithm: 'ed25519',
