@@ -1,12 +1,12 @@
 /** The renewal against Pebble, the ACME server that Let's Encrypt tests clients with. */
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createClient } from 'pinfetch'
 import { createTestRuntime, startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../test/support/free-port.ts'
 import { acmeRenewal } from './acme.ts'
 
 const find = (tool: string): string | undefined =>
@@ -109,13 +109,3 @@ test.runIf((pebble !== undefined && openssl !== undefined) || process.env['CI'] 
     expect(new Set(api.clientCertificates.map((der) => Buffer.from(der).toString('hex'))).size).toBe(2)
   },
 )
-
-function freePort(): Promise<number> {
-  const probe = createServer()
-  return new Promise((resolve) => {
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
