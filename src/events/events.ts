@@ -1,12 +1,17 @@
 import type { ErrorCode } from '../errors/codes.ts'
 import type { ChainEntry, Finding, ManifestErrorKind, ReauthReason } from '../errors/errors.ts'
 import type { UnixMs } from '../ports/runtime.ts'
+import type { ExchangeEvent, HandshakeEvent } from './handshake.ts'
+import type { MonitorEvent } from './monitor-events.ts'
 
 /** What a client tells its listeners. Public values only: no token, header, body or private key is ever part of an event. */
 export type ClientEvent =
   | ManifestLifecycleEvent
   | TokenEvent
   | PaceEvent
+  | MonitorEvent
+  | HandshakeEvent
+  | ExchangeEvent
   /** A response met the client's `verify`. `unsigned`: it had no signature and needed none. `refused`: the caller got the error. */
   | {
       readonly type: 'verify.result'
