@@ -33,7 +33,9 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
 
 const report: Record<string, unknown> = { node: process.version, rounds }
 for (const [name, run] of Object.entries(scenarios)) {
-  if (wanted.length === 0 || wanted.includes(name)) report[name] = await run()
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  process.stderr.write(`${name} …\n`)
+  report[name] = await run()
 }
 process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 process.exit()
