@@ -4,6 +4,7 @@ export class BoundedMap<Key, Value> {
   /** One iterator for good: a new one would step over every hole that those before it left. */
   readonly #oldest = this.#entries.keys()
   readonly #capacity: number
+  #newest: Key | undefined
 
   constructor(capacity: number) {
     this.#capacity = capacity
@@ -11,9 +12,10 @@ export class BoundedMap<Key, Value> {
 
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key)
-    if (value === undefined) return undefined
+    if (value === undefined || key === this.#newest) return value
     this.#entries.delete(key)
     this.#entries.set(key, value)
+    this.#newest = key
     return value
   }
 
@@ -34,6 +36,7 @@ export class BoundedMap<Key, Value> {
   set(key: Key, value: Value): void {
     this.#entries.delete(key)
     this.#entries.set(key, value)
+    this.#newest = key
     if (this.#entries.size <= this.#capacity) return
     const oldest = this.#oldest.next()
     if (oldest.done !== true) this.#entries.delete(oldest.value)

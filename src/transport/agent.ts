@@ -30,39 +30,47 @@ export interface AgentOptions {
  */
 export class PinnedAgent extends Agent {
   readonly #options: AgentOptions
+  /** A request gets its connection a moment before the first byte is written, and the policy may change in that moment. */
+  readonly #onSocket: (this: ClientRequest, socket: TLSSocket) => void
 
   constructor(options: AgentOptions) {
     super({ keepAlive: true, maxCachedSessions: 0, scheduling: 'lifo' })
     this.#options = options
     // Before Node's own listener, which gives it to a request that waits for one, without asking `keepSocketAlive`.
     this.prependListener('free', (socket: TLSSocket) => {
-      if (!options.lent.isCurrent(socket)) socket.destroy()
+      if (this.#isAwaited() ? !this.#isFit(socket) : options.lent.knownRefusal(socket) !== undefined) socket.destroy()
     })
+    this.#onSocket = function (socket) {
+      const refusal = options.lent.knownRefusal(socket)
+      if (refusal !== undefined) this.destroy(refusal)
+    }
   }
 
   /** Node calls it for each request, before that has a connection. */
   addRequest(request: ClientRequest, given: RequestOptions): void {
-    let options: RequestOptions = { ...given, ...this.options } // as Node does
+    const options: RequestOptions = { ...given, ...this.options } // as Node does
     try {
       const origin = originOf(options)
       refuseForeign(origin, options)
-      options = { ...options, servername: origin.kind === 'dns' ? origin.host : '' } // part of the name of a connection
+      options.servername = origin.kind === 'dns' ? origin.host : ''
+      options[ORIGIN] = origin
       this.#requireAllowed(origin, request.method, request.path)
       lookAtHead(request, ({ method, target, host }) => {
         this.#requireAllowed(origin, method, target)
         requireOwnHost(host, origin)
       })
-      // It gets its connection a moment before the first byte is written, and the policy may change in that moment.
-      request.prependOnceListener('socket', (socket: Socket) => {
-        const refusal = this.#options.lent.refusalOf(socket as TLSSocket)
-        if (refusal !== undefined) request.destroy(refusal)
-      })
+      request.prependListener('socket', this.#onSocket as (socket: Socket) => void)
       this.#dropOutdated(options)
     } catch (error) {
       process.nextTick(() => (request as unknown as Waiting).onSocket(null, error as Error))
       return
     }
     own.addRequest.call(this, request, options)
+  }
+
+  /** By what Node tells connections apart: of what it looks at, the origin alone is not refused or left aside here. */
+  override getName(options: RequestOptions = {}): string {
+    return options[ORIGIN]?.text ?? own.getName.call(this, options)
   }
 
   /** Node leaves a request that waited and gets no connection at the head of its line, where the others wait for ever. */
@@ -87,14 +95,7 @@ export class PinnedAgent extends Agent {
 
   /** Whether a connection whose response is complete may wait for another request. */
   override keepSocketAlive(socket: Duplex): boolean {
-    const isKept = this.#options.lent.isCurrent(socket as TLSSocket) && own.keepSocketAlive.call(this, socket) !== false
-    if (isKept) socket.on('data', endUnsolicited)
-    return isKept
-  }
-
-  override reuseSocket(socket: Duplex, request: ClientRequest): void {
-    socket.off('data', endUnsolicited)
-    own.reuseSocket.call(this, socket, request)
+    return !socket.destroyed && own.keepSocketAlive.call(this, socket) !== false
   }
 
   #requireAllowed(origin: CanonicalOrigin, method: string, target: string): void {
@@ -113,11 +114,22 @@ export class PinnedAgent extends Agent {
     return false
   }
 
+  /** Whether a request waits for a connection. */
+  #isAwaited(): boolean {
+    for (const _ in this.requests) return true
+    return false
+  }
+
+  /** What came over it while nobody asked for anything would pass for the answer to what comes next. */
+  #isFit(socket: TLSSocket): boolean {
+    return socket.readableLength === 0 && this.#options.lent.isCurrent(socket)
+  }
+
   /** Node takes the last of those that wait for a request: it has to be one that may have it. */
   #dropOutdated(options: RequestOptions): void {
-    const waiting = (this.freeSockets[own.getName.call(this, options)] ?? []) as Socket[] // the list itself
+    const waiting = (this.freeSockets[this.getName(options)] ?? []) as Socket[] // the list itself
     for (let last = waiting.at(-1); last !== undefined; last = waiting.at(-1)) {
-      if (this.#options.lent.isCurrent(last as TLSSocket)) return
+      if (this.#isFit(last as TLSSocket)) return
       waiting.pop()
       last.destroy()
     }
@@ -138,9 +150,13 @@ export class PinnedAgent extends Agent {
 export interface RequestOptions {
   readonly host?: string | null | undefined
   readonly port?: number | string | null | undefined
-  readonly servername?: string | undefined
+  servername?: string | undefined
+  [ORIGIN]?: CanonicalOrigin
   readonly [option: string]: unknown
 }
+
+/** Found once a request; Node copies it wherever it copies the options. */
+const ORIGIN = Symbol('origin')
 
 /** @throws ConfigurationError */
 function originOf({ host, port }: RequestOptions): CanonicalOrigin {
@@ -189,11 +205,6 @@ const own = Agent.prototype as unknown as {
   readonly keepSocketAlive: (socket: Duplex) => boolean | undefined
   readonly reuseSocket: (socket: Duplex, request: ClientRequest) => void
   readonly getName: (options: RequestOptions) => string
-}
-
-/** Nobody asked for it, and it would pass for the answer to what comes next. */
-function endUnsolicited(this: Duplex): void {
-  this.destroy()
 }
 
 const NONE = { writable: true }

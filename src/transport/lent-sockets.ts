@@ -81,16 +81,14 @@ export class LentSockets {
     const lent = this.#lent.get(socket)
     const { certificate, limits } = this.#options
     if (lent === undefined || socket.destroyed || lent.identity !== certificate?.()) return false
-    if (this.refusalOf(socket) !== undefined) return false
+    if (lent.refusal === undefined && !this.#isJudgedNow(lent)) this.#judge(lent)
+    if (lent.refusal !== undefined) return false
     return !lent.isOlderThan(limits.connectionAgeMs, lent.peer.policy.maxConnectionAgeMs ?? FOREVER)
   }
 
-  /** Why nothing new is sent to its peer: what the policy in force says, or that the client is closed. */
-  refusalOf(socket: TLSSocket): PinfetchError | undefined {
-    const lent = this.#lent.get(socket)
-    if (lent === undefined) return undefined
-    if (lent.refusal === undefined && !this.#isJudgedNow(lent)) this.#judge(lent)
-    return lent.refusal
+  /** What is known by now of why nothing new may be sent to its peer; nobody looks again. */
+  knownRefusal(socket: TLSSocket): PinfetchError | undefined {
+    return this.#lent.get(socket)?.refusal
   }
 
   /** Judges all of them again. */
