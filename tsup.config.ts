@@ -10,6 +10,7 @@ const library = {
   errors: 'src/errors/index.ts',
   auth: 'src/auth/index.ts',
   signing: 'src/signing/index.ts',
+  monitor: 'src/monitor/index.ts',
 }
 
 /** The command line's own packages: bundled, so that whoever imports the library does not install them. */

@@ -10,7 +10,7 @@ import ts from 'typescript'
 const ROWS: readonly (readonly string[])[] = [
   ['index.ts', 'cli', 'testing'],
   ['client'],
-  ['auth', 'signing', 'limits', 'monitor'],
+  ['auth', 'signing', 'limits', 'monitor', 'otel'],
   ['keys'],
   ['transport'],
   ['trust'],

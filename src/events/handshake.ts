@@ -8,7 +8,7 @@ import type { UnixMs } from '../ports/runtime.ts'
  */
 export interface HandshakeEvent {
   readonly type: 'tls.handshake'
-  /** The origin, as `https://api.example.com`. */
+  /** The origin, as other events name it. */
   readonly host: string
   readonly at: UnixMs
   /** `reported`: accepted by report mode alone. `refused`: by the verdict. `failed`: for another reason, perhaps before there was one. */
@@ -76,7 +76,7 @@ export interface HandshakeTimings {
 /** One request over one connection that ended: answered whole, or failed. Retries and redirects are requests of their own. */
 export interface ExchangeEvent {
   readonly type: 'http.exchange'
-  /** The origin, as `https://api.example.com`. */
+  /** The origin, as other events name it. */
   readonly host: string
   readonly at: UnixMs
   /** One of the methods of RFC 9110 and RFC 5789, `_OTHER` for the rest. */
