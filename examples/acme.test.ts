@@ -94,8 +94,9 @@ test.runIf((pebble !== undefined && openssl !== undefined) || process.env['CI'] 
       certificate: { ...first, renew },
     })
     onTestFinished(() => client.close())
-    const renewed = new Promise<void>((resolve) => {
+    const renewed = new Promise<void>((resolve, reject) => {
       client.on('certificate.renewalDue', () => client.on('certificate.loaded', () => resolve()))
+      client.on('certificate.rejected', ({ message }) => reject(new Error(message)))
     })
     const url = `https://api.example.com:${api.port}/`
     expect((await client.fetch(url)).status).toBe(200)

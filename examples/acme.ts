@@ -49,7 +49,7 @@ async function connect({ directory, fetch }: AcmeOptions, account: KeyObject) {
   let nonce: string | null = null
 
   /** `undefined` as payload is POST-as-GET (RFC 8555 §6.3). A nonce that was refused comes with the next one (§6.5). */
-  const post = async (where: string, payload: unknown, attempts = 3): Promise<Answer> => {
+  const post = async (where: string, payload: unknown, attempts = 10): Promise<Answer> => {
     const url = urls[where] ?? where
     nonce ??= (await fetch(String(urls['newNonce']), { method: 'HEAD' })).headers.get('replay-nonce')
     const header = { alg: 'ES256', nonce, url, ...(keyId === undefined ? { jwk } : { kid: keyId }) }
