@@ -39,9 +39,21 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   jose: ['manifest/verify.ts', 'publisher', 'auth', 'keys', 'stores', 'signing'],
   oauth4webapi: ['auth'],
   'structured-headers': ['signing', 'limits'],
+  '@opentelemetry/api': ['otel'],
   commander: ['cli'],
   picocolors: ['cli'],
-  zod: ['encoding/options.ts', 'client', 'manifest', 'publisher', 'cli', 'auth', 'keys', 'signing', 'limits'],
+  zod: [
+    'encoding/options.ts',
+    'client',
+    'manifest',
+    'publisher',
+    'cli',
+    'auth',
+    'keys',
+    'signing',
+    'limits',
+    'monitor',
+  ],
 }
 
 const SRC = resolve(import.meta.dirname, '../src')

@@ -34,6 +34,7 @@ export {
   KeyError,
   ManifestError,
   type ManifestErrorKind,
+  MonitorError,
   PinfetchError,
   PolicyError,
   RateError,

@@ -73,6 +73,26 @@ export const CODES = {
     about: 'The key of the client certificate, or of one that it was issued under, is too weak or of an unknown kind.',
     fix: 'Make a new key: P-256, Ed25519, or RSA of 2048 bits or more.',
   },
+  ERR_CONFIG_LOG_LIST: {
+    retryable: false,
+    about: 'A file is no list of Certificate Transparency logs, or contradicts itself.',
+    fix: 'Fetch https://www.gstatic.com/ct/log_list/v3/log_list.json again; if it stays so, tell who publishes it.',
+  },
+  ERR_CONFIG_LOG_LIST_SIGNATURE: {
+    retryable: false,
+    about: 'A list of Certificate Transparency logs is not signed by the key of its publisher.',
+    fix: 'Fetch list and signature again, together; a list of your own needs --key with the key that signed it.',
+  },
+  ERR_CONFIG_LOG_LIST_STALE: {
+    retryable: false,
+    about: 'A list of Certificate Transparency logs is older than 70 days, or of the future.',
+    fix: 'Fetch the list and its signature anew; if they are fresh, look at the clock of this machine.',
+  },
+  ERR_CONFIG_LOG_LIST_ROLLBACK: {
+    retryable: false,
+    about: 'A list of Certificate Transparency logs is older than the one that is in the manifest.',
+    fix: 'Fetch the list and its signature anew: an old one brings back logs that have been distrusted since.',
+  },
   ERR_CONFIG_USAGE: {
     retryable: false,
     about: 'The command line names something unknown, or leaves something out.',
@@ -1522,6 +1542,86 @@ export const CODES = {
     retryable: false,
     about: 'A signature was seen before.',
     fix: 'Refuse the request: somebody sends it a second time.',
+  },
+  ERR_MONITOR_UNEXPECTED_CERTIFICATE: {
+    retryable: false,
+    about: 'A certificate was issued for a watched name, with a key that is no pin of it.',
+    fix: 'Ask who ordered it. If nobody did, have the CA revoke it; if somebody did, add its key to the pins.',
+  },
+  ERR_MONITOR_CURSOR_INVALID: {
+    retryable: false,
+    about: 'What says how far a watch has come cannot be read. Nothing was asked, so that nothing is skipped.',
+    fix: 'Restore the file, or remove it: the watch then begins anew, and tells again what it told before.',
+  },
+  ERR_MONITOR_DELIVERY_FAILED: {
+    retryable: true,
+    about: 'A listener did not take an alert. It is told again.',
+    fix: 'See the cause; the cursor stays before what was not delivered.',
+  },
+  ERR_MONITOR_SOURCE_UNREACHABLE: {
+    retryable: true,
+    about: 'A source of issuances could not be reached, or did not finish its answer in time.',
+    fix: 'See the cause. While a source is not read, nobody tells of what it knows.',
+  },
+  ERR_MONITOR_SOURCE_STATUS: {
+    retryable: true,
+    about: 'A source of issuances answered with a status that is no success.',
+    fix: 'Compare the base URL and the token with the account of the source.',
+  },
+  ERR_MONITOR_SOURCE_LIMITED: {
+    retryable: true,
+    about: 'A source of issuances was asked more often than it allows (429).',
+    fix: 'Ask less often, or with a token.',
+  },
+  ERR_MONITOR_SOURCE_REDIRECT: {
+    retryable: false,
+    about: 'A source of issuances answered with a redirect; none is followed.',
+    fix: 'Give the base URL where the source is now.',
+  },
+  ERR_MONITOR_SOURCE_TOO_LARGE: {
+    retryable: false,
+    about: 'A source of issuances answered more than any answer needs.',
+    fix: 'Watch fewer names at once; if the answer is endless, it is not the source that answers.',
+  },
+  ERR_MONITOR_SOURCE_MALFORMED: {
+    retryable: true,
+    about: 'The answer of a source of issuances is not of the documented shape. Nothing of it was taken.',
+    fix: 'Look at the base URL; public sources answer with a web page when they are overloaded.',
+  },
+  ERR_MONITOR_LOG_CHECKPOINT: {
+    retryable: false,
+    about: 'The checkpoint of a log is no signed tree head.',
+    fix: 'Give the monitoring prefix of a log of the static API, not its submission prefix.',
+  },
+  ERR_MONITOR_LOG_ORIGIN: {
+    retryable: false,
+    about: 'A checkpoint names another log than the one that is watched.',
+    fix: 'The origin is the submission prefix without https:// and final slash; compare it with the log list.',
+  },
+  ERR_MONITOR_LOG_SIGNATURE: {
+    retryable: false,
+    about: 'A checkpoint is not signed by the log.',
+    fix: 'Compare the key with the log list. If it is the right one, somebody serves a forged tree.',
+  },
+  ERR_MONITOR_LOG_STALE: {
+    retryable: true,
+    about: 'A checkpoint is more than a day old, or of the future: entries may be kept back.',
+    fix: 'Ask the operator of the log; look at the clock of this machine.',
+  },
+  ERR_MONITOR_LOG_SHRUNK: {
+    retryable: false,
+    about: 'A log has fewer entries than it had before. No honest log forgets.',
+    fix: 'Keep both checkpoints, and show them to the operator of the log and to those who run the log lists.',
+  },
+  ERR_MONITOR_LOG_FORKED: {
+    retryable: false,
+    about: 'The tree of a log does not continue the one that it showed before.',
+    fix: 'Keep both checkpoints: they prove that the log tells different stories.',
+  },
+  ERR_MONITOR_LOG_TILE: {
+    retryable: false,
+    about: 'A tile of a log cannot be read, or does not belong to the tree that the log signed.',
+    fix: 'Try again, in case it broke on the way; a log that goes on serving it is lying.',
   },
 } as const satisfies Record<
   `ERR_${string}`,

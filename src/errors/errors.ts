@@ -230,3 +230,19 @@ export class RateError extends PinfetchError<CodeIn<'RATE'>> {
     if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs
   }
 }
+
+export interface MonitorDetails extends ErrorDetails {
+  /** When the one who failed wants to be asked again. */
+  readonly retryAfterMs?: number
+}
+
+/** What watches could not do so, or saw what should not be. No request is concerned. */
+export class MonitorError extends PinfetchError<CodeIn<'MONITOR'>> {
+  override readonly name = 'MonitorError'
+  declare readonly retryAfterMs?: number
+
+  constructor(code: CodeIn<'MONITOR'>, message: string, details: MonitorDetails = {}) {
+    super(code, message, details)
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs
+  }
+}

@@ -18,6 +18,7 @@ const CLASSES = {
   VERIFY: errors.VerifyError,
   SIGN: errors.SignError,
   RATE: errors.RateError,
+  MONITOR: errors.MonitorError,
 } as const
 
 const codes = Object.keys(CODES) as ErrorCode[]
