@@ -1,0 +1,157 @@
+import { canonicalJson } from '../encoding/canonical-json.ts'
+import { ConfigurationError, StoreError } from '../errors/errors.ts'
+import type { Emitter } from '../events/emitter.ts'
+import type { HandshakeEvent } from '../events/handshake.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import { systemRuntime } from '../ports/system.ts'
+import { after, type ChainPosition, chainedLine, parseChainedLine, START } from './hash-chain.ts'
+import { type LogFile, openLogFile } from './log-file.ts'
+import { type JsonObject, sha256, validationRecord } from './validation-record.ts'
+import { createWorkQueue } from './work-queue.ts'
+
+/** What a log needs of a client; `health` tells the version of the root, where there is a manifest. */
+export interface LoggedClient {
+  readonly on: Emitter['on']
+  readonly health?: () => { readonly manifest?: { readonly rootVersion: number } }
+}
+
+export interface ValidationLogOptions {
+  /** Appended to; made with mode 0600. One process at a time: two would write two chains into one file. */
+  readonly file?: string
+  /** In place of a file: gets each line without its end, and may answer a promise. What it throws counts as a lost line. */
+  readonly write?: (line: string) => unknown
+  /** Whether each line has the SHA-256 of the one before it. Default true. */
+  readonly chain?: boolean
+  /** Lines that may wait, 1 to 1,000,000; while it is full the newest are dropped, and the log says how many. Default 1,000. */
+  readonly capacity?: number
+  readonly runtime?: Pick<Runtime, 'clock'>
+}
+
+export interface ValidationLog {
+  /** SHA-256 of the last line that was written. Kept where the log cannot be changed, it shows what was cut off the end. */
+  readonly head: string | undefined
+  readonly queued: number
+  /** Handshakes that are not in the log, for want of room or of a disk. */
+  readonly lost: number
+  /** Of the last line that could not be written; absent once one could. */
+  readonly failure: string | undefined
+  /** Stops listening, writes what waits, and closes the file. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Writes one line of JSON for every handshake of a client: the verdict, what it rests on, and how long it took. Only members that
+ * are named in this library are written; none of them holds a token, a header or a body.
+ *
+ * Chained, a line that was edited, removed, inserted or moved is found by `pinfetch evidence verify-log`. A chain alone shows
+ * neither that its last lines were cut off nor that somebody wrote all of it anew: keep `head` elsewhere for that.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_INVALID`; a file that cannot be written is told by `failure`, and never by the client.
+ *
+ * @example
+ * const log = validationLog(client, { file: '/var/log/orders/tls.jsonl' })
+ */
+export function validationLog(client: LoggedClient, options: ValidationLogOptions): ValidationLog {
+  const { file, write, chain: isChained = true, capacity = 1_000, runtime = systemRuntime } = options
+  if ((file === undefined) === (write === undefined)) throw invalid('expected either file or write')
+  if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1_000_000)
+    throw invalid(`capacity: expected 1 to 1000000, got ${String(capacity)}`)
+  const queue = createWorkQueue(capacity)
+  let position: ChainPosition = START
+  let opened: Pick<LogFile, 'append' | 'close'> | undefined
+  let lost = 0
+  let untold = 0 // of those that were lost, how many the log does not know of yet
+  let failure: string | undefined
+
+  const append = async (record: JsonObject): Promise<void> => {
+    const line = isChained ? chainedLine(position, record) : canonicalJson(record)
+    if (write === undefined) await opened?.append(`${line}\n`)
+    else await write(line)
+    if (isChained) position = after(position, line)
+  }
+  const begin = async (): Promise<void> => {
+    const { lastLine, torn, ...rest } = write === undefined ? await openLogFile(file ?? '') : NO_FILE
+    opened = rest
+    if (!isChained) return
+    const whole = torn === undefined ? undefined : parseChainedLine(torn.toString()) // it lacks its end alone
+    const text = whole === undefined ? lastLine : torn?.toString()
+    const at = new Date(runtime.clock.now()).toISOString()
+    if (text === undefined && torn === undefined) {
+      position = START
+      return append({ type: 'log.begun', at })
+    }
+    const last = text === undefined ? undefined : parseChainedLine(text)
+    if (text !== undefined && last === undefined)
+      throw new StoreError('ERR_STORE_READ', `${file}: expected a chained log, its last line is none of one`)
+    position = text === undefined || last === undefined ? START : { next: last.seq + 1, head: sha256(text) }
+    const left = whole === undefined ? torn : undefined
+    await append({ type: 'log.continued', at, torn: left && sha256(left) })
+  }
+  /** A line that failed may stand in the file by half: opened again, the log goes on from its last whole line. */
+  const giveUp = async (error: unknown): Promise<void> => {
+    failure = error instanceof Error ? error.message : String(error)
+    const file = opened
+    if (write === undefined) opened = undefined
+    await file?.close().catch(() => undefined)
+  }
+  const writing = async (work: () => Promise<void>): Promise<boolean> => {
+    try {
+      if (opened === undefined) await begin()
+      await work()
+      failure = undefined
+      return true
+    } catch (error) {
+      await giveUp(error)
+      return false
+    }
+  }
+  const note = async (record: JsonObject): Promise<void> => {
+    const isWritten = await writing(async () => {
+      if (untold > 0) await append({ type: 'log.lost', handshakes: untold })
+      untold = 0
+      await append(record)
+    })
+    if (!isWritten) loseOne()
+  }
+  const loseOne = (): void => {
+    lost += 1
+    untold += 1
+  }
+  const onHandshake = (event: HandshakeEvent): void => {
+    const record = validationRecord(event, client.health?.().manifest?.rootVersion)
+    if (!queue.add(() => note(record))) loseOne()
+  }
+
+  queue.add(async () => void (await writing(async () => undefined))) // the log says since when, also where nothing happens
+  const stop = client.on('tls.handshake', onHandshake)
+  let closing: Promise<void> | undefined
+  const end = async (): Promise<void> => {
+    stop()
+    await queue.idle()
+    await opened?.close().catch(() => undefined)
+  }
+  return {
+    get head() {
+      return position === START ? undefined : position.head
+    },
+    get queued() {
+      return queue.queued
+    },
+    get lost() {
+      return lost
+    },
+    get failure() {
+      return failure
+    },
+    close: () => {
+      closing ??= end()
+      return closing
+    },
+  }
+}
+
+function invalid(what: string): ConfigurationError {
+  return new ConfigurationError('ERR_CONFIG_INVALID', `validationLog: ${what}`)
+}
+
+const NO_FILE: LogFile = { lastLine: undefined, torn: undefined, append: async () => {}, close: async () => {} }
