@@ -4,6 +4,7 @@ import { parseEnvelope } from '../manifest/verify.ts'
 import { toUnixMs } from '../ports/runtime.ts'
 import { contentOf, type ManifestContent } from '../publisher/content.ts'
 import { type ContentDiff, diffContent, entryName } from '../publisher/diff.ts'
+import type { CtDiff } from '../publisher/log-list-diff.ts'
 import { readBytes } from './files.ts'
 import type { Io, Paint } from './io.ts'
 import { typeOf } from './manifest-sign.ts'
@@ -26,7 +27,7 @@ export async function diff(a: string, b: string | undefined, io: Io, paint: Pain
   }
 }
 
-function lines({ added, removed, changed, members }: ContentDiff, paint: Paint): readonly string[] {
+function lines({ added, removed, changed, members, ct }: ContentDiff, paint: Paint): readonly string[] {
   return [
     ...added.map((entry) => paint.green(`+ ${entryName(entry)}  ${counted(entry.pins.length, 'pin')}`)),
     ...removed.map((entry) => paint.red(`- ${entryName(entry)}`)),
@@ -35,7 +36,20 @@ function lines({ added, removed, changed, members }: ContentDiff, paint: Paint):
       ...pinsAdded.map((pin) => paint.green(`  + ${pin}`)),
       ...pinsRemoved.map((pin) => paint.red(`  - ${pin}`)),
     ]),
-    ...members.map((name) => `~ ${name}`),
+    ...members.flatMap((name) => (name === 'ct' && ct !== undefined ? ctLines(ct, paint) : [`~ ${name}`])),
+  ]
+}
+
+function ctLines({ policy, list, logsAdded, logsRemoved, logsChanged }: CtDiff, paint: Paint): readonly string[] {
+  const move = (what: string, change: CtDiff['policy']): readonly string[] =>
+    change === undefined ? [] : [`  ${what} ${change.from ?? 'none'} → ${change.to ?? 'none'}`]
+  return [
+    '~ ct',
+    ...move('policy', policy),
+    ...move('log list of', list),
+    ...logsAdded.map((name) => paint.green(`  + ${name}`)),
+    ...logsRemoved.map((name) => paint.red(`  - ${name}`)),
+    ...logsChanged.map((name) => `  ~ ${name}`),
   ]
 }
 

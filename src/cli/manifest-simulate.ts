@@ -2,7 +2,7 @@ import { refusal } from '../manifest/refusal.ts'
 import { toUnixMs } from '../ports/runtime.ts'
 import { deadlinesOf } from '../publisher/deadlines.ts'
 import { entryName } from '../publisher/diff.ts'
-import { type Allowance, simulate } from '../publisher/simulate.ts'
+import { type Allowance, type SimulatedTransparency, simulate } from '../publisher/simulate.ts'
 import { deadlineData, deadlineRows } from './deadlines.ts'
 import type { Io, Paint } from './io.ts'
 import { type Outcome, UsageError } from './outcome.ts'
@@ -24,7 +24,7 @@ export async function simulateAt(options: SimulateOptions, io: Io, paint: Paint)
   if (status === undefined || manifest === undefined || manifest.version !== status.payload.manifest.version) {
     throw refusal('ERR_MANIFEST_UNAVAILABLE', { document: 'manifest' }, 'nothing is published that clients could have')
   }
-  const { state, coldStart, hosts } = simulate({ root, status, manifest, at: toUnixMs(at), may })
+  const { state, coldStart, hosts, transparency } = simulate({ root, status, manifest, at: toUnixMs(at), may })
   const until = deadlinesOf(root, status, manifest)
   return {
     data: {
@@ -33,6 +33,7 @@ export async function simulateAt(options: SimulateOptions, io: Io, paint: Paint)
       coldStart,
       hosts: hosts.map((one) => ({ ...one, port: one.port ?? null, note: one.note ?? null })),
       deadlines: deadlineData(until),
+      ...(transparency === undefined ? {} : { transparency: { ...transparency, until: dateOf(transparency.until) } }),
     },
     text: [
       ...table([
@@ -40,6 +41,7 @@ export async function simulateAt(options: SimulateOptions, io: Io, paint: Paint)
         ['running clients', state],
         ['clients that start', coldStart],
         ...deadlineRows(until, now),
+        ...(transparency === undefined ? [] : [transparencyRow(transparency, now)]),
       ]),
       ...table(
         hosts.map((one) => [
@@ -52,6 +54,11 @@ export async function simulateAt(options: SimulateOptions, io: Io, paint: Paint)
     ],
     next: `pinfetch manifest heartbeat --dir ${shownPath(directory)} --to <folder>   # moves the first of the two deadlines`,
   }
+}
+
+function transparencyRow({ policy, logList, until }: SimulatedTransparency, now: number): readonly string[] {
+  const said = logList === 'stale' ? 'not judged: the log list is too old, since' : `${policy}, by a log list until`
+  return ['transparency', policy === 'off' ? 'off' : `${said} ${dateOf(until)}  ${fromNow(until, now)}`]
 }
 
 /** `2027-01-31`, `2027-01-31T12:00:00Z`, `+7d`, `+36h`, `+90m`. @throws UsageError */

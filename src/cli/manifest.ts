@@ -24,7 +24,7 @@ export interface PlaceOptions {
 }
 
 /** The verbs are loaded when they are called: with the libraries behind them they would triple the start of every command. */
-export function addManifest(program: Command, run: Run): void {
+export function addManifest(program: Command, run: Run): Command {
   const manifest = program
     .command('manifest')
     .summary('make, sign, publish and verify a repository of pins')
@@ -33,6 +33,7 @@ export function addManifest(program: Command, run: Run): void {
   addHostVerbs(manifest, run)
   addSigningVerbs(manifest, run)
   addLookingVerbs(manifest, run)
+  return manifest
 }
 
 /** `pinfetch init` and `pinfetch manifest init`: one command, two spellings. */

@@ -139,5 +139,7 @@ const WHAT_TO_DO: Readonly<Record<Lapse['what'], string>> = {
   report: 'pinfetch verify https://<host> …   # would it be refused?',
   legacy: 'move the host to TLS 1.3, or change its sunset in hosts.json and publish',
   review: 'look whether the host speaks TLS 1.3 by now: pinfetch inspect <host>',
+  'log-list':
+    'pinfetch manifest ct import log_list.json --signature log_list.sig --dir <dir>; then: pinfetch manifest publish',
   certificate: 'renew the certificate of the host; pinfetch rotate <host> if its key changes',
 }

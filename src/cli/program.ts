@@ -6,6 +6,7 @@ import { addInspect } from './inspect.ts'
 import { type Io, type Paint, paintFor } from './io.ts'
 import { addKeys } from './keys.ts'
 import { addInit, addManifest } from './manifest.ts'
+import { addCtVerbs } from './manifest-ct-verbs.ts'
 import { addMonitor, addRotate } from './operate.ts'
 import { type ExitCode, type Outcome, type Rendering, render, renderError, UsageError } from './outcome.ts'
 import { addPin } from './pin.ts'
@@ -65,7 +66,7 @@ function createProgram(io: Io, run: Run): Command {
   addPin(program, run)
   addInspect(program, run)
   addVerify(program, run)
-  addManifest(program, run)
+  addCtVerbs(addManifest(program, run), run)
   addKeys(program, run)
   addRotate(program, run)
   addMonitor(program, run)
@@ -90,10 +91,12 @@ function usageError({ code, message }: CommanderError, command: string): UsageEr
 
 /** The words before the first argument, for messages and the JSON schema; known ones only, for the user may write anything. */
 function commandOf(argv: readonly string[]): string {
-  const [noun = '', verb = ''] = argv.filter((word) => !word.startsWith('-'))
+  const [noun = '', verb = '', more = ''] = argv.filter((word) => !word.startsWith('-'))
   const verbs = COMMANDS[noun]
   if (verbs === undefined) return ''
-  return verbs.includes(verb) ? `${noun} ${verb}` : noun
+  if (!verbs.includes(verb)) return noun
+  const command = `${noun} ${verb}`
+  return COMMANDS[command]?.includes(more) === true ? `${command} ${more}` : command
 }
 
 /** @returns Whether the signal came first. */
@@ -127,7 +130,9 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
     'lint',
     'diff',
     'simulate',
+    'ct',
   ],
+  'manifest ct': ['import', 'show', 'remove'],
   keys: ['new', 'list', 'rotate-root'],
   rotate: [],
   monitor: [],

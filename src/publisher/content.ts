@@ -16,7 +16,7 @@ export type DenyInput = NonNullable<StatusMembers['deny']>[number]
 /** Content as a client understands it. */
 export interface ReadContent {
   readonly hosts: HostTable
-  readonly payload: Pick<ManifestPayload, 'revocations' | 'undeny'>
+  readonly payload: Pick<ManifestPayload, 'revocations' | 'undeny' | 'ct'>
 }
 
 /**

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ManifestContent } from './content.ts'
+import { type CtDiff, diffCt } from './log-list-diff.ts'
 import type { HostInput } from './wire.ts'
 
 export interface ContentDiff {
@@ -8,6 +9,8 @@ export interface ContentDiff {
   readonly changed: readonly HostDiff[]
   /** Members beside the hosts that differ: `revocations`, `undeny`, `anchorSets` and so on. */
   readonly members: readonly string[]
+  /** What it is that differs, where `ct` is one of them. */
+  readonly ct: CtDiff | undefined
 }
 
 export interface HostDiff {
@@ -29,6 +32,7 @@ export function diffContent(before: ManifestContent, after: ManifestContent): Co
       return old === undefined || isDeepStrictEqual(old, entry) ? [] : [hostDiff(name, old, entry)]
     }),
     members: differing(before, after, 'hosts'),
+    ct: diffCt(before.ct, after.ct),
   }
 }
 

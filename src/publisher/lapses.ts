@@ -4,6 +4,7 @@ import type { TrustedRoot } from '../manifest/root.ts'
 import type { HostEntry } from '../manifest/schema.ts'
 import { deadlinesOf } from './deadlines.ts'
 import { entryName } from './diff.ts'
+import { LOG_LIST_MAX_AGE_MS, LOG_LIST_OLD_MS } from './log-list.ts'
 import { isActive } from './seen.ts'
 
 /** Something that is true until an instant, and what happens then if nobody acts. */
@@ -29,6 +30,7 @@ export type LapseKind =
   | 'report'
   | 'legacy'
   | 'review'
+  | 'log-list'
   | 'certificate'
 
 /** A certificate that a host showed. */
@@ -72,6 +74,7 @@ export function lapsesOf(
       code: ENDED.grace,
     },
     ...[...manifest.hosts].flatMap((entry) => ofEntry(entry, now, level)),
+    ...ofLogList(manifest, level),
     ...certificates.map(({ host, notBefore, notAfter }) => ({
       what: 'certificate' as const,
       subject: host,
@@ -81,6 +84,16 @@ export function lapsesOf(
       code: ENDED.certificate,
     })),
   ].sort((a, b) => a.at - b.at)
+}
+
+/** Nothing is refused for it: nothing is noticed any more, which is why somebody has to be told. */
+function ofLogList({ payload: { ct } }: AcceptedManifest, level: Level): readonly Lapse[] {
+  if (ct === undefined || ct.policy === 'off') return []
+  const made = ct.logList.timestamp
+  const at = made + LOG_LIST_MAX_AGE_MS
+  const effect = 'clients no longer see whether certificates were logged'
+  const found = level(at, made + LOG_LIST_OLD_MS)
+  return [{ what: 'log-list', subject: 'log-list', at, level: found, effect, code: ENDED['log-list'] }]
 }
 
 type Level = (at: number, warnFrom: number) => Lapse['level']
@@ -149,5 +162,6 @@ const ENDED = {
   report: 'ERR_TRUST_PIN_MISMATCH',
   legacy: 'ERR_POLICY_SUNSET',
   review: 'ERR_POLICY_SUNSET',
+  'log-list': 'ERR_TRUST_CT_LOG_LIST_STALE',
   certificate: 'ERR_TRUST_CERT_EXPIRED',
 } as const satisfies Readonly<Record<LapseKind, Lapse['code']>>

@@ -31,6 +31,8 @@ export const LINT_RULES = {
   'single-pin': 'One pin: losing its key closes the host.',
   'partner-on-live-chain': 'All pins of a partner’s host are on the path in use: a move to another issuer closes it.',
   'end-entity-only': 'All pins are keys of end entities, where certificates and often their keys change within weeks.',
+  'log-list-old': 'The list of transparency logs is older than 35 days, or than the 70 for which clients use it.',
+  'log-list-rollback': 'The list of transparency logs is older than the one that clients have.',
   'ends-soon': 'A pin, a certificate, an exception or a document runs out within 30 days.',
   'no-hosts': 'The manifest has no host: clients refuse every request.',
 } as const satisfies Readonly<Record<string, string>>

@@ -10,6 +10,7 @@ import type { HostEntry, StatusPayload } from '../manifest/schema.ts'
 import { type DenyInput, type ManifestContent, type ReadContent, readContent } from './content.ts'
 import { diffContent, entryName } from './diff.ts'
 import type { LintFinding, LintId, Severity } from './lint-rules.ts'
+import { LOG_LIST_MAX_AGE_MS, LOG_LIST_OLD_MS } from './log-list.ts'
 import {
   deniedFor,
   denyKey,
@@ -94,6 +95,7 @@ function judge(change: Change): readonly LintFinding[] {
     ...removedHosts(change),
     ...aboutDenies(change),
     ...droppedRevocations(change),
+    ...aboutLogList(change),
     ...(change.after.hosts.size === 0
       ? [finding('no-hosts', 'warning', undefined, 'the manifest has no host', 'pinfetch manifest add-host <host>')]
       : []),
@@ -321,6 +323,23 @@ function droppedRevocations({ before, after }: Change): readonly LintFinding[] {
   ]
 }
 
+/** By a list past its time clients judge nothing, and by an older one as if nothing had happened since. */
+function aboutLogList({ before, after, now }: Change): readonly LintFinding[] {
+  const [from, to] = [before?.payload.ct, after.payload.ct]
+  if (to === undefined || to.policy === 'off') return []
+  const made = to.logList.timestamp
+  const found = (id: LintId, severity: Severity, message: string) => finding(id, severity, undefined, message, LIST_FIX)
+  const older =
+    from !== undefined && made < from.logList.timestamp
+      ? [found('log-list-rollback', 'error', `the log list of ${dayOf(made)} is older than the one in force`)]
+      : []
+  if (now - made <= LOG_LIST_OLD_MS) return older
+  const end = made + LOG_LIST_MAX_AGE_MS
+  const isNew = from === undefined || from.policy !== to.policy || from.logList.timestamp !== made
+  const message = `the log list is of ${dayOf(made)}; from ${dayOf(end)} on clients judge no certificate by it`
+  return [...older, found('log-list-old', now > end && isNew ? 'error' : 'warning', message)]
+}
+
 /** Said by itself, since the schema's word for it is that it is no pattern. */
 function publicSuffixes({ hosts = [] }: ManifestContent): readonly LintFinding[] {
   return hosts.flatMap(({ host }) => {
@@ -352,6 +371,7 @@ const POLLS_TO_KNOW = 5 // a client that misses four polls in a row has other tr
 const BLOCK_FIX = 'Move the server to another pinned key first. To cut it off on purpose: --allow blocks-only-live-pin'
 const WINDOW_FIX = 'Correct notBefore and notAfter in hosts.json, or add a pin that is active now.'
 const RESERVE_FIX = 'pinfetch manifest add-pin <host> --backup next-key.pem, with a key that lies elsewhere.'
+const LIST_FIX = 'pinfetch manifest ct import log_list.json --signature log_list.sig, with the list of today.'
 const RENEWAL_FIX = 'Renew it before, or take it out.'
 const BREAK_GLASS_MS = 4 * 3_600_000 // until somebody of the quorum is awake
 const GLASS_FIX = 'pinfetch manifest report <host> --for 4h is what it may do; the rest waits for the quorum.'

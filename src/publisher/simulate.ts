@@ -3,9 +3,10 @@ import { parseHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
 import type { AcceptedManifest, AcceptedStatus } from '../manifest/accept.ts'
 import type { TrustedRoot } from '../manifest/root.ts'
-import type { HostEntry } from '../manifest/schema.ts'
+import type { HostEntry, ManifestPayload } from '../manifest/schema.ts'
 import { COLD, next, type StateKind } from '../manifest/state.ts'
 import type { UnixMs } from '../ports/runtime.ts'
+import { LOG_LIST_MAX_AGE_MS } from './log-list.ts'
 import { deniedFor, groupsOf, isActive } from './seen.ts'
 
 export interface Simulation {
@@ -14,6 +15,16 @@ export interface Simulation {
   /** What a client that starts at that instant without a cache would say of them. */
   readonly coldStart: 'accepted' | 'root expired' | 'status expired' | 'manifest expired' | 'not yet issued'
   readonly hosts: readonly SimulatedHost[]
+  readonly transparency: SimulatedTransparency | undefined
+}
+
+/** What the manifest has clients do with certificates that were not logged; absent where it says nothing about it. */
+export interface SimulatedTransparency {
+  readonly policy: NonNullable<ManifestPayload['ct']>['policy']
+  /** `stale`: nothing is judged by a list that is so old. */
+  readonly logList: 'current' | 'stale'
+  /** Unix milliseconds. */
+  readonly until: number
 }
 
 export interface SimulatedHost {
@@ -42,7 +53,14 @@ export function simulate(input: {
     state: kind,
     coldStart: coldStartAt(root, status, manifest, at),
     hosts: [...manifest.hosts].map((entry) => hostAt(entry, kind, input, may)),
+    transparency: transparencyAt(manifest, at),
   }
+}
+
+function transparencyAt({ payload: { ct } }: AcceptedManifest, at: UnixMs): SimulatedTransparency | undefined {
+  if (ct === undefined) return undefined
+  const until = ct.logList.timestamp + LOG_LIST_MAX_AGE_MS
+  return { policy: ct.policy, logList: at > until ? 'stale' : 'current', until }
 }
 
 function hostAt(
