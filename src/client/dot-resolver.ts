@@ -3,13 +3,12 @@ import * as z from 'zod'
 import { type CanonicalOrigin, canonicalHost, canonicalOrigin } from '../encoding/host.ts'
 import { parseOptions } from '../encoding/options.ts'
 import { isPinText } from '../encoding/pin.ts'
-import type { Emit } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import { createConnector } from '../transport/connector.ts'
 import { createDnsOverTls } from '../transport/dns-over-tls.ts'
 import { createDnsResolver } from '../transport/dns-resolver.ts'
-import type { Resolver } from '../transport/resolvers.ts'
+import type { Resolver, ResolverContext } from '../transport/resolvers.ts'
 import { type AnchorSource, createAnchorLookup } from './anchors.ts'
 import { Anchors } from './options.ts'
 import { bootstrapPolicy } from './policies.ts'
@@ -43,18 +42,19 @@ export function dotResolver(options: DotOptions): Resolver {
   const origin = originOf(host, port)
   const anchorsOf = createAnchorLookup({ everywhere: [anchors].flat(), byHost: [] })
   const policy = bootstrapPolicy(origin, pins, anchorsOf(origin.host))
-  let emit: Emit = () => undefined
+  let told: ResolverContext = { emit: () => undefined }
   const connector = createConnector({
     policyOf: () => policy,
     runtime,
     timeouts: { connectMs: timeoutMs, tlsMs: timeoutMs },
     protocols: ['dot'],
-    emit: (event) => emit(event),
+    emit: (event) => told.emit(event),
+    hasListeners: (type) => told.hasListeners?.(type) === true,
     ...(addresses === undefined ? {} : { resolver: async () => addresses }),
   })
   const overTls = createDnsOverTls(origin, connector, runtime)
   const ask: typeof overTls = (name, type, query) => {
-    emit = query.emit
+    told = query
     return overTls(name, type, query)
   }
   return createDnsResolver({ text: origin.text, ask }, { timeoutMs, runtime })

@@ -1,4 +1,5 @@
 import type { CanonicalOrigin } from '../encoding/host.ts'
+import type { Emitter } from '../events/emitter.ts'
 import type { Emit } from '../events/events.ts'
 import type { Store } from '../stores/store.ts'
 import type { Evidence } from '../transport/connector.ts'
@@ -18,11 +19,13 @@ export function createEvidence(
   {
     store,
     emit,
+    hasListeners,
     onChange,
     proxyPolicyOf,
   }: {
     readonly store: Store
     readonly emit: Emit
+    readonly hasListeners: Emitter['hasListeners']
     readonly onChange: () => void
     readonly proxyPolicyOf: (origin: CanonicalOrigin) => HostPolicy
   },
@@ -33,7 +36,16 @@ export function createEvidence(
     ...(localAddress === undefined ? {} : { localAddress }),
   }
   const { allowPrivateHosts } = network
-  const connection = { ...chosen, runtime, emit, timeouts, policyOf: proxyPolicyOf, deny, allowPrivateHosts }
+  const connection = {
+    ...chosen,
+    runtime,
+    emit,
+    hasListeners,
+    timeouts,
+    policyOf: proxyPolicyOf,
+    deny,
+    allowPrivateHosts,
+  }
   const fetcher = createEvidenceFetcher({
     runtime,
     network: { ...network, deny },

@@ -3,8 +3,11 @@ import type { ChainEntry, Finding } from '../errors/errors.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 
 /**
- * One attempt at a connection, with all that its verdict rests on. Told once for every attempt that got as far as an address,
- * and of a live connection that the policy in force cut. Public values only.
+ * One attempt at a connection, with all that its verdict rests on. Told once for every attempt, also where the name did not resolve,
+ * and once of a live connection that the policy in force cut. Public values only.
+ *
+ * An origin that no policy covers is refused before anything is tried, so nothing is told. Of connections that others make with
+ * `client.tlsOptions`, what is known is told when they ask for the verdict: neither addresses, nor times, nor how they went on.
  */
 export interface HandshakeEvent {
   readonly type: 'tls.handshake'
@@ -43,7 +46,7 @@ export interface HandshakeEvent {
     readonly logs: readonly string[]
     readonly findings: readonly Finding[]
   }
-  /** Where the connection arrived: at the proxy, where there is one. */
+  /** Where the connection arrived, or was tried last: at the proxy, where there is one. */
   readonly address?: string
   /** What the resolver answered; empty for an address in the URL, a Unix socket or a proxy. */
   readonly addresses: readonly string[]
@@ -56,24 +59,29 @@ export interface HandshakeEvent {
     readonly group?: string
     readonly resumed: boolean
   }
+  /** It was in use when the policy in force refused it; then the times say nothing. Once a connection. */
+  readonly cut?: true
   /** Milliseconds, each of its own span; absent for what was not reached. */
   readonly timings: HandshakeTimings
 }
 
 export interface HandshakeTimings {
-  /** From the start until the name was resolved. */
+  /** From the start until the name was resolved; absent where there was none to resolve. */
   readonly lookupMs?: number
   /** From there until TCP was connected, or the tunnel stood. */
   readonly connectMs?: number
   /** From there until the handshake was finished. */
   readonly tlsMs?: number
-  /** The verdict's part of `tlsMs`. */
+  /** The verdict's part of it; also of one that ended the handshake. */
   readonly verdictMs?: number
   /** From the start until this was told. */
   readonly totalMs: number
 }
 
-/** One request over one connection that ended: answered whole, or failed. Retries and redirects are requests of their own. */
+/**
+ * One request over one connection that ended: answered whole, or failed. Retries and redirects are requests of their own. What goes
+ * over `client.agent` and `client.connect` is not seen, and one that never got a connection has none: its handshake tells why.
+ */
 export interface ExchangeEvent {
   readonly type: 'http.exchange'
   /** The origin, as other events name it. */
@@ -84,9 +92,12 @@ export interface ExchangeEvent {
   readonly version: '1.1' | '2'
   /** Absent where no answer arrived. */
   readonly status?: number
-  /** Absent where the answer arrived whole. */
+  /**
+   * Absent where the answer arrived whole, or the connection was upgraded. An `ErrorCode`; `_ABORTED` where the caller ended it,
+   * `_OTHER` where its body did.
+   */
   readonly code?: string
-  /** Octets of the bodies; `sent` is 0 where the length was not known beforehand and nothing counted it. */
+  /** Octets of the bodies, as they went over the wire. */
   readonly sent: number
   readonly received: number
   /** From sending the head until the answer's head arrived. */

@@ -3,7 +3,6 @@ import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
-import type { Emitter } from '../events/emitter.ts'
 import type { EventOf } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
@@ -20,7 +19,7 @@ import {
 } from './client-certificate.ts'
 import { contextFor, isOffered, offerOf } from './contexts.ts'
 import { connectFailure } from './failure.ts'
-import { groupOf } from './groups.ts'
+import { describeConnection, describeRevocation, HandshakeRecord } from './handshake-record.ts'
 import type { Http2, Timeouts } from './limits.ts'
 import { afterPatience } from './patience.ts'
 import { readPresented } from './peer.ts'
@@ -41,8 +40,6 @@ export interface ConnectorOptions extends RouteOptions {
   readonly protocols?: readonly string[]
   /** The client's certificate that new connections are made with. Throws a PinfetchError while there is none. */
   readonly certificate?: () => ClientIdentity
-  /** Whether anyone listens to what takes a look at every connection. Default: nobody. */
-  readonly hasListeners?: Emitter['hasListeners']
   /** Connections go through it, but for those that it is not for. Default: none, and the environment has no say. */
   readonly proxy?: ProxyServer
   /** The policy for the proxy's own certificate. Default: `policyOf`. */
@@ -81,17 +78,28 @@ export interface Connector {
     protocols?: readonly string[],
   ) => (reason: PinfetchError) => void
   /**
-   * The verdict under the policy in force, told to whoever listens.
+   * The verdict under the policy in force, told to whoever listens, for a connection that somebody else makes.
    *
+   * @param objection Asked of an accepted peer: why the connection is refused all the same.
    * @throws TrustError
    */
-  readonly judge: (origin: CanonicalOrigin, sent: Sent) => VerifiedPeer
+  readonly judge: (
+    origin: CanonicalOrigin,
+    sent: Sent,
+    objection: (peer: VerifiedPeer) => Error | undefined,
+  ) => Error | undefined
   /** Judges a live connection again: its version of TLS, its address, and its peer from what it presented. */
   readonly reevaluate: (
     origin: CanonicalOrigin,
     connection: Pick<Connection, 'socket' | 'peer'>,
     policy: HostPolicy,
   ) => VerifiedPeer | PinfetchError
+  /** Tells, once a connection, that it is ended for this reason. `reevaluate` does so by itself. */
+  readonly cut: (
+    origin: CanonicalOrigin,
+    connection: Pick<Connection, 'socket' | 'peer'>,
+    reason: PinfetchError,
+  ) => void
   /** Call when policies or evidence changed: drops the TLS sessions whose verdict may be another one now. */
   readonly reviewSessions: () => void
   /** Frees all TLS sessions; none is kept from here on. */
@@ -123,9 +131,23 @@ export function createConnector(options: ConnectorOptions): Connector {
     return evaluator({ presented, staple, identity, policy, evidence: evidence?.source, mayWait, now })
   }
 
+  const recordOf = (origin: CanonicalOrigin): HandshakeRecord | undefined =>
+    hasListeners?.('tls.handshake') === true ? new HandshakeRecord(origin, runtime.clock) : undefined
+  const tell = (record: HandshakeRecord | undefined, error?: PinfetchError): void => {
+    const event = record?.told(error)
+    if (event !== undefined) emit(event)
+  }
+
   /** Judges and tells; the verdict's one way into an exception. */
-  const judge = (origin: CanonicalOrigin, sent: Sent, policy: HostPolicy, mayWait = false): VerifiedPeer => {
-    const verdict = evaluate(origin, sent, policy, mayWait)
+  const judge = (
+    origin: CanonicalOrigin,
+    sent: Sent,
+    policy: HostPolicy,
+    record: HandshakeRecord | undefined,
+    mayWait = false,
+  ): VerifiedPeer => {
+    const look = (): TrustVerdict => evaluate(origin, sent, policy, mayWait)
+    const verdict = record === undefined ? look() : record.judged(sent, policy, look)
     const { manifestVersion } = policy
     const { interception } = verdict.kind === 'trusted' ? verdict.peer : verdict
     if (interception !== undefined) {
@@ -153,6 +175,21 @@ export function createConnector(options: ConnectorOptions): Connector {
     return verdict.peer
   }
 
+  const judgeElsewhere: Connector['judge'] = (origin, sent, objection) => {
+    const record = recordOf(origin)
+    try {
+      const policy = policyOf(origin)
+      record?.begun(policy)
+      const found = objection(judge(origin, sent, policy, record))
+      const refused = found === undefined || found instanceof PinfetchError ? found : nodeRefused(origin, found)
+      tell(record, refused)
+      return refused
+    } catch (error) {
+      tell(record, connectFailure(error, origin.text))
+      throw error
+    }
+  }
+
   const evidenceVersion = (): number => evidence?.source.version ?? 0
   const sessions = createSessions({
     clock: runtime.clock,
@@ -174,6 +211,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     let keepSession: ((bytes: Buffer) => void) | undefined // once the connection is released
     let settled = false
     const hasSessions = protocols === undefined || String(protocols) === String(usual) // one list of protocols has all
+    const record = recordOf(origin)
 
     const settle = (result: Connection | PinfetchError): void => {
       if (settled) return
@@ -185,6 +223,7 @@ export function createConnector(options: ConnectorOptions): Connector {
         socket?.destroy()
         if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
       }
+      tell(record, result instanceof PinfetchError ? result : undefined)
       done(result)
     }
     const fail = (error: unknown): void => {
@@ -217,12 +256,14 @@ export function createConnector(options: ConnectorOptions): Connector {
         origin,
         staple === null ? { presented } : { presented, staple: new Uint8Array(staple) },
         policyOf(origin),
+        record,
         true,
       )
       judged = endEntity
     }
     const onSecure = (tlsSocket: tls.TLSSocket): void => {
       hasShown = true // a resumption under TLS 1.2 raises no event: the next handshake’s would be taken for the first
+      record?.secured(tlsSocket)
       const { alpnProtocol, authorized } = tlsSocket
       if (!isSpoken(asked, alpnProtocol)) throw wrongProtocol(origin, asked, alpnProtocol)
       const resumed = tlsSocket.isSessionReused()
@@ -245,14 +286,14 @@ export function createConnector(options: ConnectorOptions): Connector {
         policy.revocation.fetch !== 'blocking' &&
         judgedBy === known.evidenceVersion &&
         isCurrent(admitted, policy, known.at.wall)
-      const current = isFinal ? admitted : judge(origin, admitted, policy)
+      const current = isFinal ? admitted : judge(origin, admitted, policy, record)
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
       emit({
         type: 'revocation.checked',
         host: origin.text,
-        ...checkedOf(current),
+        ...describeRevocation(current),
         ...(resumed ? { resumed } : {}),
       })
       if (hasListeners?.('tls.connected') === true) {
@@ -313,12 +354,16 @@ export function createConnector(options: ConnectorOptions): Connector {
     }
 
     const goDirectly = (policy: HostPolicy): void => {
-      const route = routes.to(origin, policy)
+      const route = routes.to(origin, policy, record && ((addresses) => record.resolved(addresses)))
       const tlsSocket = begin(policy, route.settings)
       tlsSocket.setNoDelay(true)
       tlsSocket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
       // Before Node's own listener, which sends the ClientHello.
-      tlsSocket.prependOnceListener('connect', () => attempt(() => route.arrivedAt(tlsSocket.remoteAddress)))
+      tlsSocket.prependOnceListener('connect', () => {
+        record?.connected(tlsSocket.remoteAddress)
+        attempt(() => route.arrivedAt(tlsSocket.remoteAddress))
+      })
+      if (record !== undefined) tlsSocket.on('connectionAttempt', (address) => record.tried(address))
       tlsSocket.once('connect', () => onConnected(tlsSocket))
     }
 
@@ -327,6 +372,7 @@ export function createConnector(options: ConnectorOptions): Connector {
         attempt(() => {
           if (tunnel instanceof PinfetchError) throw tunnel
           socket = tunnel.socket
+          record?.connected(socket.remoteAddress)
           const policy = policyOf(origin) // another one perhaps by now
           const refusal = tunnels.refusalOf(origin, tunnel, policy)
           if (refusal !== undefined) throw refusal
@@ -339,23 +385,46 @@ export function createConnector(options: ConnectorOptions): Connector {
 
     attempt(() => {
       const policy = policyOf(origin)
+      record?.begun(policy, through && proxy?.text)
       if (through === undefined) goDirectly(policy)
       else goThrough(through, policy)
     })
     return settle
   }
 
-  const reevaluate: Connector['reevaluate'] = (origin, { socket, peer }, policy) => {
+  const told = new WeakSet<tls.TLSSocket>()
+  const cut = (
+    origin: CanonicalOrigin,
+    { socket, peer }: Pick<Connection, 'socket' | 'peer'>,
+    reason: PinfetchError,
+    policy = peer.policy,
+    verdict: TrustVerdict = { kind: 'trusted', peer },
+  ): void => {
+    if (socket.destroyed || told.has(socket)) return
+    told.add(socket)
+    const record = recordOf(origin)
+    if (record === undefined) return
+    record.begun(policy, tunnelOf.has(socket) ? proxy?.text : undefined)
+    record.cut(socket, verdict, peer)
+    tell(record, reason)
+  }
+  const reevaluate: Connector['reevaluate'] = (origin, connection, policy) => {
+    let verdict: TrustVerdict | undefined
+    const refuse = (reason: PinfetchError): PinfetchError => {
+      cut(origin, connection, reason, policy, verdict)
+      return reason
+    }
+    const { socket, peer } = connection
     const tooOld = refuseVersion(origin, socket, policy)
-    if (tooOld !== undefined) return tooOld
+    if (tooOld !== undefined) return refuse(tooOld)
     const tunnel = tunnelOf.get(socket) // its remoteAddress is the proxy's
     const elsewhere =
       tunnel === undefined
         ? routes.refusalOf(origin, socket.remoteAddress, policy)
         : tunnels?.refusalOf(origin, tunnel, policy)
-    if (elsewhere !== undefined) return elsewhere
-    const verdict = evaluate(origin, peer, policy)
-    return verdict.kind === 'trusted' ? verdict.peer : refusal(origin, policy, verdict, 'maybe')
+    if (elsewhere !== undefined) return refuse(elsewhere)
+    verdict = evaluate(origin, peer, policy)
+    return verdict.kind === 'trusted' ? verdict.peer : refuse(refusal(origin, policy, verdict, 'maybe'))
   }
 
   const reviewSessions = (): void => {
@@ -370,8 +439,9 @@ export function createConnector(options: ConnectorOptions): Connector {
   return {
     evaluate,
     connect,
-    judge: (origin, sent) => judge(origin, sent, policyOf(origin)),
+    judge: judgeElsewhere,
     reevaluate,
+    cut: (origin, connection, reason) => cut(origin, connection, reason),
     reviewSessions,
     closeSessions,
   }
@@ -407,21 +477,8 @@ export function admit(
 }
 
 function connectedTo({ text }: CanonicalOrigin, socket: tls.TLSSocket): EventOf<'tls.connected'> {
-  const group = groupOf(socket)
-  return {
-    type: 'tls.connected',
-    host: text,
-    protocol: socket.getProtocol() === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2', // `refuseVersion` let no other through
-    cipher: socket.getCipher().standardName,
-    ...(group === undefined ? {} : { group }),
-    ...(socket.isSessionReused() ? { resumed: true } : {}),
-  }
-}
-
-function checkedOf({ revocation }: VerifiedPeer): Pick<EventOf<'revocation.checked'>, 'status' | 'source' | 'causes'> {
-  const { status } = revocation
-  if (status === 'good') return { status, source: revocation.source, causes: [] }
-  return { status, causes: status === 'undetermined' ? revocation.causes : [] }
+  const { resumed, ...connection } = describeConnection(socket)
+  return { type: 'tls.connected', host: text, ...connection, ...(resumed ? { resumed } : {}) }
 }
 
 function identityOf({ kind, host }: CanonicalOrigin, { expectedUri }: HostPolicy): ReferenceIdentity {
@@ -466,10 +523,16 @@ export function secondOpinion(
 
 /** Our verdict was yes, OpenSSL's no: both are needed, so its refusal stands. */
 function nodeRefusal(socket: tls.TLSSocket, origin: CanonicalOrigin, error: Error): TrustError | undefined {
-  if (socket.authorizationError === undefined || socket.authorizationError === null) return undefined
-  const message = `${origin.text}: Node's own verification refused the chain (${String(socket.authorizationError)})`
+  const { authorizationError } = socket
+  return authorizationError === undefined || authorizationError === null
+    ? undefined
+    : nodeRefused(origin, error, String(authorizationError))
+}
+
+function nodeRefused({ text }: CanonicalOrigin, cause: Error, reason = cause.message): TrustError {
+  const message = `${text}: Node's own verification refused the chain (${reason})`
   const findings = [{ code: 'ERR_TRUST_NODE_REFUSED', certificateIndex: null, message }] as const
-  return new TrustError('ERR_TRUST_NODE_REFUSED', message, { cause: error, host: origin.text, findings })
+  return new TrustError('ERR_TRUST_NODE_REFUSED', message, { cause, host: text, findings })
 }
 
 function refusal(

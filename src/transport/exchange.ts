@@ -1,10 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { CanonicalOrigin } from '../encoding/host.ts'
-import { AuthError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import { AuthError, PinfetchError, type RequestSent, TlsError, TransportError } from '../errors/errors.ts'
+import type { Emitter } from '../events/emitter.ts'
+import type { Emit } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { CallTime } from './call.ts'
 import { certificateFailure } from './client-certificate.ts'
+import { ExchangeRecord } from './exchange-record.ts'
 import { afterLost, type Facts, headersTooLarge, isClosed, responseFailure, Unprocessed } from './failure.ts'
 import type { Lane } from './lane.ts'
 import type { Limits, Timeouts } from './limits.ts'
@@ -19,6 +22,8 @@ export interface ExchangeLimits {
   readonly limits: Limits
   /** Told of the header fields of each final response. */
   readonly onResponse?: ((origin: CanonicalOrigin, path: string, headers: readonly Buffer[]) => void) | undefined
+  readonly emit: Emit
+  readonly hasListeners?: Emitter['hasListeners'] | undefined
 }
 
 /** Where an exchange goes to wait for a connection, and where it gives one back. */
@@ -81,6 +86,10 @@ export class Exchange implements RawHandler, Swept {
   #moved = 0
   #received = 0
   #interimBytes = 0
+  /** Of this attempt, once something of it is written. */
+  #record: ExchangeRecord | undefined
+  /** By the caller, for a reason that is none of ours. */
+  #isAborted = false
 
   constructor(
     origin: CanonicalOrigin,
@@ -141,7 +150,10 @@ export class Exchange implements RawHandler, Swept {
    */
   begin(): void {
     try {
-      this.#handler.onConnect((reason) => this.abort(reason ?? new Error('aborted')))
+      this.#handler.onConnect((reason) => {
+        this.#isAborted = true
+        this.abort(reason ?? new Error('aborted'))
+      })
     } catch (error) {
       this.fail(error instanceof Error ? error : new Error(String(error)))
     }
@@ -214,11 +226,13 @@ export class Exchange implements RawHandler, Swept {
     this.#isWritten = true
     this.#hasMoved = true
     if (this.#givenUp !== undefined) abort(this.#givenUp)
+    else if (this.#given.hasListeners?.('http.exchange') === true) this.#record = this.#begun()
   }
 
   onBodySent(chunk: Uint8Array | string): void {
     this.#moved += chunk.length
     this.#hasMoved = true
+    this.#record?.sent(chunk.length)
     this.#handler.onBodySent?.(chunk)
   }
 
@@ -241,6 +255,7 @@ export class Exchange implements RawHandler, Swept {
     }
     this.#hasMoved = true
     this.#isInBody = true
+    this.#record?.answered(status)
     const refusal = this.#read(headers, this.#options.method === 'HEAD' || status === 304)
     if (refusal !== undefined) {
       this.abort(refusal)
@@ -260,6 +275,7 @@ export class Exchange implements RawHandler, Swept {
     this.#hasMoved = true
     this.#moved += chunk.length
     this.#received += chunk.length
+    this.#record?.received(chunk.length)
     if (this.#received > this.#given.limits.bodyBytes) {
       this.abort(this.#tooLarge('goes on'))
       return true
@@ -269,6 +285,7 @@ export class Exchange implements RawHandler, Swept {
 
   onComplete(trailers: Buffer[]): void {
     const lane = this.#lane
+    this.#tell()
     this.#end()
     if (lane !== undefined) {
       const isLast = this.#isLast || this.#options.method === 'HEAD' // undici closes after a HEAD
@@ -280,6 +297,8 @@ export class Exchange implements RawHandler, Swept {
 
   /** From here on the connection is the caller's; it stays with its origin, whose policy may still end it. */
   onUpgrade(status: number, headers: Buffer[], socket: Duplex): void {
+    this.#record?.answered(status)
+    this.#tell()
     this.#end()
     this.#handler.onUpgrade?.(status, headers, socket)
   }
@@ -300,6 +319,7 @@ export class Exchange implements RawHandler, Swept {
     const isFirst = !this.#hasResponded && !isReused
     const refusal = isFirst ? certificateFailure(lane.socket, error, facts.sent) : undefined
     const failure = refusal ?? responseFailure(error, facts)
+    this.#tell(failure)
     if (lane.isShared) this.#lanes.release(lane, this)
     else lane.discard()
     if (refusal instanceof TlsError)
@@ -359,6 +379,19 @@ export class Exchange implements RawHandler, Swept {
       }
     }
     return refusal
+  }
+
+  #begun(): ExchangeRecord {
+    const version = this.#lane?.isShared === true ? '2' : '1.1'
+    return new ExchangeRecord(this.origin.text, this.#options.method, version, this.#given.runtime.clock)
+  }
+
+  /** Of each attempt that reached a connection; another one may follow. */
+  #tell(failure?: Error): void {
+    if (this.#record === undefined) return
+    const code = failure instanceof PinfetchError ? failure.code : this.#isAborted ? '_ABORTED' : '_OTHER'
+    this.#record.tell(this.#given.emit, failure === undefined ? undefined : code)
+    this.#record = undefined
   }
 
   #mayFlow(answer: boolean): boolean {

@@ -159,8 +159,9 @@ export class LentSockets {
       const policy = this.#options.policyOf(origin)
       return this.#options.connector.reevaluate(origin, { socket, peer }, policy)
     } catch (error) {
-      if (error instanceof PinfetchError) return error // no policy covers the origin any longer
-      throw error
+      if (!(error instanceof PinfetchError)) throw error
+      this.#options.connector.cut(origin, { socket, peer }, error) // no policy covers the origin any longer
+      return error
     }
   }
 }

@@ -4,6 +4,7 @@ import { BoundedMap } from '../encoding/bounded-map.ts'
 import { parseAddress } from '../encoding/cidr.ts'
 import { canonicalHost } from '../encoding/host.ts'
 import { ConfigurationError, PolicyError } from '../errors/errors.ts'
+import type { Emitter } from '../events/emitter.ts'
 import type { Emit } from '../events/events.ts'
 
 /**
@@ -15,6 +16,7 @@ export type Resolver = (host: string, context: ResolverContext) => Promise<reado
 export interface ResolverContext {
   /** To the listeners of the client that asks. */
   readonly emit: Emit
+  readonly hasListeners?: Emitter['hasListeners'] | undefined
 }
 
 /** The system's resolver: what other programs on this machine would connect to. */

@@ -1,13 +1,16 @@
 import { isIP, type LookupFunction } from 'node:net'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, PolicyError } from '../errors/errors.ts'
+import type { Emitter } from '../events/emitter.ts'
 import type { Emit } from '../events/events.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import { type AddressPolicy, addressRefusal, isSameAddress } from './address-policy.ts'
-import { type Resolver, systemResolver } from './resolvers.ts'
+import { type Resolver, type ResolverContext, systemResolver } from './resolvers.ts'
 
 export interface RouteOptions {
   readonly emit: Emit
+  /** Whether anyone listens to what takes a look at every connection. Default: nobody. */
+  readonly hasListeners?: Emitter['hasListeners'] | undefined
   /** Default: the system's. */
   readonly resolver?: Resolver
   /** Default: as `addresses` of the client without any member. */
@@ -31,18 +34,21 @@ export interface Route {
   readonly arrivedAt: (remoteAddress: string | undefined) => void
 }
 
+/** Told what the resolver answered, before any of it is judged. */
+export type Resolved = (addresses: readonly string[]) => void
+
 /** What the policy of a host adds to the client's own. */
 export type AddressRule = Pick<HostPolicy, 'allowedAddresses'>
 
 export interface Routes {
   /** @throws PolicyError where the host is itself an address that may not be connected to. */
-  readonly to: (origin: CanonicalOrigin, policy: AddressRule) => Route
+  readonly to: (origin: CanonicalOrigin, policy: AddressRule, resolved?: Resolved) => Route
   /**
    * The addresses of an origin that may be connected to, one at least.
    *
    * @throws PolicyError where none may be, or the resolver's error.
    */
-  readonly permitted: (origin: CanonicalOrigin, policy: AddressRule) => Promise<readonly string[]>
+  readonly permitted: (origin: CanonicalOrigin, policy: AddressRule, resolved?: Resolved) => Promise<readonly string[]>
   /** Why a live connection to this address may not go on. */
   readonly refusalOf: (
     origin: CanonicalOrigin,
@@ -56,7 +62,16 @@ export interface Routes {
  * to them, so that Node tries permitted ones alone and a name that is answered differently the second time gains nothing.
  */
 export function createRoutes(options: RouteOptions): Routes {
-  const { emit, resolver = systemResolver, addresses = DEFAULT_ADDRESSES, localAddress, unixSocketOf } = options
+  const {
+    emit,
+    hasListeners,
+    resolver = systemResolver,
+    addresses = DEFAULT_ADDRESSES,
+    localAddress,
+    unixSocketOf,
+  } = options
+
+  const told: ResolverContext = { emit, hasListeners }
 
   const refusalOf: Routes['refusalOf'] = (origin, remoteAddress, { allowedAddresses }) => {
     if (remoteAddress === undefined) return undefined // a Unix socket, or closed by now
@@ -64,16 +79,17 @@ export function createRoutes(options: RouteOptions): Routes {
     return reason === undefined ? undefined : denied(origin, `${remoteAddress} ${reason}`)
   }
 
-  const permitted: Routes['permitted'] = async (origin, policy) => {
+  const permitted: Routes['permitted'] = async (origin, policy, resolved) => {
     const found =
-      origin.kind === 'ip' ? [origin.host] : await addressesOf(resolver, origin.host, emit).catch(unresolved)
+      origin.kind === 'ip' ? [origin.host] : await addressesOf(resolver, origin.host, told).catch(unresolved)
+    resolved?.(found)
     const refusals = found.map((address) => refusalOf(origin, address, policy))
     const allowed = found.filter((_, at) => refusals[at] === undefined)
     if (allowed.length > 0) return allowed
     throw refusals[0] ?? Object.assign(new Error('no address'), { code: 'ENOTFOUND' })
   }
 
-  const to: Routes['to'] = (origin, policy) => {
+  const to: Routes['to'] = (origin, policy, resolved) => {
     const { host, port, kind } = origin
     const path = unixSocketOf?.(origin)
     if (path !== undefined) return { settings: { host, port, path }, arrivedAt: () => undefined }
@@ -90,7 +106,7 @@ export function createRoutes(options: RouteOptions): Routes {
       return { settings: { host, port, ...bound }, arrivedAt }
     }
     const resolve = async (): Promise<readonly string[]> => {
-      asked.push(...(await permitted(origin, policy)))
+      asked.push(...(await permitted(origin, policy, resolved)))
       return asked
     }
     return { settings: { host, port, lookup: lookupBy(resolve), ...bound }, arrivedAt }
@@ -128,8 +144,8 @@ function lookupBy(resolve: () => Promise<readonly string[]>): LookupFunction {
 }
 
 /** What a resolver of the application's answers is looked at before Node sees it: nonsense there would end the process. */
-async function addressesOf(resolver: Resolver, host: string, emit: Emit): Promise<readonly string[]> {
-  const answer: unknown = await resolver(host, { emit })
+async function addressesOf(resolver: Resolver, host: string, told: ResolverContext): Promise<readonly string[]> {
+  const answer: unknown = await resolver(host, told)
   if (!Array.isArray(answer)) throw new TypeError('expected a list of addresses')
   return answer.map((address: unknown) => {
     if (typeof address === 'string' && isIP(address) !== 0) return address

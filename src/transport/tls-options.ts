@@ -42,9 +42,10 @@ export function verifyingTlsOptions(
       const presented = presentedIn(shown)
       const [endEntity] = presented
       if (endEntity === undefined) throw noCertificate(origin)
-      const peer = judge(origin, { presented })
-      if (OFFERS.indexOf(offerOf(policy)) > OFFERS.indexOf(offerOf(peer.policy))) throw outdated(origin)
-      return secondOpinion(origin, peer, new X509Certificate(endEntity))
+      return judge(origin, { presented }, (peer) => {
+        const isOutdated = OFFERS.indexOf(offerOf(policy)) > OFFERS.indexOf(offerOf(peer.policy))
+        return isOutdated ? outdated(origin) : secondOpinion(origin, peer, new X509Certificate(endEntity))
+      })
     } catch (error) {
       return error instanceof PinfetchError ? error : noCertificate(origin, error)
     }

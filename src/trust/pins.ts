@@ -36,6 +36,24 @@ export function matchPins(path: CertificationPath, policy: HostPolicy, now: Unix
   return { kind: 'match', validUntil }
 }
 
+/** The pins that are active, and those among them that stand where they have to on a verified path. Tells, and decides nothing. */
+export function describePins(
+  path: CertificationPath | undefined,
+  policy: HostPolicy,
+  now: UnixMs,
+): { readonly considered: readonly PinText[]; readonly matched: readonly PinText[] } {
+  const considered = new Set<PinText>()
+  const matched = new Set<PinText>()
+  for (const group of policy.pinGroups) {
+    for (const pin of group) {
+      if (!isActive(pin, policy, now)) continue
+      considered.add(pin.spki)
+      if (path !== undefined && isOnPath(pin, path.certificates)) matched.add(pin.spki)
+    }
+  }
+  return { considered: [...considered], matched: [...matched] }
+}
+
 /** The pin of a certificate's key, computed once per certificate and hash. */
 export function pinOf(certificate: Certificate, hash: 'sha256' | 'sha384' | 'sha512' = 'sha256'): PinText {
   const known = memo.get(certificate)?.get(hash)
