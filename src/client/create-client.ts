@@ -3,6 +3,7 @@ import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createClockOffsets } from '../keys/clock-offset.ts'
 import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
+import { onChannels } from '../monitor/channels.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import { keepProcessAlive, watchFolder } from '../ports/system.ts'
 import { bindVerifier } from '../signing/verify-responses.ts'
@@ -85,10 +86,11 @@ export function createClient(options: ClientOptions): Client {
   const { runtime, timeouts, limits } = resolved
   const judged = resolved.operations && createOperations(resolved.operations, runtime)
   const interacting = resolved.interactionId && createInteractions(resolved.interactionId, runtime)
-  const { emit, hasListeners, on } = createEmitter()
+  const { emit, hasListeners, on } = onChannels(createEmitter())
   const connection: Omit<DispatcherOptions, 'policyOf'> = {
     runtime,
     emit,
+    hasListeners,
     timeouts,
     timeoutsOf: legacyTimeoutsOf(resolved.legacyHosts),
     limits,
@@ -121,6 +123,7 @@ export function createClient(options: ClientOptions): Client {
   const evidence = createEvidence(resolved, {
     store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
     emit,
+    hasListeners,
     onChange: () => dispatcher.evidenceChanged(),
     proxyPolicyOf: policies.ofProxy,
   })
@@ -135,7 +138,6 @@ export function createClient(options: ClientOptions): Client {
     ...connection,
     http2: resolved.http2,
     runtime: judging,
-    hasListeners,
     evidence,
     emit: (event) => {
       emit(event)
