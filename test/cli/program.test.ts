@@ -18,6 +18,7 @@ const COMMANDS = [
     (verb) => ['manifest', verb],
   ),
   ...['verify', 'lint', 'diff', 'simulate'].map((verb) => ['manifest', verb]),
+  ...['import', 'show', 'remove'].map((verb) => ['manifest', 'ct', verb]),
   ...['new', 'list', 'rotate-root'].map((verb) => ['keys', verb]),
 ]
 

@@ -7,8 +7,9 @@ import { type PinText, pinOfSpki } from '../../src/encoding/pin.ts'
 import { type LintInput, lint } from '../../src/publisher/lint.ts'
 import { LINT_RULES, type LintId } from '../../src/publisher/lint-rules.ts'
 import type { SeenChain } from '../../src/publisher/seen.ts'
-import type { HostInput } from '../../src/publisher/wire.ts'
+import type { CtInput, HostInput } from '../../src/publisher/wire.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
+import { publicLog } from '../support/log-list.ts'
 
 const NOW = Date.UTC(2030, 0, 1)
 const DAY = 86_400_000
@@ -219,6 +220,24 @@ describe('an error for', () => {
         members: { revocations: { unrevoked: [{ sha256: third, reason: 'found again' }] } },
       },
     ],
+    [
+      'a log list by which no client would judge',
+      'log-list-old',
+      { before: usual, to: usual, members: listOf(71) },
+      { before: usual, to: usual, members: listOf(69) },
+    ],
+    [
+      'a policy that is changed beside such a list',
+      'log-list-old',
+      { before: usual, membersBefore: listOf(71), to: usual, members: listOf(71, 'enforce') },
+      { before: usual, membersBefore: listOf(71), to: usual, members: listOf(71, 'off') },
+    ],
+    [
+      'a log list older than the one in force',
+      'log-list-rollback',
+      { before: usual, membersBefore: listOf(1), to: usual, members: listOf(2) },
+      { before: usual, membersBefore: listOf(2), to: usual, members: listOf(1) },
+    ],
   ]
 
   test.each(cases)('%s: %s', async (_, id, refused, control) => {
@@ -254,6 +273,11 @@ describe('what is in force already is warned about and keeps nothing else from b
       { before: entry([live.pin, ca.issuer.pin]), to: entry([live.pin, ca.issuer.pin]) },
       'backup-on-live-chain',
     ],
+    [
+      'a log list past its time',
+      { before: usual, membersBefore: listOf(71), to: usual, members: listOf(71) },
+      'log-list-old',
+    ],
   ])('%s', async (_, change, id) => {
     expect(await errorsOf(change)).toEqual([])
     expect(await findingsOf(change)).toContainEqual(expect.objectContaining({ id, severity: 'warning' }))
@@ -284,6 +308,7 @@ describe('a warning for', () => {
       { to: { ...usual, pins: [{ spki: live.pin, notAfter: instant(29 * 86_400) }, { spki: reserve }] } },
       { to: { ...usual, pins: [{ spki: live.pin, notAfter: instant(31 * 86_400) }, { spki: reserve }] } },
     ],
+    ['log-list-old', { to: usual, members: listOf(36) }, { to: usual, members: listOf(34) }],
     ['no-hosts', { to: [] }, { to: usual }],
   ])('%s', async (id, warned, control) => {
     expect(await findingsOf(warned)).toContainEqual(expect.objectContaining({ id, severity: 'warning' }))
@@ -315,6 +340,12 @@ test('every finding says what to do, in one line', async () => {
 
 function denying(host: HostInput, ...spkis: readonly PinText[]) {
   return { content: { hosts: [host] }, deny: spkis.map((spki) => ({ spki, reason: 'leaked' })) }
+}
+
+function listOf(days: number, policy: CtInput['policy'] = 'report'): { readonly ct: CtInput } {
+  const { log_id, key, state } = publicLog('a1')
+  const logs = [{ log_id, key, state }]
+  return { ct: { policy, logList: { timestamp: instant(-days * 86_400), operators: [{ name: 'A', logs }] } } }
 }
 
 function distrust(at: number) {
