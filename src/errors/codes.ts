@@ -1543,6 +1543,26 @@ export const CODES = {
     about: 'A signature was seen before.',
     fix: 'Refuse the request: somebody sends it a second time.',
   },
+  ERR_MONITOR_EVIDENCE_MALFORMED: {
+    retryable: false,
+    about: 'A file is no evidence of a handshake, or holds members that this version does not know.',
+    fix: 'Give a file that collectEvidence wrote; one of a newer release takes that release to be read.',
+  },
+  ERR_MONITOR_EVIDENCE_ALTERED: {
+    retryable: false,
+    about: 'The evidence of a handshake is not what its digest was made over.',
+    fix: 'Do not rely on it: something was changed after it was made. Look for another copy.',
+  },
+  ERR_MONITOR_EVIDENCE_DIFFERS: {
+    retryable: false,
+    about: 'Judged again from what was recorded, the peer gets another verdict than the evidence says.',
+    fix: 'Judge with the release that made it; if that differs too, what is recorded is not what happened.',
+  },
+  ERR_MONITOR_VALIDATION_LOG_ALTERED: {
+    retryable: false,
+    about: 'A line of a validation log was edited, removed, inserted or moved, or the end was cut off.',
+    fix: 'Take the lines that the message names for lost; ask who can write to the file.',
+  },
   ERR_MONITOR_UNEXPECTED_CERTIFICATE: {
     retryable: false,
     about: 'A certificate was issued for a watched name, with a key that is no pin of it.',
