@@ -8,13 +8,18 @@ export interface Emitter {
   readonly on: <Type extends ClientEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void) => () => void
 }
 
+/** Who hears of the events of all clients. */
+export type Everybody = Pick<Emitter, 'emit' | 'hasListeners'>
+
 /**
  * Delivers in order, in the tick of the cause. A listener that throws harms neither the request nor the other listeners:
  * its error is raised on its own, as an uncaught exception, where the process's own policy for bugs applies.
+ *
+ * @param everybody Told after the listeners.
  */
-export function createEmitter(): Emitter {
+export function createEmitter(everybody?: Everybody): Emitter {
   const listeners = new Map<string, Set<(event: never) => void>>()
-  return {
+  const emitter: Emitter = {
     emit: (event) => {
       for (const listener of [...(listeners.get(event.type) ?? [])]) {
         try {
@@ -25,12 +30,20 @@ export function createEmitter(): Emitter {
           })
         }
       }
+      everybody?.emit(event)
     },
-    hasListeners: (type) => (listeners.get(type)?.size ?? 0) > 0,
+    hasListeners: (type) => (listeners.get(type)?.size ?? 0) > 0 || everybody?.hasListeners(type) === true,
     on: (type, listener) => {
       const set = listeners.get(type) ?? new Set()
       listeners.set(type, set.add(listener))
       return () => void set.delete(listener)
     },
   }
+  emitters.set(emitter.on, emitter.emit)
+  return emitter
 }
+
+/** How what serves the listeners of a client tells them of itself; `undefined` for an `on` that is not of an emitter. */
+export const emitterOf = (on: Emitter['on']): Emit | undefined => emitters.get(on)
+
+const emitters = new WeakMap<Emitter['on'], Emit>()

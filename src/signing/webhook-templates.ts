@@ -1,5 +1,5 @@
-import { decodeBase64 } from '../encoding/base64.ts'
-import { KeyError, SignError } from '../errors/errors.ts'
+import { SignError } from '../errors/errors.ts'
+import { webhookKeyOf } from '../keys/webhook-key.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import type { HmacTemplate, MessageParts, Signed } from './hmac-template.ts'
 
@@ -71,13 +71,7 @@ export const standardWebhook: WebhookTemplate = Object.freeze({
     const signatures = value.split(' ').flatMap((one) => (one.startsWith('v1,') ? [one.slice('v1,'.length)] : []))
     return { atSec, signatures }
   },
-  keyOf: (secret) => {
-    const text = Buffer.from(secret).toString('latin1')
-    const bytes = decodeBase64(text.startsWith('whsec_') ? text.slice('whsec_'.length) : text)
-    if (bytes !== undefined && bytes.length >= MIN_KEY_BYTES && bytes.length <= MAX_KEY_BYTES) return bytes
-    const expected = `expected whsec_ and the base64 of ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} bytes`
-    throw new KeyError('ERR_KEY_SOURCE_INVALID', `standardWebhook secret: ${expected}`)
-  },
+  keyOf: webhookKeyOf,
 } satisfies WebhookTemplate)
 
 /** A full stop in it would move the border to the time: two messages would have one text. */
@@ -96,5 +90,3 @@ const readSeconds = (text: string | undefined): number | undefined =>
 const secondsOf = (at: UnixMs): number => Math.floor(at / 1_000)
 
 const ID = /^[\x21-\x2d\x2f-\x7e]{1,256}$/
-const MIN_KEY_BYTES = 24 // as the specification has it
-const MAX_KEY_BYTES = 64

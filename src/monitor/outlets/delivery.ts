@@ -1,0 +1,194 @@
+import { PinfetchError } from '../../errors/errors.ts'
+import { scrub } from '../../errors/scrub.ts'
+import type { Emit } from '../../events/events.ts'
+import type { Runtime } from '../../ports/runtime.ts'
+import { raceSignal, wait } from '../../ports/signals.ts'
+import { keepProcessAlive } from '../../ports/system.ts'
+import { nextTurn } from '../../ports/turn.ts'
+
+/** Something that carries what a client tells to somewhere else. */
+export interface Outlet {
+  /** What waits, that under way included. */
+  readonly queued: number
+  /** Lost: the queue was full, or nobody took it in time. */
+  readonly dropped: number
+  /** Hears nothing more, and sends what waits: for five seconds at most. */
+  readonly close: () => Promise<void>
+}
+
+export interface DeliveryOptions<Item, Batch> {
+  /** As `outlet.failed` names it. */
+  readonly name: string
+  /** Items that may wait; the newest are dropped while it is full, since what happened first explains the rest. */
+  readonly capacity: number
+  /** Items that are delivered together. */
+  readonly batchSize: number
+  /** What is sent for the items, made once and not for every attempt; `undefined` where there is nothing to send. */
+  readonly prepare: (items: readonly Item[]) => Batch | undefined
+  /** Settles when the batch arrived. Rejects with `Undeliverable` for what no further attempt would mend. */
+  readonly deliver: (batch: Batch, signal: AbortSignal) => Promise<void>
+  /** Frees what `deliver` holds. */
+  readonly dispose?: () => unknown
+  readonly runtime: Runtime
+  readonly tell: Emit
+}
+
+export interface Delivery<Item> extends Outlet {
+  readonly offer: (item: Item) => void
+}
+
+/** Another attempt would fail for the same reason. */
+export class Undeliverable extends Error {
+  override readonly name = 'Undeliverable'
+}
+
+/**
+ * A bounded queue, emptied outside the tick that filled it: an outlet that is slow, down or hangs costs memory for `capacity` items
+ * and never a request. What fails is tried again for five minutes, after pauses that grow to half a minute; `outlet.failed` is told
+ * when that begins or something is lost, `outlet.recovered` when a batch arrived and half of the queue is free.
+ */
+export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch>): Delivery<Item> {
+  const { name, capacity, batchSize, prepare, deliver, dispose, runtime, tell } = options
+  const { clock, schedule } = runtime
+  const waiting: Item[] = []
+  const closing = new AbortController()
+  const over = new AbortController()
+  let dropped = 0
+  let droppedBefore = 0 // this outage
+  let isFailing = false
+  let emptying: Promise<void> | undefined
+  let closed: Promise<void> | undefined
+
+  const fail = (message: string): void => {
+    if (isFailing) return
+    isFailing = true
+    tell({ type: 'outlet.failed', outlet: name, dropped: dropped - droppedBefore, message })
+  }
+  const recover = (): void => {
+    if (!isFailing || waiting.length * 2 > capacity) return
+    isFailing = false
+    tell({ type: 'outlet.recovered', outlet: name, dropped: dropped - droppedBefore, message: 'records arrive again' })
+    droppedBefore = dropped
+  }
+  const lose = (count: number, message: string): void => {
+    dropped += count
+    fail(message)
+  }
+
+  const empty = async (): Promise<void> => {
+    while (waiting.length > 0 && !over.signal.aborted) {
+      await nextTurn()
+      const items = waiting.slice(0, batchSize)
+      const failure = await deliverAll(items)
+      waiting.splice(0, items.length)
+      if (failure === undefined) recover()
+      else lose(items.length, failure)
+    }
+    emptying = undefined
+  }
+
+  /** @returns why the items are lost. */
+  const deliverAll = async (items: readonly Item[]): Promise<string | undefined> => {
+    const began = clock.monotonic()
+    try {
+      const batch = prepare(items)
+      if (batch === undefined) return undefined
+      for (let failures = 0; ; ) {
+        const error = await attempt(batch)
+        if (error === undefined) return undefined
+        failures += 1
+        if (error instanceof Undeliverable || over.signal.aborted) return messageOf(error)
+        fail(messageOf(error))
+        if (clock.monotonic() - began >= GIVE_UP_MS) return messageOf(error)
+        await pause(pauseAfter(failures))
+      }
+    } catch (error) {
+      return messageOf(error) // a format of the caller's threw
+    }
+  }
+
+  const attempt = async (batch: Batch): Promise<unknown> => {
+    const ended = new AbortController()
+    const end = (): void => ended.abort(new Undelivered(`nobody took it within ${ATTEMPT_MS} ms`))
+    const cancel = schedule(ATTEMPT_MS, end)
+    const stop = (): void => ended.abort(new Undelivered('the outlet was closed'))
+    over.signal.addEventListener('abort', stop, { once: true })
+    try {
+      await raceSignal(deliver(batch, ended.signal), ended.signal)
+      return undefined
+    } catch (error) {
+      return error ?? new Undelivered('no reason was given')
+    } finally {
+      cancel()
+      over.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Closing wakes it: then there is no time to lose. */
+  const pause = async (ms: number): Promise<void> => {
+    const signal = closing.signal.aborted ? over.signal : closing.signal
+    await wait(runtime, ms, signal).catch(() => undefined)
+  }
+  /** Half of it by chance, so that programs that failed together do not come back together. */
+  const pauseAfter = (failures: number): number => {
+    const longest = Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** Math.min(failures - 1, 10))
+    return longest * (0.5 + (runtime.random(1)[0] ?? 0) / 512)
+  }
+
+  const end = async (): Promise<void> => {
+    closing.abort()
+    const release = keepProcessAlive()
+    const cancel = schedule(CLOSE_MS, () => over.abort())
+    try {
+      await emptying
+      await raceSignal(Promise.resolve(dispose?.()), over.signal)
+    } catch {
+      // what was to be freed hangs, or failed: the rest is the system's
+    } finally {
+      cancel()
+      release()
+      over.abort()
+    }
+    if (waiting.length > 0) lose(waiting.length, 'the outlet was closed')
+    waiting.length = 0
+  }
+
+  return {
+    offer: (item) => {
+      if (closed !== undefined) return
+      if (waiting.length >= capacity) {
+        lose(1, `the queue of ${capacity} is full`)
+        return
+      }
+      waiting.push(item)
+      emptying ??= empty()
+    },
+    get queued() {
+      return waiting.length
+    },
+    get dropped() {
+      return dropped
+    },
+    close: () => {
+      closed ??= end()
+      return closed
+    },
+  }
+}
+
+/** Another attempt may do better. Its message is ours. */
+export class Undelivered extends Error {
+  override readonly name = 'Undelivered'
+}
+
+/** What somebody else's error says may hold what was sent. */
+function messageOf(error: unknown): string {
+  const isOurs = error instanceof PinfetchError || error instanceof Undeliverable || error instanceof Undelivered
+  return (isOurs ? error : scrub(error)).message
+}
+
+const ATTEMPT_MS = 10_000
+const CLOSE_MS = 5_000
+const GIVE_UP_MS = 300_000
+const MIN_PAUSE_MS = 500
+const MAX_PAUSE_MS = 30_000

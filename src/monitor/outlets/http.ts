@@ -1,0 +1,75 @@
+import * as z from 'zod'
+import { parseOptions } from '../../encoding/options.ts'
+import { type Outlet, Undeliverable, Undelivered } from './delivery.ts'
+import { Format, type RecordFormat, writerOf, written } from './format.ts'
+import {
+  CollectorUrl,
+  carry,
+  checkRoad,
+  Fetch,
+  hostOf,
+  type OutletOptions,
+  OutletShape,
+  type Watched,
+  whole,
+} from './outlet.ts'
+import type { ToldEvent } from './record.ts'
+
+export interface HttpOutletOptions extends OutletOptions {
+  /** Where batches are POSTed to; https. */
+  readonly url: string
+  /** Of a client with a policy of its own, and with the credential that the collector wants. */
+  readonly fetch: typeof globalThis.fetch
+  /** Default `ocsf`. */
+  readonly format?: RecordFormat
+  /** Default `lines`, `application/x-ndjson`. `array`: one JSON array, for formats that are JSON. */
+  readonly body?: 'lines' | 'array'
+}
+
+/**
+ * Up to 100 records a request, one request at a time. 408, 429 and 5xx are tried again; what is refused otherwise is lost, and counted.
+ *
+ * @throws ConfigurationError
+ */
+export function toHttp(client: Watched, options: HttpOutletOptions): Outlet {
+  const { url, fetch, format = 'ocsf', body = 'lines', ...rest } = parseOptions('toHttp', Options, options)
+  checkRoad('toHttp', client, fetch)
+  const write = writerOf(format)
+  return carry<ToldEvent, string>(client, rest, {
+    name: `http ${new URL(url).origin}`,
+    host: hostOf(url),
+    select: whole,
+    batchSize: 100,
+    prepare: (told) => {
+      const lines = written(write, told)
+      if (lines === undefined) return undefined
+      return body === 'array' ? `[${lines.join(',')}]` : `${lines.join('\n')}\n`
+    },
+    deliver: (text, signal) => {
+      const type = body === 'array' ? 'application/json' : 'application/x-ndjson'
+      return post(fetch, url, { body: text, headers: { 'content-type': type }, signal })
+    },
+  })
+}
+
+/** @throws Undeliverable for a status that another attempt would not mend. */
+export async function post(
+  fetch: typeof globalThis.fetch,
+  url: string,
+  init: { readonly body: string; readonly headers: Record<string, string>; readonly signal: AbortSignal },
+): Promise<void> {
+  const { status, ok, body } = await fetch(url, { ...init, method: 'POST', redirect: 'error' })
+  await body?.cancel().catch(() => undefined) // whatever it says, nobody reads it
+  if (ok) return
+  const message = `${new URL(url).host} answered ${status}`
+  if (status === 408 || status === 429 || status >= 500) throw new Undelivered(message)
+  throw new Undeliverable(message)
+}
+
+const Options = z.strictObject({
+  ...OutletShape,
+  url: CollectorUrl,
+  fetch: Fetch,
+  format: Format.optional(),
+  body: z.enum(['lines', 'array']).optional(),
+})
