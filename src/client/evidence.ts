@@ -6,10 +6,11 @@ import type { Evidence } from '../transport/connector.ts'
 import { createEvidenceFetcher } from '../transport/evidence-fetch.ts'
 import { createEvidenceRoads } from '../transport/evidence-road.ts'
 import type { HostPolicy } from '../trust/policy.ts'
-import { createEvidenceStore } from '../trust/revocation/evidence-store.ts'
+import { createEvidenceStore, type HeldList } from '../trust/revocation/evidence-store.ts'
 import type { ResolvedOptions } from './options.ts'
 
 export interface ClientEvidence extends Evidence {
+  readonly lists: () => readonly HeldList[]
   readonly close: () => Promise<void>
 }
 
@@ -53,7 +54,7 @@ export function createEvidence(
     roads: proxy && createEvidenceRoads(proxy.server, connection),
     ...chosen,
   })
-  const { source, want, gather, close } = createEvidenceStore({
+  const { source, want, gather, lists, close } = createEvidenceStore({
     fetch: fetcher.fetch,
     store,
     runtime,
@@ -65,6 +66,7 @@ export function createEvidence(
   return {
     source,
     want,
+    lists,
     gather: (path, policy) => gather(path, policy, budgetMs),
     close: async () => {
       close()

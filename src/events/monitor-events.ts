@@ -6,7 +6,8 @@ import type { UnixMs } from '../ports/runtime.ts'
 export type MonitorEvent =
   /**
    * A host was accepted, and something about it is not as it was. Once for each change. `before` and `after` are what `kind` is
-   * about: SHA-256 of the certificate, distinguished name of its issuer, pin of its key, life in days, block of addresses.
+   * about: SHA-256 of the certificate, hexadecimal, where no other is named below; distinguished name of its issuer; pin of its key
+   * or of the anchor's; life in days; block of addresses, or what `monitor.addressOf` says.
    */
   | {
       readonly type: 'tls.anomaly'
@@ -22,7 +23,7 @@ export type MonitorEvent =
         | 'life-longer'
         /** It was logged for Certificate Transparency before, and is not now. */
         | 'sct-missing'
-        /** Another host shows the same key: `before` is the host that showed it first. */
+        /** Another host shows the same key: `before` is the host that showed it first, `after` the pin. */
         | 'key-shared'
         | 'address-moved'
       readonly before: string
@@ -114,6 +115,15 @@ export type MonitorEvent =
       readonly dropped: number
       readonly message: string
     }
+
+/** Something that ends, and what tells it from others of its kind. */
+export interface Expiring {
+  readonly what: ExpiringThing
+  readonly subject: string
+  readonly notAfter: UnixMs
+  /** Where it has a beginning: thresholds that are most of its life are none. */
+  readonly notBefore?: UnixMs
+}
 
 export type ExpiringThing =
   | 'server certificate'

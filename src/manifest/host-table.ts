@@ -14,6 +14,7 @@ export class HostTable {
   #slots: Uint32Array
   #size = 0
   #hasRamps = false
+  readonly #dated: string[] = []
 
   /** @param expectedBytes Of the entries as text, roughly: moving 100,000 of them to a larger place holds up requests. */
   constructor(expectedBytes = 0) {
@@ -29,6 +30,7 @@ export class HostTable {
     this.#reserve(Buffer.byteLength(record))
     this.#size += 1
     this.#hasRamps ||= entry.rampPercent !== undefined
+    if (this.#dated.length < MAX_DATED && hasDate(entry)) this.#dated.push(key)
     if (this.#size * 2 > this.#slots.length) this.#grow()
     this.#slots[this.#slotOf(key)] = this.#length + 1
     this.#length += this.#bytes.write(record, this.#length)
@@ -48,6 +50,11 @@ export class HostTable {
   /** Whether an entry is for a share of the clients. */
   get hasRamps(): boolean {
     return this.#hasRamps
+  }
+
+  /** Keys of entries of which something ends by itself, the first thousand: all others need not be read to know what ends. */
+  get dated(): readonly string[] {
+    return this.#dated
   }
 
   /** In the order they were added. */
@@ -112,6 +119,9 @@ export class HostTable {
   }
 }
 
+const hasDate = ({ sunset, pins }: HostEntry): boolean =>
+  sunset !== undefined || pins.some(({ notAfter }) => notAfter !== undefined)
+
 /** FNV-1a, 32 bits. */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5
@@ -128,3 +138,4 @@ export function hostKey(host: string, port?: number): string {
 export const NO_HOSTS = new HostTable()
 const END_OF_KEY = 0
 const END_OF_RECORD = 10
+const MAX_DATED = 1_000

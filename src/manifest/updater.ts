@@ -1,10 +1,12 @@
 import { ManifestError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
+import type { Expiring } from '../events/monitor-events.ts'
 import { type Cancel, type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import type { Store } from '../stores/store.ts'
 import { createAttempts, type Seal, wait } from './attempts.ts'
 import { type Bootstrap, loadBootstrap } from './bootstrap.ts'
 import { cacheBase, createCache } from './cache.ts'
+import { expiriesIn } from './expiries.ts'
 import { healthOf, type ManifestHealth, type Seen } from './health.ts'
 import { difference } from './host-changes.ts'
 import { NO_HOSTS } from './host-table.ts'
@@ -39,6 +41,8 @@ export interface ManifestUpdater {
   /** After a pin mismatch: perhaps the pins moved on. At most one in 30 s, whoever asks. */
   readonly requestEarlyRefresh: () => void
   readonly health: () => ManifestHealth
+  /** What ends if nobody acts: the documents in use, pins, legacy hosts. */
+  readonly expiries: () => readonly Expiring[]
   /** The clock, but never before what accepted documents say: setting it back revives nothing. */
   readonly time: () => UnixMs
   /** Ends timers and requests; what was in force is answered as `closed`. */
@@ -255,6 +259,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       tickIfDue()
       return healthOf(inForce.state(), inForce.known(), seen, inForce.view(), inForce.time())
     },
+    expiries: () => expiriesIn(inForce.known(), inForce.manifest(), inForce.time()),
     time: inForce.time,
     close: async () => {
       if (closing.signal.aborted) return

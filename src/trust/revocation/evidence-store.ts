@@ -1,7 +1,7 @@
 import { BoundedMap } from '../../encoding/bounded-map.ts'
 import { StoreError } from '../../errors/errors.ts'
 import type { Emit } from '../../events/events.ts'
-import type { Cancel } from '../../ports/runtime.ts'
+import { type Cancel, toUnixMs, type UnixMs } from '../../ports/runtime.ts'
 import type { Certificate } from '../../x509/certificate.ts'
 import type { EvidenceSource } from '../evaluate.ts'
 import type { CertificationPath } from '../path/path.ts'
@@ -20,8 +20,16 @@ export interface EvidenceStore {
   readonly want: (path: CertificationPath, policy: RevocationPolicy) => void
   /** Resolves when what the path wants has arrived or failed, or after the budget. */
   readonly gather: (path: CertificationPath, policy: RevocationPolicy, budgetMs: number) => Promise<void>
+  /** The revocation lists at hand, by their URLs. */
+  readonly lists: () => readonly HeldList[]
   /** Ends every timer; what is under way is left to its own deadline. */
   readonly close: () => void
+}
+
+export interface HeldList {
+  readonly url: string
+  readonly thisUpdate: UnixMs
+  readonly validUntil: UnixMs
 }
 
 export interface EvidenceStoreOptions extends ObtainOptions {
@@ -268,6 +276,11 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
       await Promise.race([Promise.all(work), over])
       cancel()
     },
+    lists: () =>
+      [...items.values()].flatMap(({ subject: { kind, url }, statement }) => {
+        if (kind !== 'crl' || statement === undefined) return []
+        return [{ url, thisUpdate: toUnixMs(statement.thisUpdate), validUntil: toUnixMs(statement.validUntil) }]
+      }),
     close: () => {
       isClosed = true
       for (const { cancel } of items.values()) cancel()
