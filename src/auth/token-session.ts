@@ -1,6 +1,7 @@
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import { AuthError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
+import { type TokenTrace, TRACES, traced } from '../events/tracing.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { raceSignal, wait } from '../ports/signals.ts'
 import { digest, type HeldToken } from './held-token.ts'
@@ -253,7 +254,13 @@ export class TokenSession {
   #start(trigger: TokenRequest['trigger']): Flight {
     const flight: Flight = { waiters: 0, promise: NEVER }
     this.#flight = flight
-    flight.promise = this.#renew(trigger, flight).finally(() => {
+    const tenantHash = this.tenant === undefined ? {} : { tenantHash: digest(this.tenant) }
+    const renewal = traced(
+      TRACES.tokenRefresh,
+      () => ({ trigger, ...tenantHash }),
+      () => this.#renew(trigger, flight),
+    )
+    flight.promise = renewal.finally(() => {
       this.#flight = undefined
     })
     flight.promise.catch(() => undefined) // everybody who waits may have gone

@@ -3,7 +3,8 @@ import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createClockOffsets } from '../keys/clock-offset.ts'
 import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
-import { onChannels } from '../monitor/channels.ts'
+import { processChannels } from '../monitor/channels.ts'
+import type { Expiry } from '../monitor/expiry.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import { keepProcessAlive, watchFolder } from '../ports/system.ts'
 import { bindVerifier } from '../signing/verify-responses.ts'
@@ -20,11 +21,13 @@ import { type CertificateHealth, createOwnCertificate, type OwnCertificate } fro
 import { credentialHeaders } from './credentials.ts'
 import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
+import { expiringOf } from './expiring.ts'
 import { createFetch } from './fetch.ts'
 import { createHsts } from './hsts.ts'
 import { createInteractions } from './interaction.ts'
 import { legacyTimeoutsOf } from './legacy-timeouts.ts'
 import { createManagers, type Manager, serving, speaksForOf } from './managers.ts'
+import { startMonitoring } from './monitoring.ts'
 import { unixSocketLookup } from './network.ts'
 import { createNotices } from './notices.ts'
 import { createOperations } from './operations.ts'
@@ -37,6 +40,7 @@ import { createSeams, type Seams } from './seams.ts'
 import { type Send, sendOver } from './send.ts'
 import { createSigning, type Signing } from './sign.ts'
 import { watchSunsets } from './sunsets.ts'
+import { tracedFetch } from './trace.ts'
 import { createUpgrade } from './upgrade.ts'
 
 export interface ClientHealth {
@@ -50,6 +54,8 @@ export interface ClientHealth {
   readonly certificate?: CertificateHealth
   /** Handshakes that ended in a connection, and how many of their certificates something said good of. */
   readonly revocation: { readonly handshakes: number; readonly good: number }
+  /** What ends if nobody acts, the soonest first, at most 200. Certificates of servers are among it unless `monitor` is false. */
+  readonly expiries: readonly Expiry[]
 }
 
 export interface Client extends Seams {
@@ -86,7 +92,8 @@ export function createClient(options: ClientOptions): Client {
   const { runtime, timeouts, limits } = resolved
   const judged = resolved.operations && createOperations(resolved.operations, runtime)
   const interacting = resolved.interactionId && createInteractions(resolved.interactionId, runtime)
-  const { emit, hasListeners, on } = onChannels(createEmitter())
+  const emitter = createEmitter(processChannels)
+  const { emit, hasListeners, on } = emitter
   const connection: Omit<DispatcherOptions, 'policyOf'> = {
     runtime,
     emit,
@@ -255,6 +262,7 @@ export function createClient(options: ClientOptions): Client {
     certificate?.close()
     anchors.close()
     sunsets.close()
+    monitoring.close()
     await Promise.all([evidence.close(), hsts.close(), ...managers.all.map((manager) => manager.close())])
   }
 
@@ -275,6 +283,11 @@ export function createClient(options: ClientOptions): Client {
   const lent = { fetch: createFetch({ send, gate }), runtime: judging, emit }
   const inspect = verify && orClose([self], () => bindVerifier(verify, lent))
 
+  const monitoring = startMonitoring(resolved.monitor, {
+    runtime: judging,
+    emitter,
+    expiring: () => expiringOf(resolved, { managers: managers.all, certificate, evidence }),
+  })
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
     const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings(), resolved.proxy)]
@@ -300,7 +313,7 @@ export function createClient(options: ClientOptions): Client {
   })
   const identified = interacting === undefined ? fetch : interacting(fetch)
   const seams = createSeams({ dispatcher, runtime, gate: open, egress })
-  return Object.freeze({
+  const client: Client = Object.freeze({
     get dispatcher() {
       return seams.dispatcher
     },
@@ -309,7 +322,7 @@ export function createClient(options: ClientOptions): Client {
     },
     connect: seams.connect,
     tlsOptions: seams.tlsOptions,
-    fetch: judged === undefined ? identified : judged(identified),
+    fetch: tracedFetch(judged === undefined ? identified : judged(identified), () => client),
     ready: async () => {
       const hasPins = resolved.pins.length > 0
       const serve = managers.all.map((one) => (hasPins ? one.updater.firstAttempt : serving(one)))
@@ -320,6 +333,7 @@ export function createClient(options: ClientOptions): Client {
       ...withCertificate(healthOf(managers.all, resolved.pins.length > 0), certificate),
       ...(closing === undefined ? {} : { state: 'closed' as const }),
       revocation: { ...revocation },
+      expiries: monitoring.expiries(),
     }),
     manifest: Object.freeze({
       refresh: async () => void (await held(Promise.all(managers.all.map(({ updater }) => updater.refresh())))),
@@ -333,6 +347,7 @@ export function createClient(options: ClientOptions): Client {
     destroy,
     [Symbol.asyncDispose]: close,
   })
+  return client
 }
 
 /** Once a process, even where nothing listens: somebody has days to act before requests are refused. */
@@ -343,7 +358,7 @@ function sayStale(version: number, expiresAt: UnixMs | undefined): void {
   process.stderr.write(`pinfetch: manifest ${version} is stale, its status has expired${until}\n`)
 }
 
-function healthOf(managers: readonly Manager[], hasPinsInCode: boolean): Omit<ClientHealth, 'revocation'> {
+function healthOf(managers: readonly Manager[], hasPinsInCode: boolean): Omit<ClientHealth, 'revocation' | 'expiries'> {
   const found = managers.map(({ updater }) => {
     const manifest = updater.health()
     const { everAccepted, bootstrapUntil } = updater.current()

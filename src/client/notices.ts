@@ -109,7 +109,7 @@ function linkOf(
 }
 
 /** Words and versions of a path; whatever may be an identifier or a secret is `*`. */
-function shownPath(target: string): string {
+export function shownPath(target: string): string {
   const segments = target
     .replace(/\?.*$/s, '')
     .split('/')

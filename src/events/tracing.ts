@@ -54,7 +54,7 @@ export const TRACES = {
  */
 export function traced<Context extends Trace, Result>(
   channel: TracingChannel<unknown, Context>,
-  context: () => Context,
+  context: () => NoInfer<Context>,
   work: (context: Context | undefined) => Promise<Result>,
   done: (context: Context, result: Result) => void = () => {},
 ): Promise<Result> {
@@ -80,5 +80,33 @@ export function traced<Context extends Trace, Result>(
       settle()
       throw thrown
     }
+  })
+}
+
+/** The same for work that calls back, with a PinfetchError where it failed. */
+export function tracedCall<Context extends Trace, Result, Answer>(
+  channel: TracingChannel<unknown, Context>,
+  context: () => NoInfer<Context>,
+  work: (done: (result: Result) => void) => Answer,
+  done: (result: Result) => void,
+): Answer {
+  if (!channel.hasSubscribers) return work(done)
+  const told = context()
+  const { start, end, asyncStart, asyncEnd, error } = channel
+  return start.runStores(told, () => {
+    const answer = work((result) => {
+      if (result instanceof PinfetchError) {
+        Object.assign(told, { code: result.code, error: result } satisfies Trace)
+        error.publish(told)
+      }
+      asyncStart.publish(told)
+      try {
+        done(result)
+      } finally {
+        asyncEnd.publish(told)
+      }
+    })
+    end.publish(told)
+    return answer
   })
 }

@@ -1,5 +1,6 @@
 import { ManifestError } from '../errors/errors.ts'
 import type { Emit, EventOf } from '../events/events.ts'
+import { type ManifestTrace, TRACES, traced } from '../events/tracing.ts'
 import type { Runtime, UnixMs } from '../ports/runtime.ts'
 import type { Seal } from './attempts.ts'
 import type { ManifestCache } from './cache.ts'
@@ -68,13 +69,15 @@ export function createPoll(options: PollOptions): Poll {
     return poll.found(inForce.known()?.status) && inForce.state().kind === 'fresh' ? poll.at : undefined
   }
 
-  return async ({ isDemanded, seal }) => {
+  const poll = async ({ isDemanded, seal }: PollCall, trace: ManifestTrace | undefined): Promise<number> => {
     const begun = clock.monotonic()
     const deadline = new AbortController()
     const cancelDeadline = schedule(REFRESH_TIMEOUT_MS, () => deadline.abort(timedOut()))
     const used: { bytes: number; source?: string } = { bytes: 0 }
-    const told = (result: EventOf<'manifest.poll'>['result']) =>
+    const told = (result: EventOf<'manifest.poll'>['result']) => {
+      if (trace !== undefined) trace.result = result
       emit({ type: 'manifest.poll', ms: clock.monotonic() - begun, result, ...used })
+    }
     const context: RefreshContext = {
       mirrors: [...mirrors.slice(turn), ...mirrors.slice(0, turn)],
       cache,
@@ -136,6 +139,12 @@ export function createPoll(options: PollOptions): Poll {
       cancelDeadline()
     }
   }
+  return (given) =>
+    traced(
+      TRACES.manifestRefresh,
+      () => ({}),
+      (trace) => poll(given, trace),
+    )
 }
 
 export function closedError(): ManifestError {

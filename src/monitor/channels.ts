@@ -1,5 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
-import type { Emitter } from '../events/emitter.ts'
+import type { Everybody } from '../events/emitter.ts'
 import type { ClientEvent, EventOf } from '../events/events.ts'
 
 /**
@@ -109,17 +109,13 @@ export const CHANNELS: { readonly [Type in ClientEvent['type']]: ChannelName | C
   posture: 'posture:found',
 }
 
-/** An emitter whose events are published as well. A channel that has subscribers is a listener. */
-export function onChannels({ emit, hasListeners, on }: Emitter): Emitter {
-  return {
-    on,
-    emit: (event) => {
-      emit(event)
-      const target = channelOf(event)
-      if (target.hasSubscribers) target.publish(event)
-    },
-    hasListeners: (type) => hasListeners(type) || CHANNELS_OF[type].all.some(({ hasSubscribers }) => hasSubscribers),
-  }
+/** The channels as one more listener of every client. A channel that has subscribers is a listener too. */
+export const processChannels: Everybody = {
+  emit: (event) => {
+    const target = channelOf(event)
+    if (target.hasSubscribers) target.publish(event)
+  },
+  hasListeners: (type) => CHANNELS_OF[type].all.some(({ hasSubscribers }) => hasSubscribers),
 }
 
 /** Every channel that events of this type come on. */

@@ -15,7 +15,7 @@ export class ExchangeRecord {
 
   constructor(host: string, method: string, version: '1.1' | '2', clock: Runtime['clock']) {
     this.#host = host
-    this.#method = METHODS.has(method) ? method : '_OTHER'
+    this.#method = shownMethod(method)
     this.#version = version
     this.#clock = clock
     this.#startedAt = clock.monotonic()
@@ -51,6 +51,8 @@ export class ExchangeRecord {
     })
   }
 }
+
+export const shownMethod = (method: string): string => (METHODS.has(method) ? method : '_OTHER')
 
 /** RFC 9110 §9.3 and RFC 5789: what a caller makes up is text of its own, and there is no end to it. */
 const METHODS: ReadonlySet<string> = new Set([
