@@ -91,7 +91,7 @@ export function followAnchors(
 
 function readOne(source: AnchorSource, sequences: Map<string, number>): AnchorSet {
   if (source === 'bundled') return bundledAnchors()
-  if (source === 'system') return createAnchors(systemRoots())
+  if (source === 'system') return createAnchors(systemRoots(), 'store')
   if (source === 'extra') return createAnchors(extraRoots())
   if (typeof source === 'string') return createAnchors(source)
   return 'file' in source ? readPem(source.file) : readSpiffeBundle(source.spiffeBundle, sequences)

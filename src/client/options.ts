@@ -9,6 +9,7 @@ import {
   type LegacyHost,
   type Loosening,
   type ManifestMay,
+  type RelaxedTransparency,
   type Tls12Host,
   type UnpinnedHost,
 } from '../dangerous/loosening.ts'
@@ -35,6 +36,7 @@ import { type EgressRule, EgressSchema, OriginPatternSchema } from './egress.ts'
 import { type InteractionOptions, type InteractionRules, InteractionSchema } from './interaction.ts'
 import { longerTimeouts } from './legacy-timeouts.ts'
 import { type LimitOptions, LimitsSchema, type TimeoutOptions, TimeoutsSchema } from './limits.ts'
+import { type MonitorOptions, MonitorSchema, type ResolvedMonitor } from './monitoring.ts'
 import { AddressesSchema, type AddressOptions, LocalAddressSchema, UnixSocketsSchema } from './network.ts'
 import { type OperationOption, type OperationRules, OperationsSchema } from './operation-options.ts'
 import { type ProxyOption, ProxySchema, type ResolvedProxy, requireUsable, resolveProxy } from './proxy.ts'
@@ -50,6 +52,14 @@ import {
   revocationPolicyOf,
   showsFirst,
 } from './revocation.ts'
+import {
+  choiceOf,
+  HostTransparencySchema,
+  type ResolvedTransparency,
+  type TransparencyMode,
+  type TransparencyOption,
+  TransparencySchema,
+} from './transparency.ts'
 
 export interface ManifestOptions {
   /**
@@ -155,6 +165,13 @@ export interface ClientOptions {
   readonly hostRevocation?: Readonly<Record<string, RevocationOption>>
   /** Where and how CRLs and OCSP responses may be fetched. */
   readonly revocationNetwork?: RevocationNetworkOptions
+  /**
+   * Whether certificates have to be logged (Certificate Transparency, RFC 6962). Default: what the manifest asks for, beside which
+   * this is a floor. The manifest's own host is not asked: its documents are signed.
+   */
+  readonly ct?: TransparencyOption
+  /** The mode for single hosts, in place of that of `ct`. */
+  readonly hostCt?: Readonly<Record<string, TransparencyMode | RelaxedTransparency>>
   /** Resolves DNS names. Default: the system's resolver. See `staticResolver`, `compareResolvers` and `dohResolver`. */
   readonly resolver?: Resolver
   /** Which addresses may be connected to, whatever a name resolves to. */
@@ -200,6 +217,11 @@ export interface ClientOptions {
    * `'require'` refuses others with `ERR_TLS_ALPN`. Default `'never'`: it saves handshakes, and costs time on every request.
    */
   readonly http2?: Http2
+  /**
+   * What is told of by watching: `tls.anomaly`, `tls.timing`, `traffic.anomaly`, `expiry.near`. Costs microseconds a connection and
+   * changes nothing about what is accepted. `false`: nothing is watched. Default `{}`.
+   */
+  readonly monitor?: false | MonitorOptions
   /** How long each stage of a call may take, in milliseconds. */
   readonly timeouts?: TimeoutOptions
   /** How much a server may make this process hold, unpack or wait for. */
@@ -249,6 +271,7 @@ export interface ResolvedOptions {
   readonly interception: 'report' | 'refuse'
   readonly anchors: ResolvedAnchors
   readonly revocation: ResolvedRevocation
+  readonly transparency: ResolvedTransparency
   readonly expectedUris: readonly { readonly pattern: ParsedHostPattern; readonly uri: string }[]
   readonly auth: readonly AuthScheme[]
   readonly withoutAuth: readonly OriginPattern[]
@@ -270,6 +293,7 @@ export interface ResolvedOptions {
   readonly breaker: CircuitRules | undefined
   readonly upgradeInsecure: 'never' | 'hsts'
   readonly http2: Http2
+  readonly monitor: ResolvedMonitor
   readonly timeouts: Timeouts
   readonly limits: Limits
   readonly runtime: Runtime
@@ -314,6 +338,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
       }),
     },
     revocation,
+    transparency: resolveTransparency(rest, manifests.length > 0),
     manifestMay: rest.manifestMay,
     interception: rest.interception,
     expectedUris: Object.entries(rest.expectedUris).map(([text, uri]) => ({
@@ -336,6 +361,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     breaker: rest.breaker,
     upgradeInsecure: rest.upgradeInsecure,
     http2: rest.http2,
+    monitor: rest.monitor,
     tls12Hosts: rest.tls12Hosts,
     legacyHosts: rest.legacyHosts.map(({ pattern, reason, sunset, timeouts }, index) => ({
       pattern,
@@ -385,6 +411,35 @@ function resolveRevocation({
       policy: revocationPolicyOf(option),
     })),
     network: revocationNetwork,
+  }
+}
+
+function resolveTransparency(
+  { ct, hostCt }: Pick<z.infer<typeof Options>, 'ct' | 'hostCt'>,
+  hasManifest: boolean,
+): ResolvedTransparency {
+  const given = [...(ct === undefined ? [] : [['ct', ct] as const]), ...Object.entries(hostCt)]
+  const { logList, rfc6962Log = 'optional' } = typeof ct === 'object' && !('kind' in ct) ? ct : {}
+  const [asking] = given.filter(([, option]) => ['enforce', 'require'].includes(choiceOf(option).mode))
+  if (asking !== undefined && logList === undefined && !hasManifest) {
+    throw invalid(
+      'ct.logList',
+      `a log list is required to ${choiceOf(asking[1]).mode}, and there is no manifest to bring one`,
+    )
+  }
+  return {
+    loosened: given.flatMap(([subject, option]) =>
+      typeof option === 'object' && 'kind' in option
+        ? [{ subject: subject === 'ct' ? subject : `${subject}: ct`, mode: option.mode, reason: option.reason }]
+        : [],
+    ),
+    everywhere: choiceOf(ct),
+    byHost: Object.entries(hostCt).map(([text, option]) => ({
+      pattern: requirePattern(text, `hostCt[${JSON.stringify(text)}]`),
+      choice: choiceOf(option),
+    })),
+    rfc6962Log,
+    logList,
   }
 }
 
@@ -617,6 +672,8 @@ const Options = z.strictObject({
   revocation: RevocationOptionSchema.default('soft-fail'),
   hostRevocation: z.record(z.string(), RevocationOptionSchema).default({}),
   revocationNetwork: RevocationNetworkSchema.prefault({}),
+  ct: TransparencySchema.optional(),
+  hostCt: z.record(z.string(), HostTransparencySchema).default({}),
   expectedUris: z
     .record(
       z.string(),
@@ -645,6 +702,7 @@ const Options = z.strictObject({
   breaker: BreakerSchema.optional(),
   upgradeInsecure: z.enum(['never', 'hsts']).default('never'),
   http2: z.enum(['never', 'prefer', 'require']).default('never'),
+  monitor: MonitorSchema,
   timeouts: TimeoutsSchema,
   limits: LimitsSchema,
   runtime: z

@@ -20,6 +20,7 @@ import { enforcementOf } from './enforcement.ts'
 import type { ResolvedOptions, ResolvedPins } from './options.ts'
 import { reviewOf } from './posture.ts'
 import { createRevocationLookup, showsFirst, withManifestRevocation } from './revocation.ts'
+import { createTransparencyLookup } from './transparency.ts'
 
 export interface Policies {
   /**
@@ -64,6 +65,7 @@ export function createPolicies(sources: PolicySources): Policies {
   const { clock } = options.runtime
   const createdAt = clock.now()
   const revocationFor = createRevocationLookup(options.revocation)
+  const transparencyFor = createTransparencyLookup(options.transparency)
   const inCode = hostIndex(options.pins.map((entry) => [entry.pattern, entry] as const))
   const unpinned = patternIndex(options.unlistedHosts)
   const tls12 = patternIndex(options.tls12Hosts)
@@ -162,6 +164,7 @@ export function createPolicies(sources: PolicySources): Policies {
         : { allowedAddresses: entry.allowedAddresses.flatMap((text) => parseBlock(text) ?? []) }),
       ...(maxConnectionAge === undefined ? {} : { maxConnectionAgeMs: maxConnectionAge * 1_000 }),
       ...anchorsOf(origin, entry, manifest),
+      requireSct: entry.requireSct === true,
       revocation: withManifestRevocation(revocationFor(origin.host), entry, () =>
         loosened(entry, 'report', 'revocation mode report'),
       ),
@@ -213,18 +216,24 @@ export function createPolicies(sources: PolicySources): Policies {
   const policyOf = (
     { host, port }: CanonicalOrigin,
     manifest: ManifestView | undefined,
-    decided: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> &
+    {
+      requireSct = false,
+      ...decided
+    }: Pick<HostPolicy, 'source' | 'mode' | 'pinGroups'> &
       Partial<
         Pick<HostPolicy, 'minTlsVersion' | 'profile' | 'expectedUri' | 'anchors' | 'revocation' | 'maxConnectionAgeMs'>
-      >,
+      > & { readonly requireSct?: boolean },
   ): HostPolicy => {
     const { minTlsVersion, profile, maxConnectionAgeMs } = decided
+    const { revoked } = revokedBy(manifest)
+    const transparency = transparencyFor(host, { ct: manifest?.ct, requireSct, revoked })
     const isLegacy = profile !== undefined || (minTlsVersion === undefined && legacy(host) !== undefined)
     return withGeneration({
       host,
       port,
       denies: deniesFor(host, manifest),
-      ...revokedBy(manifest),
+      ...(revoked === undefined ? {} : { revoked }),
+      ...(transparency === undefined ? {} : { transparency }),
       ...interceptionOf(manifest, options.interception),
       ...expectedOf(host),
       revocation: revocationFor(host),
@@ -282,8 +291,12 @@ function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly
 }
 
 function withGeneration(facts: Omit<HostPolicy, 'generation'>): HostPolicy {
-  const { manifestVersion: _, anchors, revoked, interception, ...deciding } = facts
-  const known = { revoked: revoked?.id, interception: interception && [interception.id, interception.effect] }
+  const { manifestVersion: _, anchors, revoked, interception, transparency, ...deciding } = facts
+  const known = {
+    revoked: revoked?.id,
+    interception: interception && [interception.id, interception.effect],
+    transparency: transparency?.id,
+  }
   const text = JSON.stringify({ ...deciding, anchors: anchors.digest, ...known })
   const generation = createHash('sha256').update(text).digest('base64url')
   return Object.freeze({ ...facts, generation })
@@ -328,8 +341,8 @@ function revokedBy(manifest: ManifestView | undefined): { readonly revoked?: Rev
       issuer: issuerSpkiSha256,
       numbers: new Set(serials.map(normalSerial)),
     })),
-    distrusted: distrustAfter.map(({ spkiSha256, notBefore }) =>
-      notBefore === undefined ? { issuer: spkiSha256 } : { issuer: spkiSha256, notBefore },
+    distrusted: distrustAfter.map(({ spkiSha256: issuer, notBefore, sctNotAfter }) =>
+      notBefore === undefined ? { issuer, sctNotAfter: sctNotAfter ?? toUnixMs(0) } : { issuer, notBefore },
     ),
   }
   compiled.set(manifest, revoked)
@@ -356,7 +369,6 @@ function unsupportedRule(entry: HostEntry, inCode: string | undefined): string |
   const { expectedUri } = entry
   if (expectedUri !== undefined && inCode !== undefined && expectedUri !== inCode)
     return `expectedUri ${expectedUri} beside ${inCode} of the option expectedUris`
-  if (entry.requireSct === true) return 'requireSct'
   return undefined
 }
 

@@ -65,7 +65,7 @@ export function findLoosenings(options: ResolvedOptions, now: UnixMs): readonly 
           ? `in force for ${inDays(sunset - now)}, until ${new Date(sunset).toISOString()}${timeouts === undefined ? '' : ', with longer timeouts'}: ${reason}`
           : `refused: its sunset was ${new Date(sunset).toISOString()}`,
     })),
-    ...options.revocation.loosened.map(({ subject, mode, reason }) => ({
+    ...[...options.revocation.loosened, ...options.transparency.loosened].map(({ subject, mode, reason }) => ({
       subject: `${subject}: ${mode}`,
       effect: `in force: ${reason}`,
     })),

@@ -6,6 +6,7 @@ import {
   type ManifestMay,
   mint,
   type RelaxedRevocation,
+  type RelaxedTransparency,
   type ShortSecret,
   type Tls12Host,
   type UnpinnedHost,
@@ -18,6 +19,7 @@ export type {
   ManifestLoosening,
   ManifestMay,
   RelaxedRevocation,
+  RelaxedTransparency,
   ShortSecret,
   Tls12Host,
   UnpinnedHost,
@@ -86,6 +88,16 @@ export const manifestMay = (
  */
 export const relaxRevocation = (mode: 'off' | 'report', { reason }: Why): RelaxedRevocation =>
   mint({ kind: 'relaxedRevocation', mode, reason })
+
+/**
+ * For `ct` and `hostCt`, where the manifest asks for more: `'report'` lets a certificate pass that was not logged as it should be,
+ * with a `ct.checked` event, `requireSct` of a host entry or not; `'off'` looks at no SCT. A CA that the manifest distrusts by the time of SCTs
+ * stays distrusted.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_REASON`
+ */
+export const relaxTransparency = (mode: 'off' | 'report', { reason }: Why): RelaxedTransparency =>
+  mint({ kind: 'relaxedTransparency', mode, reason })
 
 /**
  * For the `allowShort` of a secret source, `{ env, allowShort }`, or of what a callback answers: a secret of 8 to 15 bytes, from a

@@ -58,12 +58,25 @@ export interface RelaxedRevocation extends Why {
   readonly mode: 'off' | 'report'
 }
 
+/** Certificates that need not be logged, whatever the manifest asks for. */
+export interface RelaxedTransparency extends Why {
+  readonly kind: 'relaxedTransparency'
+  readonly mode: 'off' | 'report'
+}
+
 /** A secret of 8 to 15 bytes, from a partner that has no longer one. */
 export interface ShortSecret extends Why {
   readonly kind: 'shortSecret'
 }
 
-export type Loosening = UnpinnedHost | Tls12Host | LegacyHost | ManifestMay | RelaxedRevocation | ShortSecret
+export type Loosening =
+  | UnpinnedHost
+  | Tls12Host
+  | LegacyHost
+  | ManifestMay
+  | RelaxedRevocation
+  | RelaxedTransparency
+  | ShortSecret
 
 /** Options take loosenings made here and no look-alikes, so that every one of them is an import a reviewer can find. */
 export function mint<Kind extends Loosening>(loosening: Kind): Kind {

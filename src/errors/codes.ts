@@ -399,6 +399,36 @@ export const CODES = {
     about: 'A CRL carries a critical extension that this library does not know.',
     fix: 'Ask the CA; what cannot be understood in full counts for nothing.',
   },
+  ERR_TRUST_CRLITE_NONE: {
+    retryable: false,
+    about: 'CRLite filters were to be looked into, and the application has none.',
+    fix: 'Give them with the option `crliteFilters`, or take `crlite` out of the sources.',
+  },
+  ERR_TRUST_CRLITE_MALFORMED: {
+    retryable: false,
+    about: 'A CRLite filter is cut short, too long, or contradicts itself.',
+    fix: 'Fetch the filter anew, and compare its digest with the published one.',
+  },
+  ERR_TRUST_CRLITE_UNSUPPORTED_VERSION: {
+    retryable: false,
+    about: 'A CRLite filter is of another version than 4, or no filter at all.',
+    fix: 'Give filters as c2sp.org/upki-revocation describes them.',
+  },
+  ERR_TRUST_CRLITE_NOT_COVERED: {
+    retryable: false,
+    about: 'No CRLite filter knows the log and time of an SCT of the certificate.',
+    fix: 'Fetch newer filters; a certificate of a private CA is in none.',
+  },
+  ERR_TRUST_CRLITE_NOT_ENROLLED: {
+    retryable: false,
+    about: 'The CRLite filters were built without data of the certificate’s issuer.',
+    fix: 'Let another source tell: `crl`, `staple` or `ocsp`.',
+  },
+  ERR_TRUST_CRLITE_TOO_OLD: {
+    retryable: false,
+    about: 'The newest CRLite filter that knows the certificate is older than ten days.',
+    fix: 'Fetch newer filters; they are published several times a day.',
+  },
   ERR_TRUST_CT_NOT_ENOUGH_SCTS: {
     retryable: false,
     about: 'The certificate does not prove that enough logs of Certificate Transparency took it.',
@@ -421,8 +451,9 @@ export const CODES = {
   },
   ERR_TRUST_CT_LOG_LIST_STALE: {
     retryable: false,
-    about: 'The list of logs is older than 70 days, and no certificate is judged by it.',
-    fix: 'Publish a manifest with the present log list.',
+    about:
+      'There is no list of logs of the last 70 days, so no certificate is judged by its SCTs; where they are required, none is accepted.',
+    fix: 'Publish a manifest with the present log list, or give one in the option `ct`.',
   },
   ERR_TRUST_SCT_LIST_MALFORMED: {
     retryable: false,

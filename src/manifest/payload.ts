@@ -103,5 +103,5 @@ const COMMON = ['type', 'spec', 'repo', 'env', 'version', 'issuedAt', 'expires',
 const UNDERSTOOD: Readonly<Record<'root' | 'status' | 'manifest', ReadonlySet<unknown>>> = {
   root: new Set([...COMMON, 'keys', 'roles']),
   status: new Set([...COMMON, 'epoch', 'root', 'manifest', 'canary', 'deny', 'poll']),
-  manifest: new Set([...COMMON, 'epoch', 'staleGrace', 'hosts', 'blobs', 'undeny', 'anchorSets', 'revocations']),
+  manifest: new Set([...COMMON, 'epoch', 'staleGrace', 'hosts', 'blobs', 'undeny', 'anchorSets', 'revocations', 'ct']),
 }

@@ -284,10 +284,10 @@ const CtOperator = z.object({
   tiled_logs: z.array(CtLog).max(256).exactOptional(),
 })
 
-const CtSchema = z.strictObject({
-  policy: z.enum(['off', 'report', 'enforce']),
-  logList: z.strictObject({ timestamp: Instant, operators: z.array(CtOperator).min(1).max(64) }),
-})
+/** Also what an application gives in code. */
+export const LogListSchema = z.object({ timestamp: Instant, operators: z.array(CtOperator).min(1).max(64) })
+
+const CtSchema = z.strictObject({ policy: z.enum(['off', 'report', 'enforce']), logList: LogListSchema })
 
 const BlobReference = z.strictObject({
   sha256: Sha256,

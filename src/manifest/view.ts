@@ -26,7 +26,7 @@ export interface ManifestView {
   readonly revocations: ManifestPayload['revocations']
   /** Named sets of DER trust anchors that the manifest carries; host entries name them in `trustAnchors`. */
   readonly anchorSets: Readonly<Record<string, readonly Uint8Array[]>>
-  /** Certificate Transparency: the policy and the list of logs. Nothing is enforced by it yet. */
+  /** Certificate Transparency: what is asked of certificates, and the logs that count. Host entries may ask for more. */
   readonly ct: ManifestPayload['ct']
   /** Keys of known interception products. */
   readonly interception: readonly PinText[]

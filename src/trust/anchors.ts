@@ -16,6 +16,11 @@ export interface AnchorSet {
   withSubject(key: string): readonly Certificate[]
   /** Whether a certificate is, byte for byte, one of the anchors. `sha256` as in `Certificate`. */
   has(sha256: string): boolean
+  /**
+   * Whether the anchor issues for everybody, and so has to log what it issues: its key is that of a root which Node ships, or it
+   * came from a store of such. What an application or a manifest brings along is private.
+   */
+  isPublic(anchor: Certificate): boolean
 }
 
 /** PEM text with one or more certificates, or the bytes of a PEM or DER file. */
@@ -24,17 +29,23 @@ export type CertificateSource = string | Uint8Array
 /**
  * Reads trust anchors. All of them are parsed now, so that a broken bundle fails at start and not at the first peer.
  *
+ * @param origin `store`: the operating system's, whose roots are public ones.
  * @throws ConfigurationError `ERR_CONFIG_CERTIFICATE`, naming the entry that cannot be read.
  */
-export function createAnchors(sources: CertificateSource | readonly CertificateSource[]): AnchorSet {
+export function createAnchors(
+  sources: CertificateSource | readonly CertificateSource[],
+  origin: 'application' | 'store' = 'application',
+): AnchorSet {
   const list = typeof sources === 'string' || sources instanceof Uint8Array ? [sources] : sources
-  return new Anchors(createEntries(list))
+  const entries = createEntries(list)
+  return new Anchors(entries, origin === 'store' ? entries.map(({ sha256 }) => sha256) : [])
 }
 
 /** The roots this Node release ships. Parsed one by one as paths reach for them. */
 export function bundledAnchors(): AnchorSet {
   bundled ??= new Anchors(
     rootCertificates.flatMap(certificatesOfPem).map((der) => new Anchor(der, subjectKeyOf(der))),
+    [], // known by their keys
     rootCertificates,
   )
   return bundled
@@ -42,17 +53,23 @@ export function bundledAnchors(): AnchorSet {
 
 /** All anchors of several sets, each once. */
 export function uniteAnchors(sets: readonly AnchorSet[]): AnchorSet {
-  return new Anchors(sets.flatMap((set) => (set instanceof Anchors ? set.anchors : createEntries(set.pem))))
+  return new Anchors(
+    sets.flatMap((set) => (set instanceof Anchors ? set.anchors : createEntries(set.pem))),
+    sets.flatMap((set) => (set instanceof Anchors ? [...set.fromStore] : [])),
+  )
 }
 
 class Anchors implements AnchorSet {
   readonly anchors: readonly Anchor[]
+  /** Digests. */
+  readonly fromStore: ReadonlySet<string>
   readonly #bySha256: ReadonlyMap<string, Anchor>
   readonly #bySubject = new Map<string, Anchor[]>()
   #pem: readonly string[] | undefined
   #digest: string | undefined
 
-  constructor(anchors: readonly Anchor[], pem?: readonly string[]) {
+  constructor(anchors: readonly Anchor[], fromStore: readonly string[], pem?: readonly string[]) {
+    this.fromStore = new Set(fromStore)
     this.#bySha256 = new Map(anchors.map((anchor) => [anchor.sha256, anchor]))
     this.anchors = [...this.#bySha256.values()]
     this.#pem = pem
@@ -73,7 +90,8 @@ class Anchors implements AnchorSet {
   }
 
   get digest(): string {
-    this.#digest ??= hash('sha256', [...this.#bySha256.keys()].sort().join('\n'), 'hex')
+    const name = (sha256: string): string => (this.fromStore.has(sha256) ? `${sha256} store` : sha256)
+    this.#digest ??= hash('sha256', [...this.#bySha256.keys()].map(name).sort().join('\n'), 'hex')
     return this.#digest
   }
 
@@ -83,6 +101,13 @@ class Anchors implements AnchorSet {
 
   has(sha256: string): boolean {
     return this.#bySha256.has(sha256)
+  }
+
+  isPublic({ sha256, subject, spkiSha256 }: Certificate): boolean {
+    if (this.fromStore.has(sha256)) return true
+    return bundledAnchors()
+      .withSubject(subject.key)
+      .some((root) => root.spkiSha256 === spkiSha256)
   }
 }
 

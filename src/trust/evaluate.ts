@@ -10,6 +10,7 @@ import type { CertificationPath } from './path/path.ts'
 import { matchPins, pinOf } from './pins.ts'
 import type { HostPolicy } from './policy.ts'
 import { checkRevocation, judgeStaple, type RevocationEvidence, refusalOf } from './revocation/check.ts'
+import { judgeTransparency } from './transparency/judge-path.ts'
 import type { PeerFacts, TrustVerdict, VerifiedPeer } from './verdict.ts'
 
 export interface TrustInput {
@@ -53,7 +54,8 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
     const pins = matchPins(path, policy, now)
     if (pins.kind === 'mismatch') unpinned.push(path)
     if (pins.kind !== 'match') return pins.finding
-    return isRevocationReported ? undefined : judgeRevocation(path, input).finding
+    const revoked = isRevocationReported ? undefined : judgeRevocation(path, input).finding
+    return revoked ?? judgeTransparency(path, policy, input).findings[0]
   }
   const result = findPath({ presented, anchors: policy.anchors, now, acceptPath })
   const path = result.kind === 'valid' ? result.path : result.refusedPath
@@ -62,12 +64,16 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   // Report mode forgives a pin that is missing. It forgives no denied key, no broken path and no wrong name.
   const pins = matchPins(path, policy, now)
   const reported = policy.mode === 'report' && pins.kind === 'mismatch' ? [pins.finding] : []
-  if (result.kind === 'invalid' && reported.length === 0) return rejected(input, result.findings, path)
+  if (result.kind === 'invalid' && reported.length === 0) {
+    return rejected(input, withRemarks(result.findings, path, input), path)
+  }
   const revocation = judgeRevocation(path, input)
   if (revocation.finding !== undefined) {
     if (!isRevocationReported) return rejected(input, [revocation.finding], path)
     reported.push(revocation.finding)
   }
+  const transparency = judgeTransparency(path, policy, input)
+  if (transparency.findings.length > 0) return rejected(input, transparency.findings, path)
   const misnamed = matchIdentity(path.certificates[0], identity)
   if (misnamed !== undefined) return rejected(input, [misnamed], path)
 
@@ -78,6 +84,7 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
     ends.push(toUnixMs(revocation.verdict.validUntil))
   }
   if (revocation.stapleEnds !== undefined) ends.push(toUnixMs(revocation.stapleEnds))
+  if (transparency.validUntil !== undefined) ends.push(transparency.validUntil)
   const fragility = pins.kind === 'match' ? findFragility(path, unpinned, () => pathsWithoutPin(input), now) : undefined
   const interception = policy.interception && findInterception(policy.interception, path, presented)
   const facts: PeerFacts = {
@@ -87,6 +94,7 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
     policy,
     validUntil: toUnixMs(Math.min(...ends)),
     revocation: revocation.verdict,
+    ...(transparency.verdict === undefined ? {} : { transparency: transparency.verdict }),
     reported,
     ...(interception === undefined ? {} : { interception }),
     ...(fragility === undefined ? {} : { fragility }),
@@ -116,9 +124,18 @@ function judgeRevocation(path: CertificationPath, input: TrustInput) {
   return { verdict, finding: refusal ?? demanded.finding, stapleEnds: demanded.validUntil }
 }
 
-/** Until when another look would say the same of an accepted peer: nothing of it ends, nor what said that it is not revoked. */
-export function unchangedUntil({ validUntil, revocation }: VerifiedPeer): UnixMs {
-  return revocation.status === 'good' ? toUnixMs(Math.min(validUntil, revocation.validUntil)) : validUntil
+/** Of SCTs that do not suffice, the path's one finding says which rule is not met; the others say why some do not count. */
+function withRemarks(findings: readonly Finding[], path: CertificationPath, input: TrustInput): readonly Finding[] {
+  const [refusal, ...remarks] = judgeTransparency(path, input.policy, input).findings
+  return refusal !== undefined && findings[0]?.message === refusal.message ? [...findings, ...remarks] : findings
+}
+
+/** Until when another look would say the same of an accepted peer: nothing of it ends, nor what said that it is not revoked or logged. */
+export function unchangedUntil({ validUntil, revocation, transparency }: VerifiedPeer): UnixMs {
+  const ends: UnixMs[] = [validUntil]
+  if (revocation.status === 'good') ends.push(toUnixMs(revocation.validUntil))
+  if (transparency !== undefined && transparency.status !== 'unchecked') ends.push(transparency.validUntil)
+  return toUnixMs(Math.min(...ends))
 }
 
 /**

@@ -6,6 +6,7 @@ import type { AnchorSet } from './anchors.ts'
 import type { InterceptionKeys } from './interception.ts'
 import type { RevocationPolicy } from './revocation/policy.ts'
 import type { RevokedCertificates } from './revoked.ts'
+import type { HostTransparency } from './transparency/judge-path.ts'
 
 /** One allowed key. Inactive outside `[notBefore, notAfter)`. */
 export interface Pin {
@@ -42,6 +43,8 @@ export interface HostPolicy {
   /** Absent when the manifest names no interception product. */
   readonly interception?: InterceptionKeys
   readonly revocation: RevocationPolicy
+  /** Absent where nothing is asked of SCTs, nor told by them. */
+  readonly transparency?: HostTransparency
   readonly minTlsVersion: '1.2' | '1.3'
   /** CBC suites beside those of TLS 1.2, and less of everything: no resumption, no HTTP/2. */
   readonly profile?: 'legacy'

@@ -4,6 +4,7 @@ import type { Interception } from './interception.ts'
 import type { CertificationPath } from './path/path.ts'
 import type { HostPolicy } from './policy.ts'
 import type { RevocationVerdict } from './revocation/check.ts'
+import type { TransparencyVerdict } from './transparency/check.ts'
 
 declare const proof: unique symbol
 
@@ -19,6 +20,8 @@ export interface PeerFacts {
   readonly validUntil: UnixMs
   /** What is known of the path’s revocation status. */
   readonly revocation: RevocationVerdict
+  /** What is known of the logs that took the end entity; absent where nobody looked. */
+  readonly transparency?: TransparencyVerdict
   /** What report mode let through; empty under enforcement. */
   readonly reported: readonly Finding[]
   /** A key of a known interception product that was let through, or that was presented beside the path. */

@@ -40,13 +40,7 @@ test('pins in code that were seen to be over stay so when the clock is set back:
   }
 })
 
-describe('a rule that this version cannot enforce refuses the host: ERR_TRUST_POLICY_UNSUPPORTED', () => {
-  test.each<[string, Partial<HostInput>]>([['requireSct', { requireSct: true }]])('%s', async (rule, entry) => {
-    const error = await refusalOf((await clientWith(entry)).fetch(url), 'ERR_TRUST_POLICY_UNSUPPORTED')
-    expect(error.message).toContain(rule)
-    expect(error).toMatchObject({ requestSent: 'no', manifestVersion: 1 })
-  })
-
+describe('a rule that this client cannot enforce refuses the host', () => {
   test('a host that demands a client certificate is not connected to without one: ERR_TLS_CLIENT_CERTIFICATE_REQUIRED', async () => {
     const client = await clientWith({ clientCertificate: 'required' })
     const error = await refusalOf(client.fetch(url), 'ERR_TLS_CLIENT_CERTIFICATE_REQUIRED')

@@ -1,16 +1,20 @@
 import type { Finding } from '../../errors/errors.ts'
+import { toUnixMs, type UnixMs } from '../../ports/runtime.ts'
 import type { Certificate } from '../../x509/certificate.ts'
 import { DerError } from '../../x509/der.ts'
 import { parseOcspResponse } from '../../x509/ocsp-response.ts'
 import { describe } from '../path/describe.ts'
 import { finding, isoOf } from './finding.ts'
-import { isCurrent, type JudgedSct, judgeSct, type SctContext } from './judge-sct.ts'
+import { isCurrent, type JudgedSct, judgeSct, othersFrom, type SctContext } from './judge-sct.ts'
 import type { Log } from './logs.ts'
 import { type ParsedSct, parseSctList } from './sct.ts'
 import { EMBEDDED_SCTS, type SctSource } from './signed-entry.ts'
 
-/** `report`: a certificate that was not logged as it should be passes, and is told of. `enforce`: it is refused. */
-export type CtMode = 'off' | 'report' | 'enforce'
+/**
+ * `report`: a certificate that was not logged as it should be passes, and is told of. `enforce`: it is refused, while there is
+ * a log list to judge it by. `require`: without one nobody is accepted, and private CAs are no exception.
+ */
+export type CtMode = 'off' | 'report' | 'enforce' | 'require'
 
 export interface TransparencyPolicy {
   readonly mode: CtMode
@@ -32,8 +36,10 @@ export type TransparencyVerdict =
       /** The rule that is not met comes first; then, in either case, what does not count and why. */
       readonly findings: readonly Finding[]
       readonly scts: readonly JudgedSct[]
+      /** Another look would say the same until then: the list ends, or a log on it changes. */
+      readonly validUntil: UnixMs
     }
-  /** The mode is `off`, or the log list is too old to judge by, which the finding says. */
+  /** The mode is `off`, or no log list is new enough to judge by, which the finding says. */
   | { readonly status: 'unchecked'; readonly findings: readonly Finding[] }
 
 /**
@@ -61,15 +67,18 @@ export function checkTransparency(input: TransparencyInput): TransparencyVerdict
   )
   const flaws = scts.flatMap(({ finding: flaw }) => flaw ?? [])
   const unmet = unmetRule(scts, input)
-  if (unmet === undefined) return { status: 'compliant', findings: [...unread, ...flaws], scts }
+  const listEnds = logList.timestamp + MAX_LIST_AGE_MS + 1
+  const validUntil = toUnixMs(Math.min(listEnds, ...scts.map((sct) => othersFrom(sct, now))))
+  if (unmet === undefined) return { status: 'compliant', findings: [...unread, ...flaws], scts, validUntil }
   // Where nothing could be read, that is what to mend.
   const findings = scts.length === 0 ? [...unread, unmet] : [unmet, ...unread, ...flaws]
-  return { status: 'noncompliant', findings, scts }
+  return { status: 'noncompliant', findings, scts, validUntil }
 }
 
-/** What refuses the peer: a certificate that does not comply, where the policy says so, and never a list that is old. */
+/** What refuses the peer: a certificate that does not comply; a list that is old only where SCTs are required. */
 export function transparencyRefusal(verdict: TransparencyVerdict, { mode }: TransparencyPolicy): Finding | undefined {
-  return mode === 'enforce' && verdict.status === 'noncompliant' ? verdict.findings[0] : undefined
+  const refuses = mode === 'require' || (mode === 'enforce' && verdict.status === 'noncompliant')
+  return refuses && verdict.status !== 'compliant' ? verdict.findings[0] : undefined
 }
 
 function unmetRule(scts: readonly JudgedSct[], { certificate, policy, now }: TransparencyInput): Finding | undefined {
@@ -130,6 +139,7 @@ const embedded = new WeakMap<Certificate, readonly ParsedSct[] | Finding>()
 const STAPLED_SCTS = '1.3.6.1.4.1.11129.2.4.5'
 
 const DAY_MS = 86_400_000
-const MAX_LIST_AGE_MS = 70 * DAY_MS // by then logs of the list may have been retired, and new ones are missing
+/** How long a log list serves. */
+export const MAX_LIST_AGE_MS = 70 * DAY_MS // by then logs of the list may have been retired, and new ones are missing
 const LONG_LIFETIME_MS = 180 * DAY_MS
 const MIN_OPERATORS = 2

@@ -78,6 +78,12 @@ export function isCurrent({ state, since }: Log, now: UnixMs): boolean {
   }
 }
 
+/** The instant from which an SCT that was judged `now` may count otherwise: its log changes its state, or its time has come. */
+export function othersFrom({ log, timestamp }: JudgedSct, now: UnixMs): number {
+  const changes = [log?.since ?? 0, (timestamp ?? 0) - CLOCK_SKEW_MS]
+  return Math.min(...changes.filter((at) => at > now))
+}
+
 function badlySigned(sct: Sct, log: Log, source: SctSource, context: SctContext): Finding | undefined {
   const { key } = log
   if (key === undefined || sct.hashAlgorithm !== SHA256 || sct.signatureAlgorithm !== ALGORITHMS[key.kind]) {
