@@ -71,7 +71,7 @@ export type MonitorEvent =
   | {
       readonly type: 'ct.unexpected'
       readonly names: readonly string[]
-      /** Pin of its key. */
+      /** Pin of its key; empty, as the times are 0, where the certificate cannot be read. */
       readonly spki: string
       readonly issuer: string
       /** Hexadecimal. */

@@ -1,5 +1,13 @@
 /** What watches a client, and carries what is seen to where people look. */
 export { createEventSink, type EventSink } from '../events/sink.ts'
+export { type CertSpotterOptions, certSpotter } from './issuance/certspotter.ts'
+export { type CrtShOptions, crtSh } from './issuance/crtsh.ts'
+export type { UnexpectedIssuance } from './issuance/issuance.ts'
+export type { IssuanceEvent, IssuanceOptions, KnownPins, WatchOptions } from './issuance/options.ts'
+export type { IssuanceSource } from './issuance/source.ts'
+export { type StaticLogOptions, staticLog } from './issuance/static-log.ts'
+export { readTile, type TileEntry, verifyTile } from './issuance/tile.ts'
+export { checkIssuances, type IssuanceReport, type IssuanceWatch, watchIssuances } from './issuance/watch.ts'
 export { cefLine } from './outlets/cef.ts'
 export type { Outlet } from './outlets/delivery.ts'
 export { type EcsRecord, ecsRecord } from './outlets/ecs.ts'

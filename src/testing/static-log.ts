@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto'
+import { systemRuntime } from '../ports/system.ts'
+import { parseCertificate } from '../x509/certificate.ts'
+import { generateKey, type KeyPair, signBytes } from '../x509/generate.ts'
+import type { IssueOptions, TestCertificate } from './ca.ts'
+
+/**
+ * A Certificate Transparency log of the static API in memory (https://c2sp.org/static-ct-api): its files are served by
+ * `startManifestServer({ files: log })`, like any others.
+ */
+export function createTestLog(options: TestLogOptions): TestLog {
+  const { origin, key = generateKey(), now = systemRuntime.clock.now } = options
+  const leaves: Leaf[] = []
+  const logId = sha256(key.spki)
+
+  const add: TestLog['add'] = (certificate, { precertificate, timestamp = now() } = {}) => {
+    const tbs = parseCertificate(certificate.der).tbs
+    const issuer = certificate.issuer ?? certificate
+    const index = Buffer.concat([Uint8Array.of(0), vector(2, number(5, leaves.length))]) // leaf_index
+    const entry = Buffer.concat([
+      number(8, timestamp),
+      number(2, precertificate === undefined ? 0 : 1),
+      ...(precertificate === undefined ? [vector(3, certificate.der)] : [sha256(issuer.spki), vector(3, tbs)]),
+      vector(2, index),
+    ])
+    const fingerprints = certificate.chainWithRoot.slice(1).map(sha256)
+    const submitted = precertificate === undefined ? [] : [vector(3, precertificate.der)]
+    leaves.push({
+      data: Buffer.concat([entry, ...submitted, vector(2, Buffer.concat(fingerprints))]),
+      hash: sha256(Buffer.concat([Uint8Array.of(0, 0, 0), entry])),
+    })
+  }
+  const checkpoint: TestLog['checkpoint'] = (forged = {}) => {
+    const size = forged.size ?? leaves.length
+    const root = forged.root ?? treeHash(leaves.slice(0, size).map(({ hash }) => hash))
+    const name = forged.origin ?? origin
+    const timestamp = number(8, forged.timestamp ?? now())
+    const signed = Buffer.concat([Uint8Array.of(0, 1), timestamp, number(8, size), root])
+    const { privateKey } = forged.key ?? key
+    const signature = signBytes(signed, { privateKey, hash: 'sha256' })
+    const keyId = sha256(Buffer.concat([Buffer.from(`${name}\n`), Uint8Array.of(5), logId])).subarray(0, 4)
+    const algorithms = Uint8Array.of(4, key.type.startsWith('RSA') ? 1 : 3)
+    const note = Buffer.concat([keyId, timestamp, algorithms, vector(2, signature)]).toString('base64')
+    const text = `${name}\n${size}\n${Buffer.from(root).toString('base64')}\n\n\u2014 ${name} ${note}\n`
+    return new Uint8Array(Buffer.from(text))
+  }
+  return {
+    origin,
+    key,
+    publicKey: Buffer.from(key.spki).toString('base64'),
+    get size() {
+      return leaves.length
+    },
+    add,
+    checkpoint,
+    files: () => new Map([['checkpoint', checkpoint()], ...dataTiles(leaves), ...hashTiles(leaves)]),
+  }
+}
+
+export interface TestLogOptions {
+  /** `log.example.com/2026`: what the checkpoint names. */
+  readonly origin: string
+  /** Default P-256. */
+  readonly key?: KeyPair
+  /** Time of entries and checkpoints, Unix milliseconds. Default: the machine's clock. */
+  readonly now?: () => number
+}
+
+export interface TestLog {
+  readonly origin: string
+  readonly key: KeyPair
+  /** base64 of the SubjectPublicKeyInfo, as log lists have it. */
+  readonly publicKey: string
+  readonly size: number
+  /** Appends a certificate; with `precertificate`, see `poisoned`, the precertificate of it. */
+  readonly add: (
+    certificate: TestCertificate,
+    options?: { readonly precertificate?: TestCertificate; readonly timestamp?: number },
+  ) => void
+  /** The tree head as it is, or with what a liar would put in its place. */
+  readonly checkpoint: (forged?: {
+    readonly origin?: string
+    readonly size?: number
+    readonly root?: Uint8Array
+    readonly timestamp?: number
+    readonly key?: KeyPair
+  }) => Uint8Array
+  /** By path: the checkpoint, and the tiles that a log of this size has. */
+  readonly files: () => ReadonlyMap<string, Uint8Array>
+}
+
+/** What a CA submits before it issues: the same certificate with the poison of RFC 6962 §3.1. */
+export function poisoned(certificate: TestCertificate): TestCertificate {
+  const { options, serial, key, issuer } = certificate
+  const poison = { oid: '1.3.6.1.4.1.11129.2.4.3', critical: true, value: Uint8Array.of(5, 0) }
+  const again: IssueOptions = { ...options, serial, key, extensions: [...(options.extensions ?? []), poison] }
+  return (issuer ?? certificate).issue(again)
+}
+
+interface Leaf {
+  readonly data: Uint8Array
+  readonly hash: Uint8Array
+}
+
+function dataTiles(leaves: readonly Leaf[]): readonly (readonly [string, Uint8Array])[] {
+  return chunksOf(leaves).map((chunk, index) => [
+    `tile/data/${pathOf(index, chunk.length)}`,
+    Buffer.concat(chunk.map(({ data }) => data)),
+  ])
+}
+
+function hashTiles(leaves: readonly Leaf[]): readonly (readonly [string, Uint8Array])[] {
+  const tiles: (readonly [string, Uint8Array])[] = []
+  let hashes: readonly Uint8Array[] = leaves.map(({ hash }) => hash)
+  for (let level = 0; hashes.length > 0; level += 1) {
+    const chunks = chunksOf(hashes)
+    for (const [index, chunk] of chunks.entries()) {
+      tiles.push([`tile/${level}/${pathOf(index, chunk.length)}`, Buffer.concat(chunk)])
+    }
+    hashes = chunks.filter(({ length }) => length === WIDTH).map(treeHash)
+  }
+  return tiles
+}
+
+/** RFC 6962 §2.1, word for word. */
+function treeHash(hashes: readonly Uint8Array[]): Uint8Array {
+  const [only] = hashes
+  if (only === undefined) return sha256(new Uint8Array())
+  if (hashes.length === 1) return only
+  const split = 2 ** Math.ceil(Math.log2(hashes.length) - 1)
+  return sha256(Buffer.concat([Uint8Array.of(1), treeHash(hashes.slice(0, split)), treeHash(hashes.slice(split))]))
+}
+
+function chunksOf<T>(all: readonly T[]): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(all.length / WIDTH) }, (_, index) =>
+    all.slice(index * WIDTH, (index + 1) * WIDTH),
+  )
+}
+
+function pathOf(index: number, width: number): string {
+  const digits = String(index)
+  const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/.../g) ?? []
+  const path = groups.map((group, position) => (position < groups.length - 1 ? `x${group}` : group)).join('/')
+  return width === WIDTH ? path : `${path}.p/${width}`
+}
+
+const vector = (lengthOctets: number, content: Uint8Array): Uint8Array =>
+  Buffer.concat([number(lengthOctets, content.length), content])
+
+function number(octets: number, value: number): Uint8Array {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes.subarray(8 - octets)
+}
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
+
+const WIDTH = 256
