@@ -4,12 +4,14 @@ import tls from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, TlsError, TransportError, TrustError } from '../errors/errors.ts'
 import type { EventOf } from '../events/events.ts'
+import { TRACES, tracedCall } from '../events/tracing.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
 import type { ReferenceIdentity } from '../trust/identity.ts'
 import type { CertificationPath } from '../trust/path/path.ts'
 import type { HostPolicy } from '../trust/policy.ts'
 import type { RevocationPolicy } from '../trust/revocation/policy.ts'
+import { tellTransparency } from '../trust/transparency/tell.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
 import {
   type ClientIdentity,
@@ -125,11 +127,12 @@ export function createConnector(options: ConnectorOptions): Connector {
   const tunnelOf = new WeakMap<tls.TLSSocket, Tunnel>()
 
   const evaluator = createEvaluator()
-  const evaluate: Connector['evaluate'] = (origin, { presented, staple }, policy, mayWait = false) => {
+  const inputOf = (origin: CanonicalOrigin, { presented, staple }: Sent, policy: HostPolicy, mayWait = false) => {
     const identity = identityOf(origin, policy)
     const now = runtime.clock.now()
-    return evaluator({ presented, staple, identity, policy, evidence: evidence?.source, mayWait, now })
+    return { presented, staple, identity, policy, evidence: evidence?.source, mayWait, now } satisfies TrustInput
   }
+  const evaluate: Connector['evaluate'] = (...about) => evaluator(inputOf(...about))
 
   const recordOf = (origin: CanonicalOrigin): HandshakeRecord | undefined =>
     hasListeners?.('tls.handshake') === true ? new HandshakeRecord(origin, runtime.clock) : undefined
@@ -146,8 +149,8 @@ export function createConnector(options: ConnectorOptions): Connector {
     record: HandshakeRecord | undefined,
     mayWait = false,
   ): VerifiedPeer => {
-    const look = (): TrustVerdict => evaluate(origin, sent, policy, mayWait)
-    const verdict = record === undefined ? look() : record.judged(sent, policy, look)
+    const input = inputOf(origin, sent, policy, mayWait)
+    const verdict = record === undefined ? evaluator(input) : record.judged(input, evaluator)
     const { manifestVersion } = policy
     const { interception } = verdict.kind === 'trusted' ? verdict.peer : verdict
     if (interception !== undefined) {
@@ -296,6 +299,9 @@ export function createConnector(options: ConnectorOptions): Connector {
         ...describeRevocation(current),
         ...(resumed ? { resumed } : {}),
       })
+      const { transparency } = current
+      if (transparency !== undefined && (transparency.status !== 'compliant' || hasListeners?.('ct.checked') === true))
+        emit({ type: 'ct.checked', host: origin.text, ...tellTransparency(transparency) })
       if (hasListeners?.('tls.connected') === true) {
         emit({ ...connectedTo(origin, tlsSocket), ...(tunnelOf.has(tlsSocket) ? { proxy: proxy?.text ?? '' } : {}) })
       }
@@ -405,7 +411,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const record = recordOf(origin)
     if (record === undefined) return
     record.begun(policy, tunnelOf.has(socket) ? proxy?.text : undefined)
-    record.cut(socket, verdict, peer)
+    record.cut(socket, verdict, inputOf(origin, peer, policy))
     tell(record, reason)
   }
   const reevaluate: Connector['reevaluate'] = (origin, connection, policy) => {
@@ -438,7 +444,13 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   return {
     evaluate,
-    connect,
+    connect: (origin, done, protocols) =>
+      tracedCall(
+        TRACES.connect,
+        () => ({ host: origin.text }),
+        (ended) => connect(origin, ended, protocols),
+        done,
+      ),
     judge: judgeElsewhere,
     reevaluate,
     cut: (origin, connection, reason) => cut(origin, connection, reason),

@@ -4,10 +4,12 @@ import { type ChainEntry, type Finding, type PinfetchError, TrustError } from '.
 import type { EventOf } from '../events/events.ts'
 import type { HandshakeEvent, HandshakeTimings } from '../events/handshake.ts'
 import type { Runtime } from '../ports/runtime.ts'
-import { describePath } from '../trust/evaluate.ts'
+import { describePath, type TrustInput } from '../trust/evaluate.ts'
+import { rememberJudgement } from '../trust/judgement.ts'
 import type { CertificationPath } from '../trust/path/path.ts'
 import { describePins } from '../trust/pins.ts'
 import type { HostPolicy } from '../trust/policy.ts'
+import { tellTransparency } from '../trust/transparency/tell.ts'
 import type { TrustVerdict, VerifiedPeer } from '../trust/verdict.ts'
 import { groupOf } from './groups.ts'
 
@@ -24,7 +26,7 @@ export class HandshakeRecord {
   #securedAt: number | undefined
   #verdictMs: number | undefined
   #policy: HostPolicy | undefined
-  #sent: Sent = NOTHING_SENT
+  #input: TrustInput | undefined
   #verdict: TrustVerdict | undefined
   #addresses: readonly string[] = NOTHING
   #address: string | undefined
@@ -58,11 +60,11 @@ export class HandshakeRecord {
   }
 
   /** Times a verdict, and keeps it with what it is about. */
-  judged(sent: Sent, policy: HostPolicy, judge: () => TrustVerdict): TrustVerdict {
-    this.#sent = sent
-    this.#policy = policy
+  judged(input: TrustInput, judge: (input: TrustInput) => TrustVerdict): TrustVerdict {
+    this.#input = input
+    this.#policy = input.policy
     const before = this.#clock.monotonic()
-    const verdict = judge()
+    const verdict = judge(input)
     this.#verdictMs = (this.#verdictMs ?? 0) + this.#clock.monotonic() - before
     this.#verdict = verdict
     return verdict
@@ -75,10 +77,10 @@ export class HandshakeRecord {
   }
 
   /** It is no attempt, but the end of a connection that was in use. */
-  cut(socket: TLSSocket, verdict: TrustVerdict, sent: Sent): void {
+  cut(socket: TLSSocket, verdict: TrustVerdict, input: TrustInput): void {
     this.#isCut = true
     this.#verdict = verdict
-    this.#sent = sent
+    this.#input = input
     this.#address = socket.remoteAddress
     this.#connection = describeConnection(socket)
   }
@@ -87,11 +89,11 @@ export class HandshakeRecord {
   told(error?: PinfetchError): EventOf<'tls.handshake'> | undefined {
     const [policy, verdict, address] = [this.#policy, this.#verdict, this.#address]
     if (policy === undefined) return undefined
-    const { presented, staple } = this.#sent
+    const { presented, staple } = this.#input ?? NOTHING_SENT
     const peer = verdict?.kind === 'trusted' ? verdict.peer : undefined
     const path = verdict?.kind === 'rejected' ? verdict.refusedPath : peer?.path
     const now = this.#clock.now()
-    return {
+    const event: EventOf<'tls.handshake'> = {
       type: 'tls.handshake',
       host: this.#origin.text,
       at: now,
@@ -107,6 +109,7 @@ export class HandshakeRecord {
         manifestVersion: policy.manifestVersion,
       },
       ...(peer === undefined ? {} : { revocation: describeRevocation(peer) }),
+      ...(peer?.transparency === undefined ? {} : { transparency: tellTransparency(peer.transparency) }),
       ...(address === undefined ? {} : { address }),
       addresses: this.#addresses,
       ...(this.#proxy === undefined ? {} : { proxy: this.#proxy }),
@@ -114,6 +117,8 @@ export class HandshakeRecord {
       ...(this.#isCut ? { cut: true } : {}),
       timings: this.#timings(),
     }
+    if (this.#input !== undefined) rememberJudgement(event, { input: this.#input })
+    return event
   }
 
   #timings(): HandshakeTimings {
@@ -173,9 +178,6 @@ function chainOf(path: CertificationPath): readonly ChainEntry[] {
   return chain
 }
 
-/** What a verdict is about; a peer that is judged again brings as much. */
-type Sent = Pick<VerifiedPeer, 'presented'> & { readonly staple?: Uint8Array | undefined }
-
 const chains = new WeakMap<CertificationPath, readonly ChainEntry[]>()
 const NOTHING: readonly never[] = Object.freeze([])
-const NOTHING_SENT: Sent = { presented: NOTHING }
+const NOTHING_SENT: Pick<TrustInput, 'presented' | 'staple'> = { presented: NOTHING }

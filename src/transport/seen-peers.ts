@@ -43,8 +43,12 @@ export function createSeenPeers(
   }
 
   const refusal = (origin: CanonicalOrigin, peer: VerifiedPeer, policy: HostPolicy, now: UnixMs) => {
-    const { expectedUri, anchors } = peer.policy
-    const isAboutPins = policy.expectedUri === expectedUri && policy.anchors.digest === anchors.digest
+    const { expectedUri, anchors, transparency } = peer.policy
+    const isAboutPins =
+      policy.expectedUri === expectedUri &&
+      policy.anchors.digest === anchors.digest &&
+      policy.transparency?.id === transparency?.id &&
+      policy.revoked?.distrusted.some((rule) => 'sctNotAfter' in rule) !== true
     if (isAboutPins && matchPins(peer.path, policy, now).kind === 'match') return undefined
     const verdict = evaluate(origin, peer, policy) // another path of the same certificates may hold
     return verdict.kind === 'rejected' ? verdict.findings[0].code : undefined
