@@ -169,6 +169,11 @@ export function createClient(options: ClientOptions): Client {
     onOver: () => dispatcher.policyChanged(),
   })
   managers = orClose([anchors, certificate, sunsets], () => createManagers(resolved.manifests.map(startManifest)))
+  const monitoring = startMonitoring(resolved.monitor, {
+    runtime: judging,
+    emitter,
+    expiring: () => expiringOf(resolved, { managers: managers.all, certificate, evidence }),
+  })
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
   function startManifest(given: ResolvedManifest): Manager {
@@ -283,11 +288,6 @@ export function createClient(options: ClientOptions): Client {
   const lent = { fetch: createFetch({ send, gate }), runtime: judging, emit }
   const inspect = verify && orClose([self], () => bindVerifier(verify, lent))
 
-  const monitoring = startMonitoring(resolved.monitor, {
-    runtime: judging,
-    emitter,
-    expiring: () => expiringOf(resolved, { managers: managers.all, certificate, evidence }),
-  })
   queueMicrotask(() => {
     if (!hasListeners('posture')) return // a listener is added in the tick of createClient or misses the start
     const findings = [...findLoosenings(resolved, runtime.clock.now()), ...findPosture(surroundings(), resolved.proxy)]
