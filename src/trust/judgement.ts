@@ -3,8 +3,6 @@ import type { TrustInput } from './evaluate.ts'
 /** All that a verdict rests on, kept for as long as somebody holds the record that tells of it. */
 export interface Judgement {
   readonly input: TrustInput
-  /** Base64url of the SHA-256 of the client's own certificate; absent where the connection was begun without one. */
-  readonly clientCertificate?: string
 }
 
 /**
