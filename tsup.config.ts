@@ -11,6 +11,7 @@ const library = {
   auth: 'src/auth/index.ts',
   signing: 'src/signing/index.ts',
   monitor: 'src/monitor/index.ts',
+  otel: 'src/otel/index.ts',
 }
 
 /** The command line's own packages: bundled, so that whoever imports the library does not install them. */

@@ -13,6 +13,7 @@ export default defineConfig({
       { find: /^pinfetch\/auth$/, replacement: source('auth/index.ts') },
       { find: /^pinfetch\/signing$/, replacement: source('signing/index.ts') },
       { find: /^pinfetch\/monitor$/, replacement: source('monitor/index.ts') },
+      { find: /^pinfetch\/otel$/, replacement: source('otel/index.ts') },
       { find: /^pinfetch\/errors$/, replacement: source('errors/index.ts') },
     ],
   },

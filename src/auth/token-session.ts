@@ -1,7 +1,7 @@
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import { AuthError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
-import { type TokenTrace, TRACES, traced } from '../events/tracing.ts'
+import { TRACES, traced } from '../events/tracing.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { raceSignal, wait } from '../ports/signals.ts'
 import { digest, type HeldToken } from './held-token.ts'
