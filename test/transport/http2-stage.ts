@@ -35,6 +35,8 @@ export interface Setting extends Pick<Partial<TlsServerOptions>, 'alpn' | 'maxVe
   readonly connections?: number
   readonly certificate?: () => ClientIdentity
   readonly policy?: Partial<HostPolicy>
+  /** Default: nobody listens to what takes a look. */
+  readonly hasListeners?: () => boolean
 }
 
 /** A server that speaks HTTP/2, or HTTP/1.1 to who does not offer it, and a dispatcher that pins it. */
@@ -87,6 +89,7 @@ export async function start({ http2 = 'prefer', runtime = systemRuntime, ...sett
     timeouts: { ...DEFAULT_TIMEOUTS, ...setting.timeouts },
     limits: { ...DEFAULT_LIMITS, ...setting.limits },
     http2,
+    hasListeners: setting.hasListeners,
     ...(setting.connections === undefined ? {} : { connections: setting.connections }),
     ...(setting.certificate === undefined ? {} : { certificate: setting.certificate }),
   })

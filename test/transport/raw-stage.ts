@@ -31,6 +31,8 @@ export interface Setting {
   readonly policy?: Partial<HostPolicy>
   readonly maxVersion?: SecureVersion
   readonly evidence?: Evidence
+  /** Default: nobody listens to what takes a look. */
+  readonly hasListeners?: () => boolean
 }
 
 /** A server that answers with exactly the bytes it is told to, and a dispatcher that pins it. */
@@ -72,6 +74,7 @@ export async function start({ reply = ok, onConnect, runtime = systemRuntime, ..
     limits: { ...DEFAULT_LIMITS, ...setting.limits },
     ...(setting.connections === undefined ? {} : { connections: setting.connections }),
     ...(setting.evidence === undefined ? {} : { evidence: setting.evidence }),
+    hasListeners: setting.hasListeners,
   })
   onTestFinished(() => dispatcher.destroy())
   const url = `https://${origin.text}`
