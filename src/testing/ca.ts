@@ -12,6 +12,7 @@ import {
   type NameInput,
 } from '../x509/extension-writer.ts'
 import {
+  type CertificateContent,
   generateCertificate,
   generateKey,
   type KeyPair,
@@ -19,6 +20,7 @@ import {
   randomSerial,
   type SignatureHash,
 } from '../x509/generate.ts'
+import { EMBEDDED, precertificate, sctExtension, type TestLog } from './transparency.ts'
 
 /**
  * A certification hierarchy in memory: one root, by default one intermediate, any number of certificates under them.
@@ -128,6 +130,10 @@ export interface IssueOptions {
   /** Default serverAuth for an end entity. */
   readonly extendedKeyUsage?: readonly (KeyPurpose | `${number}.${string}`)[]
   readonly nameConstraints?: NameConstraintsInput
+  /** Logs of Certificate Transparency whose SCTs the certificate carries. Default none. */
+  readonly loggedIn?: readonly TestLog[]
+  /** When they saw it, in Unix milliseconds. Default an hour before `now`. */
+  readonly loggedAt?: number
   /** Added, or put in place of the default extension with the same OID. */
   readonly extensions?: readonly CertificateExtension[]
   /** OIDs of default extensions to leave out. */
@@ -165,7 +171,7 @@ function certificate(options: IssueOptions, issuer: TestCertificate | undefined)
   const subjectKeyIdentifier = options.subjectKeyIdentifier ?? keyIdentifierOf(spki)
   const now = options.now ?? issuer?.options.now ?? systemRuntime.clock.now()
   const serial = options.serial ?? randomSerial()
-  const der = generateCertificate({
+  const content = {
     subject,
     issuer: options.issuerName === undefined ? (issuer?.subject ?? subject) : encodeName(options.issuerName),
     notBefore: options.notBefore ?? now - DAY_MS,
@@ -179,7 +185,8 @@ function certificate(options: IssueOptions, issuer: TestCertificate | undefined)
       ...(options.padding === undefined ? {} : { padding: options.padding }),
     },
     serial,
-  })
+  }
+  const der = logged(content, { spki: issuer?.spki ?? spki }, options, now)
   const made: TestCertificate = {
     der,
     pem: certificatePem(der),
@@ -197,6 +204,19 @@ function certificate(options: IssueOptions, issuer: TestCertificate | undefined)
     issue: (below = {}) => certificate(below, made),
   }
   return made
+}
+
+/** Logs see the certificate before it has their SCTs. */
+function logged(
+  content: CertificateContent,
+  issuer: { readonly spki: Uint8Array },
+  { loggedIn, loggedAt }: IssueOptions,
+  now: number,
+): Uint8Array {
+  const der = generateCertificate(content)
+  if (loggedIn === undefined) return der
+  const scts = sctExtension(EMBEDDED, loggedIn, precertificate(issuer, { der }), loggedAt ?? now - HOUR_MS)
+  return generateCertificate({ ...content, extensions: [...content.extensions, scts] })
 }
 
 function extensionsOf(
@@ -222,7 +242,8 @@ function extensionsOf(
   return [...defaults.filter(({ oid }) => !replaced.has(oid)), ...given]
 }
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 const END_ENTITY_LIFETIME_MS = 90 * DAY_MS
 const CA_LIFETIME_MS = 3650 * DAY_MS
 const CA_KEY_USAGE: readonly KeyUsageName[] = ['keyCertSign', 'cRLSign']

@@ -31,3 +31,12 @@ export * from './revocation.ts'
 export * from './runtime.ts'
 export * from './static-log.ts'
 export * from './tls-server.ts'
+export {
+  type TestListedLog,
+  type TestLog,
+  type TestLogList,
+  type TestLogOptions,
+  type TestLogState,
+  testLog,
+  testLogList,
+} from './transparency.ts'

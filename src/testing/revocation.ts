@@ -10,6 +10,7 @@ import {
   issuingDistributionPoint,
 } from '../x509/revocation-writer.ts'
 import type { TestCertificate } from './ca.ts'
+import { STAPLED, sctExtension, type TestLog, wholeCertificate } from './transparency.ts'
 
 export { crlNumber, generateOcspError, issuingDistributionPoint } from '../x509/revocation-writer.ts'
 
@@ -32,13 +33,15 @@ export interface TestOcspOptions {
   /** Who signs. Default: the certificate's issuer. Any other comes along in the response. */
   readonly responder?: TestCertificate
   readonly extensions?: readonly CertificateExtension[]
+  /** Logs of Certificate Transparency whose SCTs the response brings, an hour old. Default none. */
+  readonly loggedIn?: readonly TestLog[]
   readonly hash?: SignatureHash
   readonly signature?: 'genuine' | 'garbage'
 }
 
 /** An OCSP response as a server staples it. @returns DER. */
 export function ocspResponse(options: TestOcspOptions): Uint8Array {
-  const { certificate, status = 'good', reason, extensions = [], hash } = options
+  const { certificate, status = 'good', reason, extensions = [], loggedIn, hash } = options
   const issuer = certificate.issuer ?? certificate
   const responder = options.responder ?? issuer
   const now = options.now ?? certificate.options.now ?? 0
@@ -55,6 +58,9 @@ export function ocspResponse(options: TestOcspOptions): Uint8Array {
         status: status === 'revoked' ? revoked : status,
         thisUpdate,
         ...(nextUpdate === null ? {} : { nextUpdate }),
+        ...(loggedIn === undefined
+          ? {}
+          : { extensions: [sctExtension(STAPLED, loggedIn, wholeCertificate(certificate), now - HOUR_MS)] }),
       },
     ],
     extensions,
