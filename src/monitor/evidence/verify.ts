@@ -1,0 +1,117 @@
+import { parseStrictJson } from '../../encoding/json.ts'
+import { MonitorError } from '../../errors/errors.ts'
+import type { VerificationKey } from '../../keys/verification-key.ts'
+import { evaluateTrust } from '../../trust/evaluate.ts'
+import { parseCertificate } from '../../x509/certificate.ts'
+import { DerError } from '../../x509/der.ts'
+import { type VerdictRecord, verdictRecord } from './bundle.ts'
+import { type EvidenceBundle, EvidenceSchema, type JudgedBundle, SealedSchema } from './schema.ts'
+import { checkSeal, type SignatureCheck } from './seal.ts'
+import { anchorsOf, evidenceOf } from './witness.ts'
+
+export interface VerifiedEvidence {
+  readonly evidence: EvidenceBundle
+  readonly sha256: string
+  readonly signature: SignatureCheck
+  /** Judged again; absent where the attempt ended before there was something to judge. */
+  readonly again?: VerdictRecord
+  /** What is not as it was recorded; empty where the verdict is the same. */
+  readonly differences: readonly string[]
+}
+
+/**
+ * Reads evidence, checks its seal, and judges the peer again from what was recorded, at the time that was recorded. Nothing is
+ * fetched, and neither the clock nor the trust store of this machine matters.
+ *
+ * @throws MonitorError `ERR_MONITOR_EVIDENCE_MALFORMED` or `ERR_MONITOR_EVIDENCE_ALTERED`; VerifyError for the signature. A verdict
+ *   that differs is told by `differences`.
+ */
+export function verifyEvidence(bytes: Uint8Array, key?: Pick<VerificationKey, 'key'>): VerifiedEvidence {
+  const { evidence, sha256, signature } = readEvidence(bytes, key)
+  const { judged } = evidence
+  if (judged === undefined) return { evidence, sha256, signature, differences: [] }
+  const again = judgeAgain(judged, evidence)
+  return { evidence, sha256, signature, again, differences: differencesOf(evidence, judged.verdict, again) }
+}
+
+/** The same without judging. @throws the same */
+export function readEvidence(
+  bytes: Uint8Array,
+  key?: Pick<VerificationKey, 'key'>,
+): Pick<VerifiedEvidence, 'evidence' | 'sha256' | 'signature'> {
+  if (bytes.length > MAX_BYTES) throw malformed(`expected at most ${MAX_BYTES} bytes, saw ${bytes.length}`)
+  const json = parseStrictJson(bytes, MAX_DEPTH)
+  if (!json.ok) throw malformed(`expected JSON that can be read in one way (${json.failure})`)
+  const sealed = SealedSchema.safeParse(json.value)
+  if (!sealed.success) throw malformed(placeOf(sealed.error.issues))
+  const { evidence: raw, sha256, signature } = sealed.data
+  const checked = checkSeal({ evidence: raw, sha256, ...(signature === undefined ? {} : { signature }) }, key)
+  const parsed = EvidenceSchema.safeParse(raw)
+  if (!parsed.success) throw malformed(placeOf(parsed.error.issues))
+  return { evidence: parsed.data, sha256, signature: checked }
+}
+
+function judgeAgain(
+  { policy, anchors, statements, now, mayWait, identity }: JudgedBundle,
+  { presented, staple }: Pick<EvidenceBundle, 'presented' | 'staple'>,
+) {
+  const { size, digest, held, certificates } = anchors
+  const witnessed = certificates.map(({ der, isPublic }) => ({ certificate: anchorOf(der), isPublic }))
+  return verdictRecord(
+    evaluateTrust({
+      presented,
+      staple,
+      identity,
+      policy: { ...policy, anchors: anchorsOf(witnessed, { size, digest, held }) },
+      evidence: evidenceOf(statements),
+      ...(mayWait === undefined ? {} : { mayWait }),
+      now,
+    }),
+  )
+}
+
+function anchorOf(der: Uint8Array) {
+  try {
+    return parseCertificate(der)
+  } catch (error) {
+    if (error instanceof DerError) throw malformed(`a trust anchor is no certificate: ${error.message}`)
+    throw error
+  }
+}
+
+function differencesOf({ handshake }: EvidenceBundle, then: Verdict, again: VerdictRecord) {
+  const differences: string[] = []
+  const compare = (what: string, expected: string, seen: string): void => {
+    if (expected !== seen) differences.push(`${what}: recorded ${expected}, judged again ${seen}`)
+  }
+  compare('outcome', then.outcome, again.outcome)
+  compare('code', then.code ?? 'none', again.code ?? 'none')
+  compare('findings', codesOf(then.findings), codesOf(again.findings))
+  compare('path', then.path.join(' '), again.path.join(' '))
+  // What the event says of certificates must be what judging them says. Other reasons are not of certificates.
+  const { verdict, code = 'none' } = handshake
+  if (verdict !== 'failed' && isOfCertificates(code)) compare('code of the handshake', code, again.code ?? 'none')
+  return differences
+}
+
+/** OpenSSL refused what was accepted here, or the policy something else about the connection. */
+function isOfCertificates(code: string): boolean {
+  return code === 'none' || (code.startsWith('ERR_TRUST_') && code !== 'ERR_TRUST_NODE_REFUSED')
+}
+
+type Verdict = JudgedBundle['verdict']
+
+const codesOf = (findings: readonly { readonly code: string }[]): string =>
+  findings.map(({ code }) => code).join(' ') || 'none'
+
+function placeOf(issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]): string {
+  const [issue] = issues
+  return `${issue?.path.map(String).join('.') || 'document'}: ${issue?.message ?? 'not what was expected'}`
+}
+
+function malformed(what: string): MonitorError {
+  return new MonitorError('ERR_MONITOR_EVIDENCE_MALFORMED', `evidence: ${what}`)
+}
+
+const MAX_BYTES = 4 * 1024 ** 2
+const MAX_DEPTH = 16
