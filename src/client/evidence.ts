@@ -16,7 +16,16 @@ export interface ClientEvidence extends Evidence {
 
 /** CRLs and OCSP responses for the connections of one client, fetched over an agent that knows no pins and no credentials. */
 export function createEvidence(
-  { runtime, resolver, addresses: { deny }, localAddress, proxy, timeouts, revocation: { network } }: ResolvedOptions,
+  {
+    runtime,
+    resolver,
+    addresses: { deny },
+    localAddress,
+    proxy,
+    timeouts,
+    revocation: { network },
+    crliteFilters,
+  }: ResolvedOptions,
   {
     store,
     emit,
@@ -62,6 +71,7 @@ export function createEvidence(
     timeoutMs,
     emit,
     onChange,
+    ...(crliteFilters === undefined ? {} : { crliteFilters: () => filtersOf(crliteFilters) }),
   })
   return {
     source,
@@ -74,3 +84,15 @@ export function createEvidence(
     },
   }
 }
+
+/** The verdict cannot wait for an application that fails: then it has no filters, which is no good news about anybody. */
+function filtersOf(ask: () => readonly Uint8Array[]): readonly Uint8Array[] {
+  try {
+    const filters: unknown = ask()
+    return Array.isArray(filters) && filters.every((one) => one instanceof Uint8Array) ? filters : NONE
+  } catch {
+    return NONE
+  }
+}
+
+const NONE: readonly Uint8Array[] = []

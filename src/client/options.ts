@@ -166,6 +166,12 @@ export interface ClientOptions {
   /** Where and how CRLs and OCSP responses may be fetched. */
   readonly revocationNetwork?: RevocationNetworkOptions
   /**
+   * CRLite filters (version 4), for the source `'crlite'`: the whole set of a channel, a full one and all that followed it, because what
+   * the ones left out say is not known. Asked at each handshake; another array than before means that the filters changed. Nobody signs
+   * these files: where they come from is the application's to see to. Default none.
+   */
+  readonly crliteFilters?: () => readonly Uint8Array[]
+  /**
    * Whether certificates have to be logged (Certificate Transparency, RFC 6962). Default: what the manifest asks for, beside which
    * this is a floor. The manifest's own host is not asked: its documents are signed.
    */
@@ -271,6 +277,7 @@ export interface ResolvedOptions {
   readonly interception: 'report' | 'refuse'
   readonly anchors: ResolvedAnchors
   readonly revocation: ResolvedRevocation
+  readonly crliteFilters: (() => readonly Uint8Array[]) | undefined
   readonly transparency: ResolvedTransparency
   readonly expectedUris: readonly { readonly pattern: ParsedHostPattern; readonly uri: string }[]
   readonly auth: readonly AuthScheme[]
@@ -316,12 +323,11 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     throw invalid('approval.attach.header', 'expected a header of its own, this one is that of a scheme in `auth`')
   requireOwnFields(rest)
   const revocation = resolveRevocation(rest)
-  if (
-    rest.certificate !== undefined &&
-    [revocation.everywhere, ...revocation.byHost.map(({ policy }) => policy)].some(showsFirst)
-  ) {
-    throw invalid('revocation.fetch', SHOWS_FIRST)
+  const policies = [revocation.everywhere, ...revocation.byHost.map(({ policy }) => policy)]
+  if (rest.crliteFilters === undefined && policies.some(({ sources }) => sources.includes('crlite'))) {
+    throw invalid('crliteFilters', 'the source `crlite` needs filters to look into')
   }
+  if (rest.certificate !== undefined && policies.some(showsFirst)) throw invalid('revocation.fetch', SHOWS_FIRST)
   const manifests = resolveManifests(manifest === undefined ? [] : [manifest].flat())
   const unlisted = unlistedHosts === 'reject' ? [] : unlistedHosts
   const proxy = resolveProxy(rest.proxy)
@@ -338,6 +344,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
       }),
     },
     revocation,
+    crliteFilters: rest.crliteFilters,
     transparency: resolveTransparency(rest, manifests.length > 0),
     manifestMay: rest.manifestMay,
     interception: rest.interception,
@@ -672,6 +679,7 @@ const Options = z.strictObject({
   revocation: RevocationOptionSchema.default('soft-fail'),
   hostRevocation: z.record(z.string(), RevocationOptionSchema).default({}),
   revocationNetwork: RevocationNetworkSchema.prefault({}),
+  crliteFilters: z.custom<() => readonly Uint8Array[]>(isFunction, 'expected a function () => filters').optional(),
   ct: TransparencySchema.optional(),
   hostCt: z.record(z.string(), HostTransparencySchema).default({}),
   expectedUris: z

@@ -18,7 +18,10 @@ export interface RevocationOptions {
    * `'hard-fail'` refuses. A certificate that is known to be revoked is refused in both.
    */
   readonly mode?: 'soft-fail' | 'hard-fail'
-  /** Default `['short-lived', 'staple', 'cache', 'crl']`; `'ocsp'` also asks the CA's responders. */
+  /**
+   * Default `['short-lived', 'staple', 'cache', 'crl']`; `'ocsp'` also asks the CA's responders, `'crlite'` looks into
+   * `crliteFilters`.
+   */
   readonly sources?: readonly RevocationSource[]
   /** Default `'endEntity'`. `'chain'` looks at intermediates too. */
   readonly depth?: 'endEntity' | 'chain'
@@ -121,7 +124,7 @@ export const RevocationOptionSchema = z.union([
   z.custom<RelaxedRevocation>((value) => isMinted(value, 'relaxedRevocation')),
   z.strictObject({
     mode: z.enum(['soft-fail', 'hard-fail']).exactOptional(),
-    sources: z.array(z.enum(['short-lived', 'staple', 'cache', 'crl', 'ocsp'])).exactOptional(),
+    sources: z.array(z.enum(['short-lived', 'staple', 'cache', 'crlite', 'crl', 'ocsp'])).exactOptional(),
     depth: z.enum(['endEntity', 'chain']).exactOptional(),
     staple: z.enum(['never', 'if-must-staple', 'always']).exactOptional(),
     ocspUnknown: z.enum(['reject', 'undetermined']).exactOptional(),

@@ -6,6 +6,7 @@ import { DerError, openDer, smallIntegerOf, TAG } from '../../x509/der.ts'
 import { describe } from '../path/describe.ts'
 import type { CertificationPath } from '../path/path.ts'
 import type { VerifiedCrl } from './crl.ts'
+import { checkCrlite } from './crlite.ts'
 import type { Evidence } from './evidence.ts'
 import { judgeCrl } from './judge-crl.ts'
 import { verifyOcspResponse } from './ocsp.ts'
@@ -18,6 +19,8 @@ export interface RevocationEvidence {
   readonly crls: (certificate: Certificate, issuer: Certificate) => readonly (VerifiedCrl | Evidence)[]
   /** DER of responses that were fetched before. */
   readonly ocspResponses: (certificate: Certificate, issuer: Certificate) => readonly (Uint8Array | Evidence)[]
+  /** CRLite filters of the application. Default none. */
+  readonly crliteFilters?: () => readonly Uint8Array[]
 }
 
 /** Why something that should be at hand is not. */
@@ -157,7 +160,7 @@ function answersOf(
   source: RevocationSource,
   { certificate, issuer, index }: Subject,
   policy: RevocationPolicy,
-  { staple, crls, ocspResponses }: RevocationEvidence,
+  { staple, crls, ocspResponses, crliteFilters }: RevocationEvidence,
   now: UnixMs,
 ): readonly Evidence[] {
   const { limits } = policy
@@ -169,6 +172,8 @@ function answersOf(
       return index > 0 || staple === undefined || staple.length === 0 ? [] : [ocsp(staple)]
     case 'cache':
       return ocspResponses(certificate, issuer).map((one) => (one instanceof Uint8Array ? ocsp(one) : one))
+    case 'crlite':
+      return checkCrlite(crliteFilters?.() ?? [], { certificate, issuer }, now, limits)
     case 'ocsp':
       return [] // fetched ones are in the cache
     case 'crl': {
@@ -196,7 +201,8 @@ export function revokedBy(
 ): RevocationVerdict {
   const why = reason === undefined ? '' : ` (${REASONS[reason] ?? `reason ${reason}`})`
   const when = new Date(revokedAt).toISOString()
-  const message = `${describe(certificate)} was revoked on ${when}${why}, says its ${SOURCE_NAMES[source]}`
+  const on = source === 'crlite' ? 'before' : 'on' // a filter knows no more
+  const message = `${describe(certificate)} was revoked ${on} ${when}${why}, says its ${SOURCE_NAMES[source]}`
   return { status: 'revoked', source, finding: { code: 'ERR_TRUST_CERT_REVOKED', certificateIndex: index, message } }
 }
 
@@ -230,6 +236,7 @@ const SOURCE_NAMES: Readonly<Record<RevocationSource, string>> = {
   cache: 'OCSP responder',
   ocsp: 'OCSP responder',
   crl: 'issuer’s CRL',
+  crlite: 'CRLite filter',
 }
 
 /** RFC 5280 §5.3.1. */

@@ -36,6 +36,8 @@ export interface EvidenceStoreOptions extends ObtainOptions {
   readonly emit: Emit
   /** Called in the tick in which a statement changed: live connections are judged by it. */
   readonly onChange: () => void
+  /** The application's own: another array than before means other filters. */
+  readonly crliteFilters?: () => readonly Uint8Array[]
 }
 
 interface Item {
@@ -63,6 +65,7 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
   const everRevoked = new BoundedMap<string, SerialRecord>(MAX_REVOKED)
   const waiting: (() => void)[] = []
   let version = 1
+  let filtersBefore: readonly Uint8Array[] | undefined
   let running = 0
   let isClosed = false
 
@@ -240,8 +243,12 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
   return {
     source: {
       get version() {
+        const filters = options.crliteFilters?.()
+        if (filters !== filtersBefore) version += 1
+        filtersBefore = filters
         return version
       },
+      ...(options.crliteFilters === undefined ? {} : { crliteFilters: options.crliteFilters }),
       crls: (certificate, issuer) => [
         ...everRevokedOf('crl', certificate, issuer),
         ...atHand(

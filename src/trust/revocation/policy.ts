@@ -23,8 +23,11 @@ export interface RevocationPolicy {
 export type RevocationMode = 'off' | 'report' | 'soft-fail' | 'hard-fail'
 export type StapleRequirement = 'never' | 'if-must-staple' | 'always'
 
-/** `cache`: OCSP responses that were fetched before. `short-lived`: a certificate that ends before a revocation could arrive. */
-export type RevocationSource = 'short-lived' | 'staple' | 'cache' | 'crl' | 'ocsp'
+/**
+ * `cache`: OCSP responses that were fetched before. `short-lived`: a certificate that ends before a revocation could arrive.
+ * `crlite`: filters that the application has.
+ */
+export type RevocationSource = 'short-lived' | 'staple' | 'cache' | 'crlite' | 'crl' | 'ocsp'
 
 /** Soft-fail lets a peer pass of which nothing is known: a known fail-open, said in SECURITY.md. */
 export const DEFAULT_REVOCATION: RevocationPolicy = {
