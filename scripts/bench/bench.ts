@@ -3,7 +3,7 @@
  * the measurement in another, which trusts the server's CA by NODE_EXTRA_CA_CERTS: plain fetch has no other way.
  *
  * Prints JSON on standard output. `--quick` takes fewer rounds; names (`keep-alive`, `concurrent`, `h2`, `h2, 64`, `connection`,
- * `resumed`, `connection, 16`, `resumed, 16`, `memory`, `cold-start`, `heap`, `path`, `revocation`, `auth`,
+ * `resumed`, `connection, 16`, `resumed, 16`, `memory`, `cold-start`, `heap`, `path`, `revocation`, `ct`, `auth`,
  * `signing`, `manifest`) run those alone.
  */
 import { fork } from 'node:child_process'

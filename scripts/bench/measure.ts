@@ -26,6 +26,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   heap: async () => idleHeap(),
   path: async () => (await importBuilt<typeof import('./path.ts')>('path')).measurePath(rounds), // makes RSA keys when it loads
   revocation: async () => (await importBuilt<typeof import('./revocation.ts')>('revocation')).measureRevocation(rounds),
+  ct: async () => (await importBuilt<typeof import('./ct.ts')>('ct')).measureCt(rounds),
   auth: async () => (await importBuilt<typeof import('./auth.ts')>('auth')).measureAuth(rounds),
   signing: async () => (await importBuilt<typeof import('./signing.ts')>('signing', PEERS)).measureSigning(rounds),
   manifest: async () => (await import('./manifest.ts')).measureManifest(served.pins, rounds), // publishes 100,000 hosts
