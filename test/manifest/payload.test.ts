@@ -288,13 +288,20 @@ describe('manifest', () => {
     ...CT,
     logList: { ...CT.logList, operators: [{ name: 'Example', logs: [log] }] },
   })
+  test('a list of logs may have members and kinds of logs that nobody here knows (case 608)', async () => {
+    const list = { ...CT.logList, log_list_timestamp: CT.logList.timestamp, version: '99' }
+    const operators = [{ ...CT.logList.operators[0], quantum_logs: [{ id: 1 }] }]
+    const ct = { ...CT, logList: { ...list, operators } }
+    expect(await judgeManifest((manifest) => ({ ...manifest, ct }))).toBe('accepted')
+  })
+
   test.each<[string, object]>([
     ['a policy that is none', { ct: { ...CT, policy: 'on' } }],
     ['no list', { ct: { policy: 'report' } }],
     ['an unknown member', { ct: { ...CT, hosts: [] } }],
     ['a list without a date', { ct: { ...CT, logList: { operators: CT.logList.operators } } }],
     ['a list without operators', { ct: { ...CT, logList: { ...CT.logList, operators: [] } } }],
-    ['a log under a foreign id', { ct: listing({ ...LOG, key: Buffer.from('other').toString('base64') }) }],
+    ['a log under a foreign id (case 610)', { ct: listing({ ...LOG, key: Buffer.from('other').toString('base64') }) }],
     ['a log in no state', { ct: listing({ ...LOG, state: {} }) }],
     ['a log in two states', { ct: listing({ ...LOG, state: { ...LOG.state, retired: LOG.state.usable } }) }],
     ['a log whose key is no base64', { ct: listing({ ...LOG, key: '*' }) }],

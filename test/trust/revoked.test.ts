@@ -32,7 +32,7 @@ describe('revocations of the manifest beat its pins', () => {
       'ERR_TRUST_CA_DISTRUSTED',
     ],
     [
-      'a CA by SCTs, which are not read',
+      'a CA by SCTs, of which there are none',
       { distrustAfter: [{ spkiSha256: ca.root.pin, sctNotAfter: instant(now + 86_400_000) }] },
       'ERR_TRUST_CA_DISTRUSTED',
     ],

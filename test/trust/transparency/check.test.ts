@@ -125,12 +125,14 @@ describe('a certificate', () => {
     expect(check(certificateBy([...rows, [a]]), [...tiled, a], { policy }).status).toBe('compliant')
   })
 
-  test('is refused in enforce alone', () => {
+  test('is refused in enforce and require alone', () => {
     const bare = ca.issue(OPTIONS)
     expect(check(bare, [a, b], { policy: DEFAULT_TRANSPARENCY })).toMatchObject({ status: 'noncompliant' })
     const verdict = check(bare, [a, b])
     expect(transparencyRefusal(verdict, DEFAULT_TRANSPARENCY)).toBeUndefined()
     expect(transparencyRefusal(verdict, ENFORCED)).toMatchObject({ certificateIndex: 0 })
+    expect(transparencyRefusal(verdict, { ...ENFORCED, mode: 'require' })).toMatchObject({ certificateIndex: 0 })
+    expect(transparencyRefusal(check(TWO, [a, b]), { ...ENFORCED, mode: 'require' })).toBeUndefined()
     const off = check(bare, [a, b], { policy: { ...ENFORCED, mode: 'off' } })
     expect(off).toMatchObject({ status: 'unchecked', findings: [], refusal: undefined })
   })
@@ -274,7 +276,7 @@ describe('an SCT', () => {
   })
 })
 
-describe('the precertificate', () => {
+describe('the precertificate (cases 479 to 490)', () => {
   const critical = { oid: '1.2.3.4', critical: false, value: Uint8Array.of(5, 0) }
   const poison = { oid: '1.3.6.1.4.1.11129.2.4.3', critical: true, value: Uint8Array.of(5, 0) }
 

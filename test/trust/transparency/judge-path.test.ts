@@ -1,0 +1,209 @@
+import { ocspResponse, type TestCertificate, testCa, testLog, testLogList } from 'pinfetch/testing'
+import { describe, expect, test } from 'vitest'
+import type { CanonicalHost } from '../../../src/encoding/host.ts'
+import { LogListSchema } from '../../../src/manifest/schema.ts'
+import { toUnixMs } from '../../../src/ports/runtime.ts'
+import { bundledAnchors, createAnchors, uniteAnchors } from '../../../src/trust/anchors.ts'
+import { createEvaluator, evaluateTrust, type TrustInput, unchangedUntil } from '../../../src/trust/evaluate.ts'
+import type { HostPolicy } from '../../../src/trust/policy.ts'
+import { type CtMode, DEFAULT_TRANSPARENCY } from '../../../src/trust/transparency/check.ts'
+import type { HostTransparency } from '../../../src/trust/transparency/judge-path.ts'
+import { tellTransparency } from '../../../src/trust/transparency/tell.ts'
+import type { TrustVerdict } from '../../../src/trust/verdict.ts'
+import { parseCertificate } from '../../../src/x509/certificate.ts'
+import { originOf, policyFor } from '../../support/policy.ts'
+
+const NOW = Date.UTC(2030, 0, 1)
+const DAY = 86_400_000
+const HOST = 'api.example.com' as CanonicalHost
+const ca = testCa({ now: NOW })
+const [a, b, c] = [testLog({ operator: 'A' }), testLog({ operator: 'B' }), testLog({ operator: 'C' })]
+const bare = ca.issue({ names: [HOST] })
+const logged = ca.issue({ names: [HOST], loggedIn: [a, b] })
+const store = createAnchors(ca.anchorPem, 'store')
+
+function asking(mode: CtMode, logs = [a, b], timestamp = NOW): HostTransparency {
+  const logList = LogListSchema.parse(testLogList(logs, timestamp))
+  return { policy: { ...DEFAULT_TRANSPARENCY, mode }, logList, id: `${mode} ${timestamp}` }
+}
+
+function inputOf(certificate: TestCertificate, more: Partial<HostPolicy>, now = NOW): TrustInput {
+  const policy = policyFor(originOf(`https://${HOST}/`), [ca.issuer.pin], {
+    anchors: store,
+    generation: JSON.stringify([more.transparency?.id, more.anchors?.digest]),
+    ...more,
+  })
+  return { presented: certificate.chain, identity: { kind: 'dns', name: HOST }, policy, now: toUnixMs(now) }
+}
+
+const judge = (...about: Parameters<typeof inputOf>) => evaluateTrust(inputOf(...about))
+const codesOf = (verdict: TrustVerdict) =>
+  verdict.kind === 'rejected' ? verdict.findings.map(({ code }) => code) : verdict.kind
+const peerOf = (verdict: TrustVerdict) => (verdict.kind === 'trusted' ? verdict.peer : expect.fail('refused'))
+
+describe('the verdict about a peer', () => {
+  test.each([
+    ['off', 'trusted', undefined],
+    ['report', 'trusted', 'noncompliant'],
+    ['enforce', ['ERR_TRUST_CT_NOT_ENOUGH_SCTS'], undefined],
+    ['require', ['ERR_TRUST_CT_NOT_ENOUGH_SCTS'], undefined],
+  ] as const)('without SCTs, in mode %s', (mode, expected, status) => {
+    const verdict = judge(bare, { transparency: asking(mode) })
+    expect(codesOf(verdict)).toEqual(expected)
+    if (verdict.kind === 'trusted') expect(verdict.peer.transparency?.status).toBe(status)
+    expect(codesOf(judge(logged, { transparency: asking(mode) }))).toBe('trusted')
+  })
+
+  test('names the rule first, and then why SCTs do not count', () => {
+    const verdict = judge(logged, { transparency: asking('enforce', [a]) })
+    expect(codesOf(verdict)).toEqual(['ERR_TRUST_CT_NOT_ENOUGH_SCTS', 'ERR_TRUST_SCT_UNKNOWN_LOG'])
+  })
+
+  test('is no verdict about SCTs where a pin is missing: ERR_TRUST_PIN_MISMATCH', () => {
+    const pinGroups = [[{ spki: testCa().root.pin }]]
+    expect(codesOf(judge(bare, { transparency: asking('enforce'), pinGroups }))).toEqual(['ERR_TRUST_PIN_MISMATCH'])
+  })
+
+  test('revocation is judged first: ERR_TRUST_CERT_REVOKED', () => {
+    const staple = ocspResponse({ certificate: bare, status: 'revoked' })
+    const input = { ...inputOf(bare, { transparency: asking('enforce') }), staple }
+    expect(codesOf(evaluateTrust(input))).toEqual(['ERR_TRUST_CERT_REVOKED'])
+  })
+
+  test('an end entity that is its own anchor was logged by nobody: ERR_TRUST_CT_NOT_ENOUGH_SCTS', () => {
+    const pinGroups = [[{ spki: bare.pin }]]
+    const own = { anchors: createAnchors(bare.pem, 'store'), pinGroups }
+    expect(codesOf(judge(bare, { ...own, transparency: asking('require') }))[0]).toBe('ERR_TRUST_CT_NOT_ENOUGH_SCTS')
+    expect(codesOf(judge(bare, { ...own, transparency: asking('enforce') }))).toBe('trusted')
+  })
+
+  test('a path to a private anchor is taken where the one to a public anchor is refused', () => {
+    const anchors = uniteAnchors([store, createAnchors(ca.issuer.pem)])
+    expect(codesOf(judge(bare, { transparency: asking('enforce'), anchors }))).toBe('trusted')
+    expect(codesOf(judge(bare, { transparency: asking('require'), anchors }))).not.toBe('trusted')
+  })
+})
+
+describe('an acceptance', () => {
+  const listEnds = NOW + 70 * DAY + 1
+  const longLived = ca.issue({ names: [HOST], loggedIn: [a, b], notAfter: NOW + 100 * DAY })
+
+  test('ends with the log list where SCTs are required, and is looked at again where they are not', () => {
+    for (const mode of ['enforce', 'require'] as const) {
+      expect(peerOf(judge(longLived, { transparency: asking(mode) })).validUntil).toBe(listEnds)
+    }
+    const reported = peerOf(judge(longLived, { transparency: asking('report') }))
+    expect(reported.validUntil).toBeGreaterThan(listEnds)
+    expect(unchangedUntil(reported)).toBe(listEnds)
+    const old = peerOf(judge(longLived, { transparency: asking('enforce') }, listEnds))
+    expect(old.validUntil).toBeGreaterThan(listEnds)
+    expect(codesOf(judge(longLived, { transparency: asking('require') }, listEnds))).toEqual([
+      'ERR_TRUST_CT_LOG_LIST_STALE',
+    ])
+  })
+
+  test('is not remembered past the end of the list', () => {
+    const evaluator = createEvaluator()
+    const at = (mode: CtMode, now: number) => evaluator(inputOf(longLived, { transparency: asking(mode) }, now))
+    const first = at('enforce', NOW)
+    expect(at('enforce', listEnds - 1)).toBe(first)
+    expect(peerOf(at('enforce', listEnds)).transparency).toMatchObject({ status: 'unchecked' })
+    expect(at('report', NOW)).toBe(at('report', listEnds - 1))
+    expect(peerOf(at('report', listEnds)).transparency).toMatchObject({ status: 'unchecked' })
+    expect(codesOf(at('require', listEnds - 1))).toBe('trusted')
+    expect(codesOf(at('require', listEnds))).toEqual(['ERR_TRUST_CT_LOG_LIST_STALE'])
+  })
+
+  test('ends when its last log is retired as announced: ERR_TRUST_CT_NO_CURRENT_LOG', () => {
+    const end = NOW + 10 * DAY
+    const retiring = (['A', 'B'] as const).map((operator) => testLog({ operator, state: 'retired', since: end }))
+    const certificate = ca.issue({ names: [HOST], loggedIn: retiring })
+    const evaluator = createEvaluator()
+    const at = (now: number) => evaluator(inputOf(certificate, { transparency: asking('enforce', retiring) }, now))
+    expect(peerOf(at(NOW)).validUntil).toBe(end)
+    expect(codesOf(at(end - 1))).toBe('trusted')
+    expect(codesOf(at(end))).toEqual(['ERR_TRUST_CT_NO_CURRENT_LOG'])
+  })
+
+  test('may come when a log begins: what was only reported before is not remembered then', () => {
+    const begins = NOW + DAY
+    const young = testLog({ operator: 'C', state: 'usable', since: begins })
+    const certificate = ca.issue({ names: [HOST], loggedIn: [a, young] })
+    const evaluator = createEvaluator()
+    const at = (now: number) => evaluator(inputOf(certificate, { transparency: asking('report', [a, young]) }, now))
+    expect(peerOf(at(NOW)).transparency?.status).toBe('noncompliant')
+    expect(peerOf(at(begins)).transparency?.status).toBe('compliant')
+  })
+})
+
+describe('a CA that is distrusted for what was logged after an instant', () => {
+  const since = NOW - 5 * DAY
+  const distrusting = (issuer = ca.root.pin): Partial<HostPolicy> => ({
+    revoked: {
+      id: 'x',
+      certificates: new Set(),
+      serials: [],
+      distrusted: [{ issuer, sctNotAfter: toUnixMs(since) }],
+    },
+  })
+  const early = ca.issue({ names: [HOST], loggedIn: [a], loggedAt: since })
+
+  test('one SCT from before is enough, whatever else is asked: ERR_TRUST_CA_DISTRUSTED without it', () => {
+    const transparency = asking('off')
+    expect(codesOf(judge(early, { transparency, ...distrusting() }))).toBe('trusted')
+    expect(codesOf(judge(logged, { transparency, ...distrusting() }))).toEqual(['ERR_TRUST_CA_DISTRUSTED'])
+    expect(codesOf(judge(logged, { transparency, ...distrusting(testCa().root.pin) }))).toBe('trusted')
+    const both = { ...inputOf(early, { transparency, ...distrusting() }) }
+    const staple = ocspResponse({ certificate: early, loggedIn: [b, c] }) // later ones beside it
+    expect(codesOf(evaluateTrust({ ...both, staple }))).toBe('trusted')
+  })
+
+  test('nothing proves it without a list, and a private anchor is no exception', () => {
+    expect(codesOf(judge(early, distrusting()))).toEqual(['ERR_TRUST_CA_DISTRUSTED'])
+    const anchors = createAnchors(ca.anchorPem)
+    expect(codesOf(judge(logged, { transparency: asking('off'), anchors, ...distrusting() }))).toEqual([
+      'ERR_TRUST_CA_DISTRUSTED',
+    ])
+  })
+
+  test('the acceptance ends with the list', () => {
+    const transparency = asking('off', [a, b], NOW - 60 * DAY)
+    expect(peerOf(judge(early, { transparency, ...distrusting() })).validUntil).toBe(NOW + 10 * DAY + 1)
+  })
+})
+
+describe('a public anchor', () => {
+  const root = parseCertificate(ca.root.der)
+
+  test('is one that Node ships, or of the operating system’s store; others are private', () => {
+    const [pem = ''] = bundledAnchors().pem
+    const bundledRoot = parseCertificate(new Uint8Array(Buffer.from(pem.replace(/-----.*-----|\s/g, ''), 'base64')))
+    expect(createAnchors(pem).isPublic(bundledRoot)).toBe(true) // wherever it came from
+    expect(bundledAnchors().isPublic(root)).toBe(false)
+    expect(createAnchors(ca.anchorPem).isPublic(root)).toBe(false)
+    expect(store.isPublic(root)).toBe(true)
+  })
+
+  test('stays one in a union, which is another set then', () => {
+    const other = createAnchors(testCa().anchorPem)
+    const united = uniteAnchors([other, store, createAnchors(ca.anchorPem)])
+    expect(united.isPublic(root)).toBe(true)
+    expect(united.digest).not.toBe(uniteAnchors([other, createAnchors(ca.anchorPem)]).digest)
+  })
+
+  test('an impostor of its name is not it', () => {
+    const twin = testCa({ name: 'Other', root: { subject: ca.root.subject } })
+    expect(store.isPublic(parseCertificate(twin.root.der))).toBe(false)
+  })
+})
+
+test('events name each log and operator once', () => {
+  const twice = ca.issue({ names: [HOST], loggedIn: [a, a, b, c] })
+  const { transparency } = peerOf(judge(twice, { transparency: asking('report', [a, b]) }))
+  expect(transparency && tellTransparency(transparency)).toMatchObject({
+    status: 'compliant',
+    logs: ['log of A', 'log of B'],
+    operators: ['A', 'B'],
+    findings: [{ code: 'ERR_TRUST_SCT_UNKNOWN_LOG' }],
+  })
+})
