@@ -8,19 +8,22 @@ import type { IssueOptions, TestCertificate } from './ca.ts'
  * A Certificate Transparency log of the static API in memory (https://c2sp.org/static-ct-api): its files are served by
  * `startManifestServer({ files: log })`, like any others.
  */
-export function createTestLog(options: TestLogOptions): TestLog {
+export function createTestLog(options: TestStaticLogOptions): TestStaticLog {
   const { origin, key = generateKey(), now = systemRuntime.clock.now } = options
   const leaves: Leaf[] = []
   const logId = sha256(key.spki)
 
-  const add: TestLog['add'] = (certificate, { precertificate, timestamp = now() } = {}) => {
-    const tbs = parseCertificate(certificate.der).tbs
+  const add: TestStaticLog['add'] = (certificate, { precertificate, timestamp = now() } = {}) => {
     const issuer = certificate.issuer ?? certificate
     const index = Buffer.concat([Uint8Array.of(0), vector(2, number(5, leaves.length))]) // leaf_index
+    const signed =
+      precertificate === undefined
+        ? [vector(3, certificate.der)]
+        : [sha256(issuer.spki), vector(3, parseCertificate(certificate.der).tbs)]
     const entry = Buffer.concat([
       number(8, timestamp),
       number(2, precertificate === undefined ? 0 : 1),
-      ...(precertificate === undefined ? [vector(3, certificate.der)] : [sha256(issuer.spki), vector(3, tbs)]),
+      ...signed,
       vector(2, index),
     ])
     const fingerprints = certificate.chainWithRoot.slice(1).map(sha256)
@@ -30,7 +33,7 @@ export function createTestLog(options: TestLogOptions): TestLog {
       hash: sha256(Buffer.concat([Uint8Array.of(0, 0, 0), entry])),
     })
   }
-  const checkpoint: TestLog['checkpoint'] = (forged = {}) => {
+  const checkpoint: TestStaticLog['checkpoint'] = (forged = {}) => {
     const size = forged.size ?? leaves.length
     const root = forged.root ?? treeHash(leaves.slice(0, size).map(({ hash }) => hash))
     const name = forged.origin ?? origin
@@ -57,7 +60,7 @@ export function createTestLog(options: TestLogOptions): TestLog {
   }
 }
 
-export interface TestLogOptions {
+export interface TestStaticLogOptions {
   /** `log.example.com/2026`: what the checkpoint names. */
   readonly origin: string
   /** Default P-256. */
@@ -66,7 +69,7 @@ export interface TestLogOptions {
   readonly now?: () => number
 }
 
-export interface TestLog {
+export interface TestStaticLog {
   readonly origin: string
   readonly key: KeyPair
   /** base64 of the SubjectPublicKeyInfo, as log lists have it. */

@@ -5,6 +5,7 @@ import {
   checkIssuances,
   type IssuanceEvent,
   type IssuanceOptions,
+  type IssuanceSource,
   type UnexpectedIssuance,
   watchIssuances,
 } from 'pinfetch/monitor'
@@ -47,13 +48,40 @@ export async function check(options: IssuanceOptions) {
 export function startWatch(options: WatchOptions) {
   const runtime = createTestRuntime({ now: Date.now() })
   const events: IssuanceEvent[] = []
-  const watch = watchIssuances({ runtime, ...options })
+  let [begun, passes] = [0, 0]
+  const counted = (source: IssuanceSource): IssuanceSource => ({
+    ...source,
+    read: async function* (pass) {
+      begun += 1
+      try {
+        yield* source.read(pass)
+      } finally {
+        passes += 1
+      }
+    },
+  })
+  const watch = watchIssuances({ runtime, ...options, sources: (options.sources ?? []).map(counted) })
+  /** So many passes have ended, and each source waits for its next. */
+  const rested = (count: number) =>
+    eventually(() => {
+      expect(passes).toBe(count)
+      expect(runtime.pendingTimers).toBe(options.sources?.length)
+    })
   watch.on('ct.unexpected', (event) => void events.push(event))
   watch.on('ct.watchFailed', (event) => void events.push(event))
   onTestFinished(() => watch.close())
   const of = <Type extends IssuanceEvent['type']>(type: Type) =>
     events.filter((event): event is Extract<IssuanceEvent, { type: Type }> => event.type === type)
-  return { runtime, watch, events, of }
+  /** Moves the clock until the next pass begins, and no further: what is asked for has its own time. @returns Milliseconds. */
+  const nextPass = async (withinMs: number): Promise<number> => {
+    const before = begun
+    for (let passed = 0; passed < withinMs; passed += STEP_MS) {
+      await runtime.advance(STEP_MS)
+      if (begun > before) return passed + STEP_MS
+    }
+    return expect.fail(`no pass within ${withinMs} ms`)
+  }
+  return { runtime, watch, events, of, rested, nextPass }
 }
 
 export async function folder(): Promise<(name: string) => string> {
@@ -67,3 +95,5 @@ export const eventually = <T>(condition: () => T | Promise<T>): Promise<T> =>
 
 export const namesIn = (unexpected: readonly UnexpectedIssuance[]): readonly string[] =>
   unexpected.flatMap(({ names }) => names)
+
+const STEP_MS = 5_000
