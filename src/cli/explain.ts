@@ -83,6 +83,7 @@ const CLASSES: Readonly<Record<Domain, string>> = {
   VERIFY: 'VerifyError',
   SIGN: 'SignError',
   RATE: 'RateError',
+  MONITOR: 'MonitorError',
 }
 
 const MAX_LENGTH = 80

@@ -147,7 +147,7 @@ function verdict({ path, findings }: Judgement, paint: Paint): readonly string[]
 }
 
 /** Names as a stranger wrote them, made fit for a terminal. */
-function namesOf({ decoded }: Certificate): readonly string[] {
+export function namesOf({ decoded }: Certificate): readonly string[] {
   return (decoded.subjectAltName ?? []).map(nameText)
 }
 

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import { PinfetchError } from '../errors/errors.ts'
+import { addCt } from './ct.ts'
 import { addDoctor } from './doctor.ts'
+import { addEvidence } from './evidence.ts'
 import { addExplain } from './explain.ts'
 import { addInspect } from './inspect.ts'
 import { type Io, type Paint, paintFor } from './io.ts'
@@ -70,6 +72,8 @@ function createProgram(io: Io, run: Run): Command {
   addKeys(program, run)
   addRotate(program, run)
   addMonitor(program, run)
+  addCt(program, run)
+  addEvidence(program, run)
   addDoctor(program, run)
   addExplain(program, run)
   for (const command of leavesOf(program)) {
@@ -136,6 +140,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   keys: ['new', 'list', 'rotate-root'],
   rotate: [],
   monitor: [],
+  evidence: ['show', 'verify', 'verify-log'],
   doctor: [],
   explain: [],
 }

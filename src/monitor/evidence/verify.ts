@@ -4,6 +4,7 @@ import type { VerificationKey } from '../../keys/verification-key.ts'
 import { evaluateTrust } from '../../trust/evaluate.ts'
 import { parseCertificate } from '../../x509/certificate.ts'
 import { DerError } from '../../x509/der.ts'
+import type { JsonObject } from '../validation-record.ts'
 import { type VerdictRecord, verdictRecord } from './bundle.ts'
 import { type EvidenceBundle, EvidenceSchema, type JudgedBundle, SealedSchema } from './schema.ts'
 import { checkSeal, type SignatureCheck } from './seal.ts'
@@ -11,6 +12,8 @@ import { anchorsOf, evidenceOf } from './witness.ts'
 
 export interface VerifiedEvidence {
   readonly evidence: EvidenceBundle
+  /** The same as it stands in the file. */
+  readonly record: JsonObject
   readonly sha256: string
   readonly signature: SignatureCheck
   /** Judged again; absent where the attempt ended before there was something to judge. */
@@ -27,18 +30,19 @@ export interface VerifiedEvidence {
  *   that differs is told by `differences`.
  */
 export function verifyEvidence(bytes: Uint8Array, key?: Pick<VerificationKey, 'key'>): VerifiedEvidence {
-  const { evidence, sha256, signature } = readEvidence(bytes, key)
+  const read = readEvidence(bytes, key)
+  const { evidence } = read
   const { judged } = evidence
-  if (judged === undefined) return { evidence, sha256, signature, differences: [] }
+  if (judged === undefined) return { ...read, differences: [] }
   const again = judgeAgain(judged, evidence)
-  return { evidence, sha256, signature, again, differences: differencesOf(evidence, judged.verdict, again) }
+  return { ...read, again, differences: differencesOf(evidence, judged.verdict, again) }
 }
 
 /** The same without judging. @throws the same */
 export function readEvidence(
   bytes: Uint8Array,
   key?: Pick<VerificationKey, 'key'>,
-): Pick<VerifiedEvidence, 'evidence' | 'sha256' | 'signature'> {
+): Omit<VerifiedEvidence, 'again' | 'differences'> {
   if (bytes.length > MAX_BYTES) throw malformed(`expected at most ${MAX_BYTES} bytes, saw ${bytes.length}`)
   const json = parseStrictJson(bytes, MAX_DEPTH)
   if (!json.ok) throw malformed(`expected JSON that can be read in one way (${json.failure})`)
@@ -48,7 +52,7 @@ export function readEvidence(
   const checked = checkSeal({ evidence: raw, sha256, ...(signature === undefined ? {} : { signature }) }, key)
   const parsed = EvidenceSchema.safeParse(raw)
   if (!parsed.success) throw malformed(placeOf(parsed.error.issues))
-  return { evidence: parsed.data, sha256, signature: checked }
+  return { evidence: parsed.data, record: raw, sha256, signature: checked }
 }
 
 function judgeAgain(

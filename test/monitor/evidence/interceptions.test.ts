@@ -122,7 +122,7 @@ test('a list that says revoked: of the list, the bundle has what it says about t
   const { port: listPort } = lists.address() as AddressInfo
   const url = `http://localhost:${listPort}/list.crl`
   const listed = genuine.issue({ names: [HOST], extensions: [extension.crlDistributionPoints([url])] })
-  const list = crl({ issuer: genuine.issuer, revoked: [{ serial: listed.serial }] })
+  const list = crl({ issuer: genuine.issuer, revoked: [listed] })
   const { port } = await serve(listed)
   const stage = await watched({
     pins: { [HOST]: [listed.pin] },
