@@ -5,6 +5,7 @@ import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
 import { processChannels } from '../monitor/channels.ts'
 import type { Expiry } from '../monitor/expiry.ts'
+import { createPinUsage, type PinUse } from '../monitor/pin-usage.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import { keepProcessAlive, watchFolder } from '../ports/system.ts'
 import { bindVerifier } from '../signing/verify-responses.ts'
@@ -56,6 +57,11 @@ export interface ClientHealth {
   readonly revocation: { readonly handshakes: number; readonly good: number }
   /** What ends if nobody acts, the soonest first, at most 200. Certificates of servers are among it unless `monitor` is false. */
   readonly expiries: readonly Expiry[]
+  /**
+   * Pins of the hosts that were connected to, at most 1,000, and when a peer was last accepted for each: what a rotation may take away,
+   * and which backup was never seen. Empty where `monitor` is false.
+   */
+  readonly pins: readonly PinUse[]
 }
 
 export interface Client extends Seams {
@@ -174,6 +180,8 @@ export function createClient(options: ClientOptions): Client {
     emitter,
     expiring: () => expiringOf(resolved, { managers: managers.all, certificate, evidence }),
   })
+  const pinUsage = createPinUsage()
+  if (resolved.monitor !== false) on('tls.handshake', pinUsage.note)
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
   function startManifest(given: ResolvedManifest): Manager {
@@ -334,6 +342,7 @@ export function createClient(options: ClientOptions): Client {
       ...(closing === undefined ? {} : { state: 'closed' as const }),
       revocation: { ...revocation },
       expiries: monitoring.expiries(),
+      pins: pinUsage.all(),
     }),
     manifest: Object.freeze({
       refresh: async () => void (await held(Promise.all(managers.all.map(({ updater }) => updater.refresh())))),
@@ -358,7 +367,10 @@ function sayStale(version: number, expiresAt: UnixMs | undefined): void {
   process.stderr.write(`pinfetch: manifest ${version} is stale, its status has expired${until}\n`)
 }
 
-function healthOf(managers: readonly Manager[], hasPinsInCode: boolean): Omit<ClientHealth, 'revocation' | 'expiries'> {
+function healthOf(
+  managers: readonly Manager[],
+  hasPinsInCode: boolean,
+): Pick<ClientHealth, 'state' | 'manifest' | 'manifests'> {
   const found = managers.map(({ updater }) => {
     const manifest = updater.health()
     const { everAccepted, bootstrapUntil } = updater.current()

@@ -88,7 +88,7 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
     tlsOptions: noConnections,
     fetch: judged === undefined ? fetch : judged(fetch),
     ready: async () => undefined,
-    health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, expiries: [], ...health }),
+    health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, expiries: [], pins: [], ...health }),
     manifest: { refresh: async () => undefined, version: 1 },
     on,
     emit,
