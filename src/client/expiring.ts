@@ -35,7 +35,7 @@ export function expiringOf(
         ? []
         : [{ what: 'manifest', subject: `bootstrap ${version}`, notAfter: bootstrapUntil }],
     ),
-    ...newestOf([transparency.logList, ...views.map(({ ct }) => ct?.logList)]),
+    ...newestOf([transparency.logList, ...views.map(({ ct }) => (ct?.policy === 'off' ? undefined : ct?.logList))]),
     ...ofClient(certificate),
     ...evidence.lists().map(
       ({ url, thisUpdate, validUntil }): Expiring => ({

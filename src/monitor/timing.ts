@@ -4,7 +4,7 @@ import type { ExchangeEvent, HandshakeEvent } from '../events/handshake.ts'
 import { SAMPLES, type Shift, ShiftWatch } from './quantiles.ts'
 
 type TimingEvent = EventOf<'tls.timing'>
-type Phase = TimingEvent['phase']
+type Level = TimingEvent['phase'] | 'resumed'
 
 export interface TimingWatch {
   readonly handshake: (event: HandshakeEvent) => readonly TimingEvent[]
@@ -16,25 +16,26 @@ export interface TimingWatch {
  * Each phase of each of the last 250 origins is learned from 200 samples; then a shift by more than ten milliseconds and a tenth of
  * the usual is one event, and the new level is learned from the next 200: going back is one more event after them, and none before.
  * A network that slows down as a whole is told once for each origin; a relay next door, which adds less than the scheduler does, is
- * not seen. Handshakes that resumed a session are shorter, and do not count.
+ * not seen. Handshakes that resumed a session are shorter, and have a level of their own.
  */
 export function createTimingWatch(): TimingWatch {
-  const origins = new BoundedMap<string, Partial<Record<Phase, ShiftWatch>>>(MAX_ORIGINS)
+  const origins = new BoundedMap<string, Partial<Record<Level, ShiftWatch>>>(MAX_ORIGINS)
 
-  const add = (host: string, phase: Phase, ms: number | undefined): readonly TimingEvent[] => {
+  const add = (host: string, level: Level, ms: number | undefined): readonly TimingEvent[] => {
     if (ms === undefined || !Number.isFinite(ms)) return NONE
-    let phases = origins.get(host)
-    if (phases === undefined) {
-      phases = {}
-      origins.set(host, phases)
+    let levels = origins.get(host)
+    if (levels === undefined) {
+      levels = {}
+      origins.set(host, levels)
     }
-    let watch = phases[phase]
+    let watch = levels[level]
     if (watch === undefined) {
       watch = new ShiftWatch(isNotable)
-      phases[phase] = watch
+      levels[level] = watch
     }
     const shift = watch.add(ms)
     if (shift === undefined) return NONE
+    const phase = level === 'resumed' ? 'tls' : level
     return [
       { type: 'tls.timing', host, phase, usualMs: rounded(shift.usual), seenMs: rounded(shift.seen), samples: SAMPLES },
     ]
@@ -44,8 +45,9 @@ export function createTimingWatch(): TimingWatch {
     handshake: ({ host, outcome, connection, timings: { connectMs, tlsMs, verdictMs = 0 } }) => {
       if (outcome !== 'accepted' && outcome !== 'reported') return NONE
       const connect = add(host, 'connect', connectMs)
-      if (tlsMs === undefined || connection?.resumed === true) return connect
-      return [...connect, ...add(host, 'tls', tlsMs - verdictMs)] // the verdict is this machine's own time
+      if (tlsMs === undefined) return connect
+      const level = connection?.resumed === true ? 'resumed' : 'tls'
+      return [...connect, ...add(host, level, tlsMs - verdictMs)] // the verdict is this machine's own time
     },
     exchange: ({ host, firstByteMs }) => add(host, 'first-byte', firstByteMs),
   }

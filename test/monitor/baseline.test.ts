@@ -75,7 +75,7 @@ test('a level that rises slowly is followed in silence, and so is a shift that n
   expect([...tlsTimes(slowly), ...tlsTimes(little)]).toEqual([])
 })
 
-test('each phase and each origin has a level of its own; the verdict’s time and resumed handshakes do not count', () => {
+test('each phase and each origin has a level of its own, and so have resumed handshakes; the verdict’s time does not count', () => {
   const watch = createTimingWatch()
   const resumed = { connection: { protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', resumed: true } } as const
   const events: Timing[] = []
