@@ -86,8 +86,16 @@ export function createTokenAuthenticator(setup: TokenAuthenticatorSetup): Authen
     const { session, version, retried } = sent
     const { current } = session
     const isNewer = current !== undefined && current.version !== version
-    if (retried.token || !isNewer || meetsStepUp(current.accessToken, verdict, runtime.clock.now()) === false)
-      return done(verdict, head, attempt, sent)
+    const isMet = !retried.token && isNewer && meetsStepUp(current.accessToken, verdict, runtime.clock.now()) !== false
+    const { maxAge } = verdict
+    emit({
+      type: 'auth.stepUp',
+      host: attempt.origin.text,
+      outcome: isMet ? 'met' : 'required',
+      ...(maxAge !== undefined && { maxAge }),
+      ...tenantHash(session),
+    })
+    if (!isMet) return done(verdict, head, attempt, sent)
     retried.token = true
     return { retry: 'token', reason: 'a token of a newer authentication is there' }
   }

@@ -142,6 +142,7 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
       if (revoked !== undefined && revoked.answer.status !== 200)
         throw refusalOf(revoked.answer, serverNow(revoked.answer))
     },
+    scope,
     cacheKey: async (tenant) => keyOf([...facts, tenant, await beginning()]),
     asksPerson: grant.type === 'device_code' || grant.type === 'ciba',
     ...(initial === undefined ? {} : { initialRefreshToken: async () => (await initial.current()).secret.reveal() }),

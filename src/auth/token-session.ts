@@ -1,6 +1,7 @@
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import { AuthError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
+import type { EventOf } from '../events/events.ts'
 import { TRACES, traced } from '../events/tracing.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { raceSignal, wait } from '../ports/signals.ts'
@@ -315,6 +316,8 @@ export class TokenSession {
     this.#current = token
     this.#rejected = undefined // a server that issues the same token again stands by it
     if (before === undefined || before.version === token.version) return
+    const change = scopeChange(before.scope, token.scope, this.#world.endpoint.scope ?? [])
+    if (change !== undefined) this.#world.emit({ type: 'token.scopeChanged', ...change, ...tenantHash })
     const lifetimeMs = before.expiresAt === undefined ? undefined : before.expiresAt - before.receivedAt
     const ageMs = Math.max(0, clock.now() - before.receivedAt)
     this.#world.emit({ type: 'token.age', ageMs, ...(lifetimeMs !== undefined && { lifetimeMs }), ...tenantHash })
@@ -368,6 +371,22 @@ export class TokenSession {
       )
     })
   }
+}
+
+/** A server names scopes as it likes, with text that may be no scope at all: only names that were asked for are told. */
+function scopeChange(
+  before: readonly string[],
+  after: readonly string[],
+  asked: readonly string[],
+): Pick<EventOf<'token.scopeChanged'>, 'added' | 'removed' | 'others'> | undefined {
+  const gained = [...new Set(after)].filter((one) => !before.includes(one))
+  const lost = [...new Set(before)].filter((one) => !after.includes(one))
+  if (gained.length + lost.length === 0) return undefined
+  const [added, removed] = [gained, lost].map((names) => names.filter((one) => asked.includes(one))) as [
+    string[],
+    string[],
+  ]
+  return { added, removed, others: gained.length + lost.length - added.length - removed.length }
 }
 
 /** Tokens of a session that ended. */

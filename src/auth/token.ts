@@ -45,6 +45,8 @@ export interface TokenEndpoint {
    * remembers that it was spent; another one after that starts the session anew.
    */
   readonly initialRefreshToken?: (tenant: string | undefined, signal: AbortSignal) => Promise<string>
+  /** What the configuration asks for: scopes whose names may be told. */
+  readonly scope?: readonly string[]
   /** A request without a refresh token takes as long as a person does, minutes perhaps, and ends by itself (RFC 8628, CIBA). */
   readonly asksPerson?: boolean
 }

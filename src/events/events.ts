@@ -190,6 +190,17 @@ export type ClientEvent =
       readonly status: number
       readonly hop: number
     }
+  /**
+   * A resource server asks for another authentication of the user (RFC 9470). `met`: a token of one was there, and the request is sent
+   * again with it; `required`: the caller has the answer. `maxAge`: in seconds.
+   */
+  | {
+      readonly type: 'auth.stepUp'
+      readonly host: string
+      readonly outcome: 'required' | 'met'
+      readonly maxAge?: number
+      readonly tenantHash?: string
+    }
   /** The caller gave a request the header of a scheme: the caller's stands, and the scheme adds nothing. */
   | {
       readonly type: 'auth.overridden'
@@ -212,6 +223,8 @@ export type ClientEvent =
       readonly signer: string
       readonly headers: readonly string[]
     }
+  /** Another key of a ring signs from here on. Names of keys, as the other side knows them. */
+  | { readonly type: 'sign.keyChanged'; readonly signer: string; readonly before: string; readonly after: string }
   /** A server refused a request for its time, or asked for another signature: it is signed and sent once more. */
   | { readonly type: 'sign.retried'; readonly host: string; readonly message: string }
   /** It would have been, but the caller has the server's answer. */
@@ -339,6 +352,17 @@ export type TokenEvent =
   | { readonly type: 'token.adopted'; readonly ageMs: number; readonly tenantHash?: string }
   /** How old a token was when another one took its place; `lifetimeMs` as its server named it. */
   | { readonly type: 'token.age'; readonly ageMs: number; readonly lifetimeMs?: number; readonly tenantHash?: string }
+  /**
+   * A token has other scopes than the one before it. Of those that the configuration asks for: which are new, and which are gone;
+   * `others`: how many more differ, whose names are the server’s.
+   */
+  | {
+      readonly type: 'token.scopeChanged'
+      readonly added: readonly string[]
+      readonly removed: readonly string[]
+      readonly others: number
+      readonly tenantHash?: string
+    }
   /** The application asked for the text of a token. */
   | { readonly type: 'token.revealed'; readonly tenantHash?: string }
   /** A resource server refused a token; its response went to the caller. */

@@ -1,4 +1,5 @@
 import { ConfigurationError, SignError } from '../errors/errors.ts'
+import type { Emit } from '../events/events.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import type { Signer } from './signer.ts'
 
@@ -51,6 +52,16 @@ export function keyRing(keys: readonly RingKey[]): MutableKeyRing {
 /** The key that signs now. */
 export function currentSigner(keys: Signer | KeyRing, at: UnixMs): Signer {
   return 'current' in keys ? keys.current(at) : keys
+}
+
+/** Tells, once each time, when another key signs than the one before. Names of keys are public. */
+export function createKeyWatch(signer: string, emit: Emit): (current: Signer) => void {
+  let last: Signer | undefined
+  return (current) => {
+    if (last !== undefined && last !== current && last.keyId !== current.keyId)
+      emit({ type: 'sign.keyChanged', signer, before: last.keyId, after: current.keyId })
+    last = current
+  }
 }
 
 export const signersOf = (keys: Signer | KeyRing): readonly Signer[] => ('current' in keys ? keys.all : [keys])

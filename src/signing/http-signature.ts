@@ -1,6 +1,6 @@
 import { SerializeError } from 'structured-headers'
 import { ConfigurationError, SignError } from '../errors/errors.ts'
-import { currentSigner, signersOf } from '../keys/key-ring.ts'
+import { createKeyWatch, currentSigner, signersOf } from '../keys/key-ring.ts'
 import type { Signer } from '../keys/signer.ts'
 import { toUnixMs } from '../ports/runtime.ts'
 import { type AcceptedRequests, createAcceptedRequests } from './accept-signature.ts'
@@ -67,6 +67,7 @@ function boundSigner(settings: HttpSignatureSettings, { standing, accepted, host
   const { clock } = host.runtime
   const identifiers = createIdentifiers()
   const parametersOf = createParameters(settings, host)
+  const noteKey = createKeyWatch('httpSignature', host.emit)
 
   const covered = (message: RequestMessage, request: SignableRequest, coversDigest: boolean): Covered => {
     const always = standing.of(message, coversDigest)
@@ -76,6 +77,7 @@ function boundSigner(settings: HttpSignatureSettings, { standing, accepted, host
     sign: (request, context) => {
       const now = toUnixMs(clock.now() + host.clockOffset(request.origin))
       const signer = currentSigner(keys, now)
+      noteKey(signer)
       const { made, isCovered } = requestDigest(request, digest)
       const message = made === undefined ? request : withField(request, 'content-digest', made)
       const { label, input, base } = orSignError(() => {

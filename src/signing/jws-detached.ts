@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { AllowedOrigins, parseOptions } from '../encoding/options.ts'
 import { ConfigurationError, SignError } from '../errors/errors.ts'
-import { currentSigner, type KeyRing, signersOf } from '../keys/key-ring.ts'
+import { createKeyWatch, currentSigner, type KeyRing, signersOf } from '../keys/key-ring.ts'
 import type { SignatureAlgorithm, Signer } from '../keys/signer.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { signsFor } from './allowed-origins.ts'
@@ -57,6 +57,7 @@ export function jwsDetached(options: JwsDetachedOptions): RequestSigner {
 
 function boundSigner({ keys, header, b64, emptyBody }: Settings, { encoded, host }: Surroundings): BoundSigner {
   const { clock } = host.runtime
+  const noteKey = createKeyWatch('jwsDetached', host.emit)
   return {
     sign: (request, context) => {
       const { body } = request
@@ -65,6 +66,7 @@ function boundSigner({ keys, header, b64, emptyBody }: Settings, { encoded, host
       const bytes = body.kind === 'none' ? NOTHING : body.bytes
       const at = toUnixMs(clock.now() + host.clockOffset(request.origin))
       const signer = currentSigner(keys, at)
+      noteKey(signer)
       const protectedHeader = encoded.of(signer, request, at)
       // RFC 7797 §3: as it is, whatever octets it holds; `.` in it moves no border, since it comes last
       const payload = b64 ? Buffer.from(encodeBase64Url(bytes)) : bytes

@@ -279,7 +279,7 @@ describe('a server that asks for a stronger authentication', () => {
     ['of an old authentication', { acr: 'gold', auth_time: 1_767_220_000 }, 1],
     ['that says nothing of its class', {}, 1],
   ])('gets a newer token once where there is one %s', async (_, claims, attempts) => {
-    const { server, runtime, send, tokens } = apiScene()
+    const { server, runtime, send, tokens, told } = apiScene()
     const first = await tokens.get()
     await runtime.advance(2_000)
     const sent = await send(async ({ authorization }) => {
@@ -299,6 +299,7 @@ describe('a server that asks for a stronger authentication', () => {
     })
     expect(sent.attempts).toBe(attempts)
     expect(sent.status).toBe(attempts === 2 ? 200 : 401)
+    expect(told('auth.stepUp')).toMatchObject([{ outcome: attempts === 2 ? 'met' : 'required', maxAge: 300 }])
   })
 })
 

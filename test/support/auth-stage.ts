@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Client, ClientEvent, ClientOptions } from 'pinfetch'
 import type { AuthScheme, OAuthOptions } from 'pinfetch/auth'
 import { startTlsServer, type TestHandler, type TestTlsServer, type TlsServerOptions, testCa } from 'pinfetch/testing'
+import { CHANNELS } from '../../src/monitor/channels.ts'
 import { testClient, until } from './client.ts'
 
 export const [API, SERVER, OTHER] = ['api.example.com', 'as.example.com', 'other.example.com'] as const
@@ -103,9 +102,5 @@ export function answerJson(response: Parameters<TestHandler>[1], body: object, s
 
 export const PINS = Object.fromEntries([API, SERVER, OTHER].map((name) => [name, [identity.pin]]))
 
-/** Every kind of event there is, as the sources name them. */
-const EVENT_TYPES = [
-  ...readFileSync(join(import.meta.dirname, '../../src/events/events.ts'), 'utf8').matchAll(
-    /readonly type: '([\w.]+)'/g,
-  ),
-].map(([, type]) => type as ClientEvent['type'])
+/** Every kind of event there is. */
+const EVENT_TYPES = Object.keys(CHANNELS) as readonly ClientEvent['type'][]
