@@ -82,9 +82,9 @@ export function refusedOnPath(chain: SeenChain, refusals: Refusals): string | un
   )
   if (numbered !== undefined) return `serial number ${numbered.serial}`
   const distrusted = distrustAfter.find(
-    ({ spkiSha256, notBefore }) =>
+    ({ spkiSha256, notBefore, sctNotAfter = 0 }) =>
       path.some(({ pins }, index) => index > 0 && pins.includes(spkiSha256)) &&
-      (notBefore === undefined || chain.notBefore >= notBefore),
+      (notBefore === undefined ? chain.notBefore > sctNotAfter : chain.notBefore >= notBefore), // logged no sooner than issued
   )
   return distrusted?.spkiSha256
 }
