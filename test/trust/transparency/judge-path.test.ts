@@ -1,4 +1,4 @@
-import { ocspResponse, type TestCertificate, testCa, testLog, testLogList } from 'pinfetch/testing'
+import { crossSign, ocspResponse, type TestCertificate, testCa, testLog, testLogList } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import type { CanonicalHost } from '../../../src/encoding/host.ts'
 import { LogListSchema } from '../../../src/manifest/schema.ts'
@@ -78,9 +78,14 @@ describe('the verdict about a peer', () => {
   })
 
   test('a path to a private anchor is taken where the one to a public anchor is refused', () => {
-    const anchors = uniteAnchors([store, createAnchors(ca.issuer.pem)])
-    expect(codesOf(judge(bare, { transparency: asking('enforce'), anchors }))).toBe('trusted')
-    expect(codesOf(judge(bare, { transparency: asking('require'), anchors }))).not.toBe('trusted')
+    const own = testCa({ name: 'Own', now: NOW })
+    const presented = [...bare.chain, crossSign(ca.issuer, own.root).der]
+    const anchors = uniteAnchors([store, createAnchors(own.anchorPem)])
+    const through = (mode: CtMode) => ({ ...inputOf(bare, { transparency: asking(mode), anchors }), presented })
+    const anchorOf = (verdict: TrustVerdict) => peerOf(verdict).path.certificates.at(-1)?.subject.text
+    expect(anchorOf(evaluateTrust(through('report')))).toContain('Test Root') // the first that is found
+    expect(anchorOf(evaluateTrust(through('enforce')))).toContain('Own Root')
+    expect(codesOf(evaluateTrust(through('require')))[0]).toBe('ERR_TRUST_CT_NOT_ENOUGH_SCTS')
   })
 })
 
