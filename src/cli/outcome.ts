@@ -84,8 +84,8 @@ function failureOf(error: PinfetchError): Failure {
 
 /** 1: a check did not pass. 2: the command line. 3: network and files. 4: a signed document or its signatures. */
 export function exitCodeOf(code: ErrorCode): ExitCode {
-  if (code.startsWith('ERR_CONFIG_')) return 2
-  if (/^ERR_(TRANSPORT|TLS|STORE)_/.test(code) || UNREACHABLE.has(code)) return 3
+  if (code.startsWith('ERR_CONFIG_') || code === 'ERR_MONITOR_CURSOR_INVALID') return 2
+  if (/^ERR_(TRANSPORT|TLS|STORE|MONITOR_SOURCE)_/.test(code) || UNREACHABLE.has(code)) return 3
   if (code.startsWith('ERR_MANIFEST_')) return code.endsWith('_EXPIRED') ? 1 : 4
   return 1
 }

@@ -117,6 +117,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   init: [],
   pin: [],
   inspect: [],
+  ct: ['watch'],
   verify: [],
   manifest: [
     'init',

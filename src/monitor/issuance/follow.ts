@@ -1,3 +1,4 @@
+import type { PinText } from '../../encoding/pin.ts'
 import type { ErrorCode } from '../../errors/codes.ts'
 import { MonitorError, PinfetchError } from '../../errors/errors.ts'
 import { createCursor } from './cursor.ts'
@@ -23,6 +24,12 @@ export interface PassFailure {
   readonly code: ErrorCode
   readonly message: string
   readonly retryAfterMs?: number
+}
+
+interface Passing {
+  readonly found: UnexpectedIssuance[]
+  /** Asked for once a pass. */
+  pins?: ReadonlySet<PinText>
 }
 
 /** @param tell Resolves once an alert is in good hands. The position moves past it then, and not before. */
@@ -64,8 +71,9 @@ export function createFollower(
     last = mine.catch(() => undefined)
     return mine
   }
-  const deliver = async (place: string, { issuances, position }: Batch, found: UnexpectedIssuance[]): Promise<void> => {
-    const pins = issuances.length === 0 ? new Set<never>() : await options.pins()
+  const deliver = async (place: string, { issuances, position }: Batch, pass: Passing): Promise<void> => {
+    if (issuances.length > 0) pass.pins ??= await options.pins()
+    const { pins = NO_PINS, found } = pass
     for (const issuance of issuances) {
       const { ask, keep } = identitiesOf(issuance)
       if (isKnown(issuance, pins) || ask.some((identity) => told.has(identity))) continue
@@ -81,6 +89,7 @@ export function createFollower(
   const readAll = async (source: IssuanceSource, signal: AbortSignal, found: UnexpectedIssuance[]): Promise<void> => {
     const { place } = source
     const position = positions.get(place)
+    const pass: Passing = { found }
     let unsaved = 0
     try {
       for await (const batch of source.read({
@@ -94,7 +103,7 @@ export function createFollower(
       })) {
         const before = found.length
         unsaved += 1
-        await exclusively(() => deliver(place, batch, found))
+        await exclusively(() => deliver(place, batch, pass))
         if (found.length === before && unsaved < SAVE_EVERY) continue
         await save()
         unsaved = 0
@@ -128,3 +137,4 @@ function failureOf(error: unknown): PassFailure {
 
 const SAVE_EVERY = 32 // batches without an alert: a log of millions is not worth a write for each of its tiles
 const MAX_TOLD = 20_000
+const NO_PINS: ReadonlySet<PinText> = new Set()
