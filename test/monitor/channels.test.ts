@@ -1,0 +1,143 @@
+import { channel, subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ClientEvent, EventOf } from 'pinfetch'
+import { startTlsServer, testCa } from 'pinfetch/testing'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { createEmitter } from '../../src/events/emitter.ts'
+import { CHANNELS, channelsOf, processChannels } from '../../src/monitor/channels.ts'
+import { refusalOf, testClient, until } from '../support/client.ts'
+
+const HOST = 'api.example'
+const ca = testCa()
+const pinned = ca.issue({ names: [HOST] })
+const README = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+
+function heard(name: string): readonly unknown[] {
+  const messages: unknown[] = []
+  const listener = (message: unknown): void => void messages.push(message)
+  subscribe(name, listener)
+  onTestFinished(() => void unsubscribe(name, listener))
+  return messages
+}
+
+async function started(pin = pinned.pin) {
+  const server = await until(startTlsServer({ identity: pinned }))
+  const client = testClient({ pins: { [HOST]: [pin] }, anchors: ca.anchorPem })
+  return { client, server, url: `https://${HOST}:${server.port}/v1/4711?key=value` }
+}
+
+test('a message is the event, for every client of the process', async () => {
+  const [validated, exchanged] = [heard('pinfetch:tls:validated'), heard('pinfetch:http:exchanged')]
+  const clients = [await started(), await started()]
+  for (const { client, url } of clients) await (await client.fetch(url)).text()
+  await expect.poll(() => exchanged.length).toBe(2)
+  const hosts = clients.map(({ server }) => `${HOST}:${server.port}`)
+  expect(validated.map((event) => (event as EventOf<'tls.handshake'>).host)).toEqual(hosts)
+  expect(validated[0]).toMatchObject({ type: 'tls.handshake', outcome: 'accepted' })
+})
+
+test('ERR_TRUST_PIN_MISMATCH comes on pinfetch:tls:rejected, and as what was validated', async () => {
+  const [rejected, validated] = [heard('pinfetch:tls:rejected'), heard('pinfetch:tls:validated')]
+  const { client, url } = await started(ca.issue({ names: [HOST] }).pin)
+  await refusalOf(client.fetch(url), 'ERR_TRUST_PIN_MISMATCH')
+  expect(rejected).toMatchObject([{ type: 'tls.rejected', code: 'ERR_TRUST_PIN_MISMATCH' }])
+  expect(validated).toMatchObject([{ type: 'tls.handshake', outcome: 'refused' }])
+})
+
+test('one member of an event may choose its channel', () => {
+  const { emit } = createEmitter(processChannels)
+  const told = ['refreshed', 'failed', 'reuse', 'ended'].map((name) => heard(`pinfetch:auth:${name}`))
+  const renewal = { type: 'token.refresh', trigger: 'first', waiters: 1, ms: 1 } as const
+  const events = [
+    { ...renewal, result: 'renewed' },
+    { ...renewal, result: 'failed', code: 'ERR_AUTH_TOKEN_TIMEOUT' },
+    { type: 'token.reauthRequired', reason: 'lost_rotation' },
+    { type: 'token.reauthRequired', reason: 'revoked' },
+  ] as const
+  for (const event of events) emit(event)
+  expect(told).toEqual(events.map((event) => [event]))
+})
+
+test('a channel with a subscriber is a listener, so that what is dear to find out is found out', () => {
+  const { hasListeners, emit } = createEmitter(processChannels)
+  expect(hasListeners('tls.handshake')).toBe(false)
+  const publish = vi.spyOn(channel('pinfetch:posture:found'), 'publish')
+  emit({ type: 'posture', subject: 'a', effect: 'b' })
+  expect(publish).not.toHaveBeenCalled()
+  const listener = (): void => {}
+  subscribe('pinfetch:tls:failed', listener)
+  expect(hasListeners('tls.handshake')).toBe(true)
+  expect(hasListeners('tls.rejected')).toBe(false)
+  unsubscribe('pinfetch:tls:failed', listener)
+  expect(hasListeners('tls.handshake')).toBe(false)
+})
+
+test('a request is traced from its start to the head of its answer, and so is its connection', async () => {
+  const steps: string[] = []
+  const contexts = new Set<object>()
+  for (const name of ['request', 'connect'] as const) {
+    const subscribers = Object.fromEntries(
+      ['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map((step) => [
+        step,
+        (context: object) => {
+          steps.push(`${name} ${step}`)
+          contexts.add(context)
+        },
+      ]),
+    ) as never
+    tracingChannel(`pinfetch.${name}`).subscribe(subscribers)
+    onTestFinished(() => void tracingChannel(`pinfetch.${name}`).unsubscribe(subscribers))
+  }
+  const { client, url, server } = await started()
+  await (await client.fetch(url, { method: 'DELETE' })).text()
+  expect(steps.filter((step) => step.startsWith('request'))).toEqual(
+    ['start', 'end', 'asyncStart', 'asyncEnd'].map((step) => `request ${step}`),
+  )
+  expect(steps.indexOf('connect start')).toBeLessThan(steps.indexOf('connect asyncEnd'))
+  expect(steps.indexOf('connect asyncEnd')).toBeLessThan(steps.indexOf('request asyncEnd'))
+  const [request, connect, ...others] = [...contexts]
+  expect(others).toEqual([])
+  const shown = `https://${HOST}:${server.port}/v1/*`
+  expect(request).toEqual({ client, method: 'DELETE', url: shown, setHeader: expect.any(Function), status: 200 })
+  expect(connect).toEqual({ host: `${HOST}:${server.port}` })
+})
+
+test('a failure is traced with its code, and an abort of the caller’s without its reason', async () => {
+  const failed = heard('tracing:pinfetch.request:error') as { code?: string; error?: unknown }[]
+  const { client, url } = await started(ca.issue({ names: [HOST] }).pin)
+  const refusal = await refusalOf(client.fetch(url), 'ERR_TRUST_PIN_MISMATCH')
+  await client.fetch(url, { signal: AbortSignal.abort('a reason of the caller') }).catch(() => undefined)
+  await client.fetch('no url').catch(() => undefined)
+  expect(failed.map(({ code }) => code)).toEqual(['ERR_TRUST_PIN_MISMATCH', 'aborted', 'ERR_CONFIG_URL'])
+  expect(failed[0]?.error).toBe(refusal)
+  expect(failed[1]).not.toHaveProperty('error')
+})
+
+test('what is added at the start goes with the request, and contradicts nothing that the caller says', async () => {
+  const add = (request: unknown): void => {
+    const { setHeader } = request as { setHeader: (name: string, value: string) => void }
+    for (const name of ['x-added', 'x-own']) setHeader(name, 'added')
+  }
+  subscribe('tracing:pinfetch.request:start', add)
+  onTestFinished(() => void unsubscribe('tracing:pinfetch.request:start', add))
+  const { client, url, server } = await started()
+  await client.fetch(url, { headers: { 'x-own': 'own' } })
+  await client.fetch(new Request(url, { headers: { 'x-own': 'own' } }))
+  expect(server.requests.map(({ headers }) => [headers['x-added'], headers['x-own']])).toEqual([
+    ['added', 'own'],
+    ['added', 'own'],
+  ])
+})
+
+test('every channel stands in the README', () => {
+  const rows = new Map<string, string[]>()
+  for (const type of Object.keys(CHANNELS) as ClientEvent['type'][]) {
+    for (const name of channelsOf(type)) {
+      const [, noun = '', verb = ''] = name.split(':')
+      rows.set(noun, [...(rows.get(noun) ?? []), `${verb} (${type})`])
+    }
+  }
+  const table = [...rows].map(([noun, cells]) => `| \`pinfetch:${noun}:\` | ${cells.join(' · ')} |`)
+  expect(table.filter((row) => !README.includes(`${row}\n`))).toEqual([])
+})
