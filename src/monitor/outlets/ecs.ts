@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { HandshakeEvent } from '../../events/handshake.ts'
 import { type Meaning, meaningOf, type Severity } from './meaning.ts'
-import { detailsOf, endpointOf, factsOf, PRODUCT, type ToldEvent } from './record.ts'
+import { bounded, detailsOf, endpointOf, factsOf, PRODUCT, type ToldEvent } from './record.ts'
 
 export type EcsRecord = Readonly<Record<string, unknown>>
 
@@ -116,10 +116,7 @@ function pinningOf({ outcome, findings, pins, policy, revocation, transparency, 
   return {
     outcome,
     findings: findings.slice(0, MAX_ENTRIES).map(({ code }) => code),
-    pins: {
-      considered: pins.considered.slice(0, MAX_ENTRIES),
-      matched: pins.matched.slice(0, MAX_ENTRIES),
-    },
+    pins: bounded(pins),
     policy: { ...policy },
     ...(revocation === undefined ? {} : { revocation: { status: revocation.status } }),
     ...(transparency === undefined ? {} : { transparency: { status: transparency.status } }),

@@ -59,7 +59,7 @@ export async function post(
   init: { readonly body: string; readonly headers: Record<string, string>; readonly signal: AbortSignal },
 ): Promise<void> {
   const { status, ok, body } = await fetch(url, { ...init, method: 'POST', redirect: 'error' })
-  await body?.cancel().catch(() => undefined) // whatever it says, nobody reads it
+  void body?.cancel().catch(() => undefined) // whatever it says, nobody reads it, nor waits for its end
   if (ok) return
   const message = `${new URL(url).host} answered ${status}`
   if (status === 408 || status === 429 || status >= 500) throw new Undelivered(message)

@@ -31,8 +31,17 @@ type Type = ClientEvent['type']
  */
 export function meaningOf(event: ClientEvent): Meaning | undefined {
   const read = MEANINGS[event.type] as ((event: ClientEvent) => Meaning | undefined) | undefined
-  return read?.(event)
+  const meaning = read?.(event)
+  return meaning === undefined || meaning.title.length <= MAX_LENGTH
+    ? meaning
+    : { ...meaning, title: shortened(meaning.title) }
 }
+
+/** No text in a record is longer. */
+export const shortened = (text: string): string =>
+  text.length <= MAX_LENGTH ? text : `${text.slice(0, MAX_LENGTH - 1)}…`
+
+const MAX_LENGTH = 500
 
 const MEANINGS: { readonly [T in Type]?: (event: EventOf<T>) => Meaning | undefined } = {
   'tls.handshake': ({ host, outcome, code }) => ({

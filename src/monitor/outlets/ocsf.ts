@@ -1,8 +1,9 @@
+import { isIP } from 'node:net'
 import type { ChainEntry } from '../../errors/errors.ts'
 import type { ClientEvent, EventOf } from '../../events/events.ts'
 import type { HandshakeEvent } from '../../events/handshake.ts'
 import { type Meaning, meaningOf, type Severity } from './meaning.ts'
-import { type CertificateFacts, detailsOf, endpointOf, factsOf, PRODUCT, type ToldEvent } from './record.ts'
+import { bounded, type CertificateFacts, detailsOf, endpointOf, factsOf, PRODUCT, type ToldEvent } from './record.ts'
 
 /** A record of the Open Cybersecurity Schema Framework, as JSON has it. */
 export type OcsfRecord = Readonly<Record<string, unknown>>
@@ -23,7 +24,6 @@ export function ocsfRecord({ event, at }: ToldEvent): OcsfRecord | undefined {
 
 function networkActivity(event: HandshakeEvent, meaning: Meaning): OcsfRecord {
   const { host, at, outcome, address, proxy, connection, policy, timings } = event
-  const endpoint = endpointOf(host)
   const isOpen = meaning.outcome === 'success'
   return {
     ...classOf(4001, 4, isOpen ? { id: 1, name: 'Open' } : { id: 4, name: 'Fail' }),
@@ -31,11 +31,7 @@ function networkActivity(event: HandshakeEvent, meaning: Meaning): OcsfRecord {
     ...controlOf(meaning),
     ...statusOf(meaning),
     duration: Math.round(timings.totalMs),
-    dst_endpoint: {
-      hostname: endpoint.host,
-      port: endpoint.port,
-      ...(address === undefined || proxy !== undefined ? {} : { ip: address }),
-    },
+    dst_endpoint: endpointRecord(host, proxy === undefined ? address : undefined),
     connection_info: { direction_id: 2, direction: 'Outbound', protocol_num: 6, protocol_name: 'tcp' },
     policy: { name: policy.source, uid: policy.generation, version: String(policy.manifestVersion) },
     tls: tlsOf(event),
@@ -79,8 +75,8 @@ function unmappedOf(
   return {
     ...more,
     ...(code === undefined ? {} : { code }),
-    pins_considered: pins.considered.slice(0, MAX_CHAIN),
-    pins_matched: pins.matched.slice(0, MAX_CHAIN),
+    pins_considered: bounded(pins.considered),
+    pins_matched: bounded(pins.matched),
     findings: findings.slice(0, MAX_CHAIN).map((finding) => finding.code),
     ...(revocation === undefined ? {} : { revocation_status: revocation.status }),
     ...(transparency === undefined ? {} : { transparency_status: transparency.status }),
@@ -110,9 +106,7 @@ function detectionFinding({ event, at }: ToldEvent, meaning: Meaning): OcsfRecor
     },
     evidences: [
       {
-        ...(host === undefined
-          ? {}
-          : { dst_endpoint: { hostname: endpointOf(host).host, port: endpointOf(host).port } }),
+        ...(host === undefined ? {} : { dst_endpoint: endpointRecord(host) }),
         data: detailsOf(event),
       },
     ],
@@ -139,7 +133,7 @@ function authentication({ event, at }: ToldEvent, meaning: Meaning): OcsfRecord 
     is_remote: true,
     user: { name: tenantHash ?? 'client', type_id: 3, type: 'System' },
     service: { name: host ?? 'authorization server' },
-    ...(host === undefined ? {} : { dst_endpoint: { hostname: endpointOf(host).host, port: endpointOf(host).port } }),
+    ...(host === undefined ? {} : { dst_endpoint: endpointRecord(host) }),
     unmapped: { title, ...detailsOf(event) },
   }
 }
@@ -177,6 +171,12 @@ function baseOf(event: ClientEvent, { severity, title, kind }: Meaning, at: numb
       ...(kind === 'authentication' ? {} : { profiles: ['security_control'] }),
     },
   }
+}
+
+function endpointRecord(text: string, address?: string): OcsfRecord {
+  const { host, port } = endpointOf(text)
+  const ip = address ?? (isIP(host) === 0 ? undefined : host)
+  return { ...(isIP(host) === 0 ? { hostname: host } : {}), ...(ip === undefined ? {} : { ip }), port }
 }
 
 const statusOf = ({ outcome, code }: Meaning): OcsfRecord => ({

@@ -4,6 +4,7 @@ import type { ClientEvent } from '../../events/events.ts'
 import type { UnixMs } from '../../ports/runtime.ts'
 import { parseCertificate } from '../../x509/certificate.ts'
 import { DerError } from '../../x509/der.ts'
+import { shortened } from './meaning.ts'
 
 /** An event, and when it was told: few of them say so themselves. */
 export interface ToldEvent {
@@ -53,7 +54,7 @@ function readFacts(der: Uint8Array, sha256: string): CertificateFacts {
       return name.kind === 'ip' ? [{ type: 'IP', name: addressOf(name.octets) }] : []
     })
     const hex = Buffer.from(serialNumber).toString('hex').toUpperCase()
-    const serial = hex.replace(/^00(?=.)/, '').slice(0, MAX_LENGTH) // the octet that keeps an INTEGER positive
+    const serial = hex.replace(/^00(?=.)/, '').slice(0, MAX_DIGITS) // the octet that keeps an INTEGER positive
     const [subjectText, issuerText] = [shortened(subject.text), shortened(issuer.text)]
     return {
       sha256,
@@ -71,7 +72,8 @@ export function detailsOf(event: ClientEvent): Readonly<Record<string, unknown>>
   return bounded(rest) as Readonly<Record<string, unknown>>
 }
 
-function bounded(value: unknown): unknown {
+/** No longer than a record may be, and without bytes. */
+export function bounded(value: unknown): unknown {
   if (typeof value === 'string') return shortened(value)
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value))
@@ -82,9 +84,6 @@ function bounded(value: unknown): unknown {
   const entries = Object.entries(value).filter(([, one]) => one !== undefined && !isBytes(one))
   return Object.fromEntries(entries.map(([name, one]) => [name, bounded(one)]))
 }
-
-export const shortened = (text: string): string =>
-  text.length <= MAX_LENGTH ? text : `${text.slice(0, MAX_LENGTH - 1)}…`
 
 /** Host and port of what events call the host. */
 export function endpointOf(host: string): { readonly host: string; readonly port: number } {
@@ -110,4 +109,4 @@ function addressOf(bytes: Uint8Array): string {
 const facts = new BoundedMap<string, CertificateFacts>(256)
 
 const MAX_ENTRIES = 20
-const MAX_LENGTH = 500
+const MAX_DIGITS = 100

@@ -3,7 +3,7 @@ import { connect as connectTcp, isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
 import * as z from 'zod'
-import { canonicalOrigin } from '../../encoding/host.ts'
+import { canonicalHost, canonicalOrigin } from '../../encoding/host.ts'
 import { parseOptions } from '../../encoding/options.ts'
 import { onAbort } from '../../ports/signals.ts'
 import { type Outlet, Undelivered } from './delivery.ts'
@@ -178,7 +178,7 @@ const Options = z.strictObject({
         connect: z.custom<SyslogConnect>((value) => typeof value === 'function', 'expected the connect of a client'),
       }),
     ])
-    .refine((to) => URL.canParse(urlOf(to)), 'expected a host and a port'),
+    .refine(({ host }) => canonicalHost(host) !== undefined, 'expected a host name or an IP address'),
   format: Format.optional(),
   facility: z.int().min(0).max(23).optional(),
   appName: z.string().min(1).max(48).optional(),

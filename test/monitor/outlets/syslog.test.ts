@@ -1,0 +1,128 @@
+import { createSocket } from 'node:dgram'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { ClientEvent } from 'pinfetch'
+import { type SyslogOutletOptions, toSyslog } from 'pinfetch/monitor'
+import { fakeClient } from 'pinfetch/testing'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { readCef } from './golden.ts'
+import { handshake, mismatch } from './samples.ts'
+
+const patience = { timeout: 20_000 }
+
+/** RFC 6587 §3.4.1, read as strictly as it is written. */
+function framesOf(bytes: Buffer): readonly string[] {
+  const frames: string[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const space = bytes.indexOf(' ', at)
+    const length = bytes.toString('latin1', at, space)
+    if (space < 0 || !/^[1-9]\d*$/.test(length)) throw new Error(`no length at ${at}`)
+    if (space + 1 + Number(length) > bytes.length) break // the rest is on its way
+    frames.push(bytes.toString('utf8', space + 1, space + 1 + Number(length)))
+    at = space + 1 + Number(length)
+  }
+  return frames
+}
+
+async function tcpCollector() {
+  const connections: { readonly socket: Socket; bytes: Buffer }[] = []
+  const server = createServer((socket) => {
+    const connection = { socket, bytes: Buffer.alloc(0) }
+    connections.push(connection)
+    socket.on('data', (chunk) => {
+      connection.bytes = Buffer.concat([connection.bytes, chunk])
+    })
+    socket.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const { socket } of connections) socket.destroy()
+    server.close()
+  })
+  const frames = () => connections.flatMap(({ bytes }) => framesOf(bytes))
+  return { port: (server.address() as AddressInfo).port, connections, frames }
+}
+
+function scene(options: SyslogOutletOptions) {
+  const client = fakeClient()
+  const outlet = toSyslog(client, options)
+  onTestFinished(() => outlet.close())
+  return { client, outlet }
+}
+
+const HEAD = /^<(\d+)>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\S+) (\S+) (\d+) (\S+) - (.*)$/s
+
+test('TCP: messages of RFC 5424 by octet counting, over one connection', async () => {
+  const collector = await tcpCollector()
+  const to = { protocol: 'tcp', host: '127.0.0.1', port: collector.port } as const
+  const { client } = scene({ to, appName: 'pay ments' })
+  for (const event of mismatch) client.emit(event)
+  await vi.waitUntil(() => collector.frames().length === 2, patience)
+  client.emit({ type: 'posture', subject: 'ä\n|=', effect: '' })
+  await vi.waitUntil(() => collector.frames().length === 3, patience)
+  const heads = collector.frames().map((frame) => HEAD.exec(frame) ?? [])
+  expect(heads.map(([, priority, , , app, pid, id]) => [priority, app, pid, id])).toEqual([
+    [String(13 * 8 + 3), 'payments', String(process.pid), 'tls.rejected'],
+    [String(13 * 8 + 6), 'payments', String(process.pid), 'tls.handshake'],
+    [String(13 * 8 + 5), 'payments', String(process.pid), 'posture'],
+  ])
+  for (const [, , , , , , , message = ''] of heads) expect(readCef(message)).toBeDefined()
+  expect(collector.connections.length).toBe(1)
+})
+
+test('TCP: a connection that the collector closed is made anew', async () => {
+  const collector = await tcpCollector()
+  const { client, outlet } = scene({ to: { protocol: 'tcp', host: '127.0.0.1', port: collector.port }, format: 'ecs' })
+  client.emit(handshake())
+  await vi.waitUntil(() => collector.frames().length === 1, patience)
+  const [first] = collector.connections
+  const closed = new Promise((resolve) => first?.socket.once('close', resolve))
+  first?.socket.end()
+  await closed
+  client.emit(handshake())
+  await vi.waitUntil(() => collector.frames().length === 2, patience)
+  expect([collector.connections.length, outlet.dropped]).toEqual([2, 0])
+})
+
+test('TCP: what is told of the collector goes nowhere; nobody there is told of once', async () => {
+  const collector = await tcpCollector()
+  const { client, outlet } = scene({ to: { protocol: 'tcp', host: '127.0.0.1', port: collector.port } })
+  client.emit(handshake({ host: `127.0.0.1:${collector.port}` }))
+  expect(outlet.queued).toBe(0)
+
+  const told: ClientEvent[] = []
+  const other = scene({ to: { protocol: 'tcp', host: '127.0.0.1', port: 1 } })
+  other.client.on('outlet.failed', (event) => void told.push(event))
+  other.client.emit(handshake())
+  await vi.waitUntil(() => told.length > 0, patience)
+  expect(told).toMatchObject([{ outlet: 'syslog tcp 127.0.0.1:1' }])
+}, 30_000)
+
+test('UDP: a datagram a message', async () => {
+  const received: string[] = []
+  const server = createSocket('udp4', (message) => void received.push(String(message)))
+  await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const { client, outlet } = scene({
+    to: { protocol: 'udp', host: '127.0.0.1', port: server.address().port },
+    facility: 4,
+  })
+  for (const event of mismatch) client.emit(event)
+  await vi.waitUntil(() => received.length === 2, patience)
+  expect(received.map((message) => HEAD.exec(message)?.[1])).toEqual([String(4 * 8 + 3), String(4 * 8 + 6)])
+  expect(outlet.dropped).toBe(0)
+})
+
+test('a place that is none is ERR_CONFIG_INVALID', () => {
+  const client = fakeClient()
+  const places: readonly unknown[] = [
+    undefined,
+    { protocol: 'tcp', host: '', port: 514 },
+    { protocol: 'tcp', host: 'a/b', port: 514 },
+    { protocol: 'udp', host: 'siem', port: 0 },
+    { protocol: 'tls', host: 'siem', port: 6514 },
+  ]
+  for (const to of places)
+    expect(() => toSyslog(client, { to } as SyslogOutletOptions)).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }),
+    )
+})
