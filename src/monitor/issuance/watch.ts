@@ -2,6 +2,7 @@ import { MonitorError } from '../../errors/errors.ts'
 import { createEmitter, type Emitter } from '../../events/emitter.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import { wait } from '../../ports/signals.ts'
+import { processChannels } from '../channels.ts'
 import { createFollower, type PassFailure } from './follow.ts'
 import type { UnexpectedIssuance } from './issuance.ts'
 import {
@@ -14,7 +15,7 @@ import {
 import type { IssuanceSource } from './source.ts'
 
 export interface IssuanceWatch {
-  /** `ct.unexpected` and `ct.watchFailed`, as of a client: what carries events elsewhere takes it as one. */
+  /** `ct.unexpected` and `ct.watchFailed`, as of a client: outlets such as `toSyslog` take a watch in its place. */
   readonly on: Emitter['on']
   /** Ends what is under way. What was not delivered is told by the next watch with the same cursor. */
   readonly close: () => Promise<void>
@@ -31,7 +32,7 @@ export interface IssuanceWatch {
 export function watchIssuances(options: WatchOptions): IssuanceWatch {
   const resolved = resolveWatch(options)
   const { sources, runtime, intervalMs, onEvent } = resolved
-  const { emit, on } = createEmitter()
+  const { emit, on } = createEmitter(processChannels)
   const ended = new AbortController()
   const follower = createFollower(resolved, (event) => hand(resolved, event).then(() => emit(event)))
 

@@ -157,6 +157,18 @@ describe('staticLog', () => {
     expect(await check({ from: 0 })).toMatchObject({ failures: [], unexpected: [{}] })
   })
 
+  test.each([5, 256, 300])('tiles of another tree of %i entries are ERR_MONITOR_LOG_TILE', async (size) => {
+    const { log, check, rogue, server } = await logStage()
+    log.add(rogue('hidden'))
+    filled(log, size - 1, () => ({ certificate: OTHER, isPrecertificate: false }))
+    const other = createTestLog({ origin: ORIGIN, key: log.key })
+    filled(other, size, () => ({ certificate: OTHER, isPrecertificate: false }))
+    server.serve(new Map([...other.files(), ['checkpoint', log.checkpoint()]]))
+    expect((await check({ from: 0 })).failures).toMatchObject([{ code: 'ERR_MONITOR_LOG_TILE' }])
+    server.serve(other)
+    expect((await check({ from: 0 })).failures).toEqual([])
+  })
+
   test.each(['tile/data/000.p/7', 'tile/0/000.p/7'])('a log without %s is ERR_MONITOR_LOG_TILE', async (path) => {
     const { log, check, server } = await logStage()
     filled(log, 7, () => ({ certificate: OTHER, isPrecertificate: false }))

@@ -1,6 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { certSpotter, crtSh, type IssuanceEvent } from 'pinfetch/monitor'
-import { describe, expect, test } from 'vitest'
+import { certSpotter, crtSh, type IssuanceEvent, toFile } from 'pinfetch/monitor'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { memoryStore } from '../../../src/stores/memory.ts'
 import { check, eventually, folder, issuanceStage, startWatch } from './stage.ts'
 
@@ -22,6 +23,23 @@ describe('watchIssuances', () => {
     }
     expect(of('ct.unexpected')).toMatchObject([{ spki: bad.pin }])
     expect(of('ct.watchFailed')).toEqual([])
+  })
+
+  test('a watch is heard as a client is: by an outlet, and on the channels of the process', async () => {
+    const { server, rogue, known } = await issuanceStage()
+    const bad = rogue()
+    server.issue(bad)
+    const published: unknown[] = []
+    const subscriber = (event: unknown): void => void published.push(event)
+    subscribe('pinfetch:incident:issuance', subscriber)
+    onTestFinished(() => void unsubscribe('pinfetch:incident:issuance', subscriber))
+    const { watch, rested } = startWatch({ ...known, sources: [certSpotter({ baseUrl: server.url })] })
+    const place = await folder()
+    const outlet = toFile(watch, { path: place('events.jsonl') })
+    await rested(1)
+    await outlet.close()
+    expect(published).toMatchObject([{ type: 'ct.unexpected', spki: bad.pin }])
+    expect(await readFile(place('events.jsonl'), 'utf8')).toContain(bad.pin)
   })
 
   test('asks about once an interval, not in step', async () => {
