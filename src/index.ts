@@ -14,6 +14,7 @@ export { type DotOptions, dotResolver } from './client/dot-resolver.ts'
 export type { EgressRule } from './client/egress.ts'
 export { type Fapi2ClientOptions, type Fapi2Options, type Fapi2Signature, fapi2 } from './client/fapi2.ts'
 export type { InteractionOptions } from './client/interaction.ts'
+export type { MonitorOptions } from './client/monitoring.ts'
 export type { AddressOptions } from './client/network.ts'
 export type { Operation, OperationOption, OperationOptions, ResponseSchemas } from './client/operation-options.ts'
 export type { StandardSchema } from './client/operation-schema.ts'
@@ -62,6 +63,7 @@ export {
   type WindowRule,
 } from './limits/limit-options.ts'
 export type { CustomAnswer, CustomSource } from './manifest/custom-source.ts'
+export type { Expiry } from './monitor/expiry.ts'
 export type { FetchLimits, Runtime, UnixMs } from './ports/runtime.ts'
 export { type DohOptions, dohResolver } from './transport/doh.ts'
 export {

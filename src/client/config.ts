@@ -6,6 +6,7 @@ import { ConfigurationError } from '../errors/errors.ts'
 import { BreakerInFile } from './breaker-options.ts'
 import { EgressInFile } from './egress.ts'
 import { LimitsInFile, TimeoutsInFile } from './limits.ts'
+import { MonitorInFile } from './monitoring.ts'
 import { AddressesInFile } from './network.ts'
 import type { ClientOptions, HostPins, ManifestOptions } from './options.ts'
 import { ProxyInFile } from './proxy.ts'
@@ -182,4 +183,5 @@ const Config = z.strictObject({
   breaker: BreakerInFile.exactOptional().describe('When an origin that fails is left alone for a while'),
   upgradeInsecure: z.enum(['never', 'hsts']).exactOptional(),
   http2: z.enum(['never', 'prefer', 'require']).exactOptional().describe('Default never'),
+  monitor: MonitorInFile.exactOptional().describe('What is told of by watching; default all'),
 })

@@ -34,6 +34,12 @@ export const MonitorSchema = z
   ])
   .default({ timing: true, traffic: true })
 
+/** The shape alone; a function has no place in a file. */
+export const MonitorInFile = z.union([
+  z.literal(false),
+  z.strictObject({ timing: z.boolean().exactOptional(), traffic: z.boolean().exactOptional() }),
+])
+
 export interface Monitoring {
   /** The soonest first. */
   readonly expiries: () => readonly Expiry[]

@@ -79,7 +79,7 @@ export function lapsesOf(
       what: 'certificate' as const,
       subject: host,
       at: notAfter,
-      level: level(notAfter, notAfter - Math.min(SOON_MS, (notAfter - notBefore) / 3)),
+      level: level(notAfter, notAfter - Math.min(SOON_MS, (notAfter - notBefore) / 4)), // renewed with a third left, or late
       effect: 'clients refuse the server; nothing here renews it',
       code: ENDED.certificate,
     })),

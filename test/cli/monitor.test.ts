@@ -132,6 +132,12 @@ describe('monitor', () => {
       {},
     ])
     expect(soon.exitCode).toBe(5)
+    const { key } = identity
+    server.setIdentity(ca.issue({ names: ['localhost'], key, notBefore: now - 65 * DAY, notAfter: now + 25 * DAY }))
+    const renewing = await cliJson([...argv, '--fail-on', 'warn'], { now }) // with a third of its life left, as ACME clients do
+    expect(renewing.answer.data?.['lapses']).toContainEqual(
+      expect.objectContaining({ what: 'certificate', level: 'ok' }),
+    )
     await server.close()
     const gone = await cliJson(argv, { now })
     expect(gone).toMatchObject({ exitCode: 0, answer: { warnings: [expect.stringContaining('not compared')] } })

@@ -49,6 +49,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
     breaker: { openMs: 1_000 },
     upgradeInsecure: 'hsts',
     http2: 'prefer',
+    monitor: { traffic: false },
   })
   for (const options of [
     configFromFile(path),
@@ -77,6 +78,7 @@ test('reads every member; paths are relative to the file, PEM is named and not p
       unixSockets: { 'api.example.com': '/run/api.sock' },
       upgradeInsecure: 'hsts',
       http2: 'prefer',
+      monitor: { timing: true, traffic: false },
       redirect: { follow: ['files.example.com'], maxHops: 5 },
       retry: { maxAttempts: 5, baseMs: 200, budget: { tokens: 20, perSuccess: 0.1 } },
       rate: {
