@@ -436,6 +436,16 @@ test('what had to make room while it was fetched leaves no timer', async () => {
   expect(runtime.pendingTimers).toBe(0)
 })
 
+test('names the lists at hand and when they end, and no OCSP response', async () => {
+  const world = createWorld(list())
+  expect(world.store.lists()).toEqual([])
+  await wanted(world)
+  expect(world.store.lists()).toEqual([{ url: URL_1, thisUpdate: NOW - HOUR, validUntil: NOW + 7 * DAY }])
+  const asking = createWorld(ocspResponse({ certificate }))
+  await wanted(asking, { sources: ['ocsp'] })
+  expect([asking.requests.length, asking.store.lists()]).toEqual([1, []])
+})
+
 test('closing leaves no timer', async () => {
   const world = createWorld(list())
   await wanted(world)
