@@ -169,6 +169,20 @@ describe('staticLog', () => {
     expect((await check({ from: 0 })).failures).toEqual([])
   })
 
+  test('a full tile of another tree, entries and hashes, is ERR_MONITOR_LOG_TILE', async () => {
+    const { log, check, rogue, server } = await logStage()
+    log.add(rogue('hidden'))
+    filled(log, 299, () => ({ certificate: OTHER, isPrecertificate: false }))
+    const other = filled(createTestLog({ origin: ORIGIN }), 300, () => ({
+      certificate: OTHER,
+      isPrecertificate: false,
+    }))
+    const swapped = [...other.files()].filter(([path]) => path === 'tile/data/000' || path === 'tile/0/000')
+    expect(swapped).toHaveLength(2)
+    server.serve(new Map([...log.files(), ...swapped]))
+    expect((await check({ from: 0 })).failures).toMatchObject([{ code: 'ERR_MONITOR_LOG_TILE' }])
+  })
+
   test.each(['tile/data/000.p/7', 'tile/0/000.p/7'])('a log without %s is ERR_MONITOR_LOG_TILE', async (path) => {
     const { log, check, server } = await logStage()
     filled(log, 7, () => ({ certificate: OTHER, isPrecertificate: false }))
