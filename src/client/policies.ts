@@ -83,6 +83,7 @@ export function createPolicies(sources: PolicySources): Policies {
     return ended.has(rule)
   }
 
+  const toldOf = new WeakMap<ManifestView, Set<string>>()
   const of = (origin: CanonicalOrigin): HostPolicy => {
     const now = clock.now()
     const manifest = view(origin.host)
@@ -134,7 +135,10 @@ export function createPolicies(sources: PolicySources): Policies {
   const fromManifest = (origin: CanonicalOrigin, manifest: ManifestView, now: UnixMs): Made => {
     const entry = manifest.lookup(origin.host, origin.port)
     if (entry === undefined) return unlisted(origin, manifest)
-    if (entry.contained === true) throw contained(origin)
+    if (entry.contained === true) {
+      tellContained(manifest, entry)
+      throw contained(origin)
+    }
     if (entry.clientCertificate === 'required' && options.certificate === undefined) {
       throw certificateRequired(origin, manifest.version)
     }
@@ -173,6 +177,15 @@ export function createPolicies(sources: PolicySources): Policies {
       throw cannotEnforce(origin, 'hard-fail that waits for lists, beside a client certificate', manifest.version)
     }
     return { policy, until: asked.until }
+  }
+
+  /** Once a manifest and entry, when a request or a live connection meets it. */
+  const tellContained = (manifest: ManifestView, { host, reason = 'contained by the manifest' }: HostEntry): void => {
+    const told = toldOf.get(manifest) ?? new Set()
+    toldOf.set(manifest, told)
+    if (told.has(host)) return
+    told.add(host)
+    emit({ type: 'containment.begun', scope: host, reason, by: 'manifest', requests: 0 })
   }
 
   const expectedOf = (host: CanonicalHost): Pick<HostPolicy, 'expectedUri'> => {
@@ -240,6 +253,7 @@ export function createPolicies(sources: PolicySources): Policies {
       minTlsVersion: tls12(host) === undefined ? '1.3' : '1.2',
       anchors: anchorsFor(host),
       manifestVersion: manifest?.version ?? 0,
+      ...(manifest?.rootVersion === undefined ? {} : { rootVersion: manifest.rootVersion }),
       ...decided,
       ...(isLegacy ? legacyTerms(maxConnectionAgeMs) : {}),
     })
@@ -291,7 +305,7 @@ function patternIndex<Rule extends { readonly pattern: string }>(rules: readonly
 }
 
 function withGeneration(facts: Omit<HostPolicy, 'generation'>): HostPolicy {
-  const { manifestVersion: _, anchors, revoked, interception, transparency, ...deciding } = facts
+  const { manifestVersion: _, rootVersion: __, anchors, revoked, interception, transparency, ...deciding } = facts
   const known = {
     revoked: revoked?.id,
     interception: interception && [interception.id, interception.effect],

@@ -34,6 +34,8 @@ export interface HandshakeEvent {
     readonly mode: 'enforce' | 'report'
     /** 0 where no manifest is in force. */
     readonly manifestVersion: number
+    /** Of the root that the manifest was accepted by. */
+    readonly rootVersion?: number
   }
   readonly revocation?: {
     readonly status: 'good' | 'undetermined' | 'revoked' | 'unchecked'

@@ -15,6 +15,8 @@ export interface ManifestView {
   readonly kind: StateKind
   /** 0 while none is in force. */
   readonly version: number
+  /** Of the root that it was accepted by. */
+  readonly rootVersion?: number
   /** Whether a manifest was ever accepted, here or by an earlier process with this cache: then pins in code no longer serve. */
   readonly everAccepted: boolean
   readonly lookup: HostLookup
@@ -65,6 +67,7 @@ export function viewOf(
   return Object.freeze({
     kind: state.kind,
     version: manifest?.version ?? 0,
+    ...(manifest === undefined ? {} : { rootVersion: manifest.rootVersion }),
     everAccepted,
     lookup: lookupFor(manifest),
     clientId: known?.clientId,

@@ -107,6 +107,7 @@ export class HandshakeRecord {
         source: policy.source,
         mode: policy.mode,
         manifestVersion: policy.manifestVersion,
+        ...(policy.rootVersion === undefined ? {} : { rootVersion: policy.rootVersion }),
       },
       ...(peer === undefined ? {} : { revocation: describeRevocation(peer) }),
       ...(peer?.transparency === undefined ? {} : { transparency: tellTransparency(peer.transparency) }),

@@ -60,6 +60,8 @@ export interface HostPolicy {
   readonly allowedAddresses?: readonly AddressBlock[]
   /** 0 when no manifest is in force. */
   readonly manifestVersion: number
-  /** Digest over all of the above but the manifest version. */
+  /** Of the root that the manifest was accepted by. */
+  readonly rootVersion?: number
+  /** Digest over all of the above but the two versions. */
   readonly generation: string
 }

@@ -401,9 +401,9 @@ describe('whoever asked for it', () => {
     const { client, told } = watched({ manifest: pins.manifest, pins: {} })
     await client.ready()
     expect((await client.fetch(`https://${HOST}:${peer.port}/`)).status).toBe(200)
-    expect(told.map(({ host, policy }) => [host, policy.source, policy.manifestVersion])).toEqual([
-      [`pins.example.com:${pins.server.port}`, 'bootstrap', 0],
-      [`${HOST}:${peer.port}`, 'manifest', 1],
+    expect(told.map(({ host, policy }) => [host, policy.source, policy.manifestVersion, policy.rootVersion])).toEqual([
+      [`pins.example.com:${pins.server.port}`, 'bootstrap', 0, undefined],
+      [`${HOST}:${peer.port}`, 'manifest', 1, 1],
     ])
   })
 })

@@ -80,6 +80,8 @@ export function policyRecord(
     maxConnections: policy.maxConnections,
     allowedAddresses: policy.allowedAddresses?.map(blockText),
     manifestVersion: policy.manifestVersion,
+    rootVersion: policy.rootVersion,
+    rootVersion: policy.rootVersion,
     generation: policy.generation,
   }
 }

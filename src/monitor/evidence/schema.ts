@@ -82,7 +82,7 @@ const Interception = z
 
 const Revocation = z.strictObject({
   mode: z.enum(['off', 'report', 'soft-fail', 'hard-fail']),
-  sources: z.array(z.enum(['short-lived', 'staple', 'cache', 'crl', 'ocsp'])),
+  sources: z.array(z.enum(['short-lived', 'staple', 'cache', 'crlite', 'crl', 'ocsp'])),
   depth: z.enum(['endEntity', 'chain']),
   staple: z.enum(['never', 'if-must-staple', 'always']),
   ocspUnknown: z.enum(['reject', 'undetermined']),
@@ -156,6 +156,7 @@ const Policy = z
     maxConnections: z.number().optional(),
     allowedAddresses: z.array(Block).optional(),
     manifestVersion: z.int(),
+    rootVersion: z.int().optional(),
     generation: Text,
   })
   .transform(present)
@@ -213,7 +214,12 @@ const Judged = z.strictObject({
   }),
   statements: z
     .array(
-      z.strictObject({ kind: z.enum(['crl', 'ocsp']), certificate: Digest, issuer: Digest, said: z.array(Statement) }),
+      z.strictObject({
+        kind: z.enum(['crl', 'ocsp', 'crlite']),
+        certificate: Digest,
+        issuer: Digest,
+        said: z.array(Statement),
+      }),
     )
     .max(64),
   paths: z.array(z.strictObject({ code: Text.optional(), certificates: z.array(Entry) })),
