@@ -38,6 +38,15 @@ test('another certificate of another CA is told once in each respect, with befor
   expect([...judge(shown(after)), ...judge(shown(before)), ...judge(shown(after))]).toEqual([])
 })
 
+test('of two CAs that take turns neither is told of again, whichever renewed last', () => {
+  const judge = createAnomalies()
+  const other = testCa({ name: 'Other', now: NOW })
+  const [one, two] = [lasting(90), other.issue({ names: ['api.example.com'], now: NOW })]
+  for (const certificate of [one, two]) judge(shown(certificate))
+  const renewed = lasting(90, { key: two.key })
+  expect(kindsOf(judge(shown(renewed)))).toEqual(['certificate-changed'])
+})
+
 test('a renewal that keeps its key and issuer is a changed certificate and nothing else', () => {
   const judge = createAnomalies()
   const before = lasting(90)
