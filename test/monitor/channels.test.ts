@@ -2,11 +2,14 @@ import { channel, subscribe, tracingChannel, unsubscribe } from 'node:diagnostic
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClientEvent, EventOf } from 'pinfetch'
+import { oauth } from 'pinfetch/auth'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createEmitter } from '../../src/events/emitter.ts'
 import { CHANNELS, channelsOf, processChannels } from '../../src/monitor/channels.ts'
+import { authStage, oauthAt } from '../support/auth-stage.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
+import { startTestPins } from '../support/pins.ts'
 
 const HOST = 'api.example'
 const ca = testCa()
@@ -101,6 +104,25 @@ test('a request is traced from its start to the head of its answer, and so is it
   const shown = `https://${HOST}:${server.port}/v1/*`
   expect(request).toEqual({ client, method: 'DELETE', url: shown, setHeader: expect.any(Function), status: 200 })
   expect(connect).toEqual({ host: `${HOST}:${server.port}` })
+})
+
+test('a poll of the manifest is traced with its result, one that fails with its code', async () => {
+  const [started, ended] = ['start', 'asyncEnd'].map((step) => heard(`tracing:pinfetch.manifest.refresh:${step}`))
+  const pins = await startTestPins({ ca, name: 'pins.example', hosts: { [HOST]: [pinned.pin, ca.issuer.pin] } })
+  const client = testClient({ manifest: pins.manifest, anchors: ca.anchorPem })
+  await client.ready()
+  await expect.poll(() => ended).toEqual([{ result: 'changed' }])
+  await pins.server.close()
+  await refusalOf(client.manifest.refresh(), 'ERR_MANIFEST_FETCH_NETWORK')
+  expect(ended?.slice(1)).toMatchObject([{ result: 'failed', code: 'ERR_MANIFEST_FETCH_NETWORK' }])
+  expect(started).toEqual(ended)
+})
+
+test('a renewal of a token is traced, and publishes no token', async () => {
+  const ended = heard('tracing:pinfetch.token.refresh:asyncEnd')
+  const stage = await authStage({ schemes: ({ api, server }) => oauth(oauthAt(server, api)) })
+  await (await stage.client.fetch(stage.url())).text()
+  expect(ended).toEqual([{ trigger: 'first' }])
 })
 
 test('a failure is traced with its code, and an abort of the caller’s without its reason', async () => {
