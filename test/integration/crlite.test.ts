@@ -25,6 +25,17 @@ test('a certificate that a filter lists is refused before anything is sent; filt
   expect(client.checked.at(-1)).toMatchObject({ status: 'good', source: 'crlite' })
 })
 
+test('a revocation that arrives with newer filters ends what was accepted before, for the next connection', async () => {
+  const scene = await startScene(certificate)
+  let filters = [filterWith('good')]
+  const client = clientWith({ crliteFilters: () => filters })
+  const connect = async () => (await client.connect(scene.url('localhost'))).destroy()
+  await connect()
+  await connect()
+  filters = [filterWith('good'), filterWith('revoked')]
+  await refusalOf(connect(), 'ERR_TRUST_CERT_REVOKED')
+})
+
 test('without the source nobody looks into filters', async () => {
   const scene = await startScene(certificate)
   const client = clientWith({ revocation: 'soft-fail', crliteFilters: () => [filterWith('revoked')] })
@@ -66,7 +77,7 @@ function clientWith(options: Partial<ClientOptions>) {
   })
   const checked: ClientEvent[] = []
   client.on('revocation.checked', (event) => void checked.push(event))
-  return { fetch: client.fetch, checked }
+  return { fetch: client.fetch, connect: client.connect, checked }
 }
 
 function filterWith(status: 'good' | 'revoked'): Uint8Array {

@@ -22,6 +22,8 @@ export interface CrliteOptions {
   readonly blocks: readonly CrliteBlock[]
   readonly version?: number
   readonly reserved?: number
+  /** Default: blocks with more columns first, so that later columns are shorter. */
+  readonly placed?: 'as given'
   /** In place of 0 and 1. */
   readonly inverted?: number
 }
@@ -34,8 +36,8 @@ export interface BuiltFilter {
 
 export function buildCrlite(options: CrliteOptions): BuiltFilter {
   const { coverage, version = 4, reserved = 0 } = options
-  // Blocks with more columns come first, so that later columns are shorter.
-  const blocks = [...options.blocks].sort((a, b) => rankOf(b) - rankOf(a)).map(planBlock)
+  const inOrder = [...options.blocks].sort((a, b) => rankOf(b) - rankOf(a))
+  const blocks = (options.placed === 'as given' ? options.blocks : inOrder).map(planBlock)
   let [approximateOffset, exactOffset] = [0, 0]
   const placed = blocks.map((block) => {
     const at = { approximateOffset, exactOffset }
@@ -103,10 +105,13 @@ const rankOf = ({ rank = 2 }: CrliteBlock): number => rank
 function planBlock(block: CrliteBlock) {
   const { issuer, revoked, others, isInverted = false } = block
   const [encoded, rest] = isInverted ? [others, revoked] : [revoked, others]
-  const approximateRows = encoded.length === 0 ? 0 : Math.ceil(encoded.length * 1.3)
+  if (encoded.length === 0) return { ...NOTHING, issuer, isInverted }
+  const approximateRows = Math.ceil(encoded.length * 1.3)
   const exactRows = block.exactRows ?? Math.ceil((encoded.length + rest.length) * 1.3)
   return { issuer, encoded, rest, isInverted, rank: rankOf(block), approximateRows, exactRows }
 }
+
+const NOTHING = { encoded: [], rest: [], rank: 0, approximateRows: 0, exactRows: 0 } as const
 
 /** Rows of the coefficients that are one. */
 function equation(issuer: Uint8Array, serial: Uint8Array, rows: number, offset: number): readonly number[] {

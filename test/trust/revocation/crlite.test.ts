@@ -22,8 +22,8 @@ const serials = (name: string, count: number): readonly Uint8Array[] =>
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const COVERAGE = [{ logId: digest('log'), low: 0n, high: BigInt(NOW) }]
 
-function filterOf(...blocks: readonly CrliteBlock[]) {
-  const { bytes, exceptions } = buildCrlite({ coverage: COVERAGE, blocks })
+function filterOf(blocks: readonly CrliteBlock[], more: Partial<CrliteOptions> = {}) {
+  const { bytes, exceptions } = buildCrlite({ coverage: COVERAGE, blocks, ...more })
   const filter = readCrliteFilter(bytes)
   const answers = (block: CrliteBlock, list: readonly Uint8Array[]) =>
     new Set(list.map((serial) => filter.isRevoked(hex(block.issuer), serial)))
@@ -55,17 +55,19 @@ describe('a filter answers as it was built, for every certificate of it:', () =>
       [block('a', 0, 50), block('b', 50, 0, { isInverted: true }), block('c', 20, 20)],
     ],
   ])('%s', (_, blocks) => {
-    const { answers } = filterOf(...blocks)
-    for (const one of blocks) {
-      if (one.revoked.length > 0) expect(answers(one, one.revoked)).toEqual(new Set([true]))
-      if (one.others.length > 0) expect(answers(one, one.others)).toEqual(new Set([false]))
+    for (const placed of [{}, { placed: 'as given' }] as const) {
+      const { answers } = filterOf(blocks, placed)
+      for (const one of blocks) {
+        if (one.revoked.length > 0) expect(answers(one, one.revoked)).toEqual(new Set([true]))
+        if (one.others.length > 0) expect(answers(one, one.others)).toEqual(new Set([false]))
+      }
     }
   })
 
   test('certificates that the matrices cannot hold are exceptions (case 623)', () => {
     for (const isInverted of [false, true]) {
       const one = block('a', 60, 60, { rank: 1, exactRows: 4, isInverted })
-      const { answers, exceptions } = filterOf(one)
+      const { answers, exceptions } = filterOf([one])
       expect(exceptions[0]).toBeGreaterThan(5)
       expect(answers(one, one.revoked)).toEqual(new Set([true]))
       expect(answers(one, one.others)).toEqual(new Set([false]))
@@ -74,7 +76,7 @@ describe('a filter answers as it was built, for every certificate of it:', () =>
 
   test('an issuer that is not enrolled has no answer', () => {
     const one = block('a', 10, 10)
-    const { filter } = filterOf(one)
+    const { filter } = filterOf([one])
     expect(filter.isRevoked(hex(digest('b')), serials('a', 1)[0] ?? new Uint8Array())).toBeUndefined()
   })
 })
