@@ -115,8 +115,6 @@ test('containment closes the finding that it opened', () => {
     reason: '',
     by: 'signal',
     requests: 0,
-    connections: 0,
-    tokens: 0,
   })
   const ended = ocsf({ type: 'containment.ended', scope: 'a.example', reason: '', closedBecause: '' })
   expect([begun?.activity_name, ended?.activity_name]).toEqual(['Create', 'Close'])

@@ -79,7 +79,7 @@ export const samples: readonly ClientEvent[] = [
     notAfter: at,
     source: 'certspotter',
   },
-  { type: 'containment.begun', scope: '*', reason: 'drill', by: 'call', requests: 1, connections: 2, tokens: 0 },
+  { type: 'containment.begun', scope: '*', reason: 'drill', by: 'call', requests: 1 },
   { type: 'containment.ended', scope: '*', reason: 'drill', closedBecause: 'over' },
   { type: 'manifest.security', message: 'no root' },
   { type: 'manifest.rejected', code: 'ERR_MANIFEST_ROLLBACK', kind: 'security', message: 'older' },
