@@ -9,6 +9,7 @@ export type {
   PemIdentity,
 } from './client/certificate-options.ts'
 export { configFromEnv, configFromFile, configSchema } from './client/config.ts'
+export type { ContainingSignal, Containment } from './client/containment.ts'
 export { type Client, type ClientHealth, createClient } from './client/create-client.ts'
 export { type DotOptions, dotResolver } from './client/dot-resolver.ts'
 export type { EgressRule } from './client/egress.ts'

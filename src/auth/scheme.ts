@@ -35,6 +35,8 @@ export interface Authenticator {
   readonly apply: (attempt: Attempt) => Promise<HeaderPatch> | HeaderPatch
   /** Looks at the head of the answer before the caller does. */
   readonly onResponse?: (response: ResponseHead, attempt: Attempt) => Promise<Outcome> | Outcome
+  /** For containment: revokes what this process holds, and ends its sessions for all who share the store. */
+  readonly revoke?: (options: { readonly signal: AbortSignal }) => Promise<void>
   /** Lets what must be stored be stored. */
   readonly close?: (options: { readonly signal: AbortSignal }) => Promise<void>
 }

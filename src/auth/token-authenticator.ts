@@ -140,6 +140,7 @@ export function createTokenAuthenticator(setup: TokenAuthenticatorSetup): Authen
       if (verdict.kind === 'other' && on401 !== 'any') return 'done'
       return withNewToken(verdict, head, attempt, state)
     },
+    revoke: (options) => tokens.revoke(options),
     close: async (options) => {
       await tokens.close(options)
       setup.onClose?.()

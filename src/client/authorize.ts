@@ -16,6 +16,8 @@ export interface AuthorizeOptions {
 export interface Authorization {
   /** A sender that gives each request the credential of its origin. */
   readonly authorized: (send: Send) => Send
+  /** For containment: revokes the tokens of every scheme that serves a matching origin. Rejects where one could not be. */
+  readonly revoke: (matches: (origin: CanonicalOrigin) => boolean, signal: AbortSignal) => Promise<void>
   /** Lets every scheme store what must be stored; settles when `signal` aborts at the latest. */
   readonly close: (signal: AbortSignal) => Promise<void>
 }
@@ -70,7 +72,15 @@ export function createAuthorization({ schemes, withoutAuth, host }: AuthorizeOpt
       }
       return goesWithout(origin) ? send(input, init, url, call) : Promise.reject(notAllowed(origin, ways))
     }
-  return { authorized, close }
+  const revoke: Authorization['revoke'] = async (matches, signal) => {
+    const serving = new Set<Authenticator>()
+    for (const [text, { authenticator }] of ways) {
+      const origin = canonicalOrigin(new URL(`https://${text}`))
+      if (origin !== undefined && matches(origin)) serving.add(authenticator)
+    }
+    await raceSignal(Promise.all([...serving].map((one) => one.revoke?.({ signal }))), signal)
+  }
+  return { authorized, revoke, close }
 }
 
 /** @throws ConfigurationError for what a scheme of the application names that is no https origin, or more than one. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import { ConfigurationError } from '../errors/errors.ts'
 import { BreakerInFile } from './breaker-options.ts'
+import { CONTAINING_SIGNALS } from './containment.ts'
 import { EgressInFile } from './egress.ts'
 import { LimitsInFile, TimeoutsInFile } from './limits.ts'
 import { MonitorInFile } from './monitoring.ts'
@@ -177,6 +178,7 @@ const Config = z.strictObject({
   unixSockets: z.record(z.string(), z.string()).exactOptional().describe('Absolute path of a Unix socket by host'),
   proxy: ProxyInFile.exactOptional().describe('URL of a proxy, or environment'),
   egress: EgressInFile.exactOptional(),
+  containOnSignal: z.enum(CONTAINING_SIGNALS).exactOptional(),
   redirect: RedirectInFile.exactOptional().describe('Which redirects are followed; default error'),
   retry: RetryInFile.exactOptional().describe('What is sent again after a failure; default nothing'),
   rate: RateInFile.exactOptional().describe('How fast requests may be sent'),

@@ -1,29 +1,32 @@
-import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
+import { type CanonicalHost, type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
+import { PolicyError } from '../errors/errors.ts'
 import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createClockOffsets } from '../keys/clock-offset.ts'
-import { createManifestSource, mirrorOf } from '../manifest/sources.ts'
+import { createManifestSource, type ManifestSource, type Mirror, mirrorOf } from '../manifest/sources.ts'
 import { createManifestUpdater, type ManifestHealth, type ManifestUpdater } from '../manifest/updater.ts'
 import { processChannels } from '../monitor/channels.ts'
 import type { Expiry } from '../monitor/expiry.ts'
 import { createPinUsage, type PinUse } from '../monitor/pin-usage.ts'
-import type { UnixMs } from '../ports/runtime.ts'
-import { keepProcessAlive, watchFolder } from '../ports/system.ts'
+import type { Cancel, UnixMs } from '../ports/runtime.ts'
+import { keepProcessAlive, onSignal, watchFolder } from '../ports/system.ts'
 import { bindVerifier } from '../signing/verify-responses.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
 import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
 import { clientClosed } from '../transport/failure.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
+import type { HostPolicy } from '../trust/policy.ts'
 import { followAnchors } from './anchors.ts'
 import { createApprovals } from './approve.ts'
 import { type Authorization, createAuthorization } from './authorize.ts'
 import { createBreaker } from './breaker.ts'
 import { type CertificateHealth, createOwnCertificate, type OwnCertificate } from './certificate.ts'
+import { type Containment, type Containments, createContainments } from './containment.ts'
 import { credentialHeaders } from './credentials.ts'
 import { createEgress } from './egress.ts'
 import { createEvidence } from './evidence.ts'
 import { expiringOf } from './expiring.ts'
-import { createFetch } from './fetch.ts'
+import { createFetch, urlOf } from './fetch.ts'
 import { createHsts } from './hsts.ts'
 import { createInteractions } from './interaction.ts'
 import { legacyTimeoutsOf } from './legacy-timeouts.ts'
@@ -53,6 +56,8 @@ export interface ClientHealth {
   readonly manifests?: readonly ManifestHealth[]
   /** The client's own certificate; absent without one. */
   readonly certificate?: CertificateHealth
+  /** What is contained; absent while nothing is. Those of the manifest stand in the manifest. */
+  readonly contained?: readonly Containment[]
   /** Handshakes that ended in a connection, and how many of their certificates something said good of. */
   readonly revocation: { readonly handshakes: number; readonly good: number }
   /** What ends if nobody acts, the soonest first, at most 200. Certificates of servers are among it unless `monitor` is false. */
@@ -78,6 +83,16 @@ export interface Client extends Seams {
   }
   /** Returns the function that ends the subscription. */
   readonly on: Emitter['on']
+  /**
+   * The switch for an incident: calls to these origins fail in this tick with `ERR_POLICY_CONTAINED`, those under way and those to
+   * come, over every seam; their connections and TLS sessions are dropped, and the tokens for them are revoked. With `*`, for all
+   * origins, no other manifest comes into force either.
+   *
+   * @param scope An origin pattern, or `*`.
+   * @param reason For the errors, the events, and whoever is paged next.
+   * @throws ConfigurationError where the scope is no pattern, or there is no reason.
+   */
+  readonly contain: Containments['contain']
   /**
    * Lets requests in flight finish, each within its own time and half a minute at most, then frees every socket and timer. A
    * request that still waits for a connection gets half a second for it; event streams end.
@@ -128,6 +143,21 @@ export function createClient(options: ClientOptions): Client {
     view: (host) => managers.view(host),
     onSunset: (host, sunset) => sunsets.note(host, sunset),
   })
+  const tokenServers = new Set<string>()
+  const containments = createContainments({
+    runtime: judging,
+    emit,
+    changed: () => {
+      dispatcher.policyChanged()
+      if (!containments.isFrozen()) for (const { updater } of managers.all) updater.requestEarlyRefresh()
+    },
+    revoke: async (matches, signal) => authorization?.revoke(matches, signal),
+    isTokenServer: ({ text }) => tokenServers.has(text),
+  })
+  const policyOf = (origin: CanonicalOrigin): HostPolicy => {
+    containments.requireConnectable(origin)
+    return policies.of(origin)
+  }
   const revocation = { handshakes: 0, good: 0 }
   const cacheDir = resolved.manifests.find((manifest) => manifest.cacheDir !== undefined)?.cacheDir
   const { upgradeInsecure } = resolved
@@ -163,7 +193,7 @@ export function createClient(options: ClientOptions): Client {
         for (const { updater } of managers.all) updater.requestEarlyRefresh()
     },
     ...(certificate === undefined ? {} : { certificate: certificate.current }),
-    policyOf: policies.of,
+    policyOf,
     egress,
     onResponse: createNotices({ emit, onHsts: hsts.note }),
   })
@@ -189,12 +219,16 @@ export function createClient(options: ClientOptions): Client {
     const speaksFor = speaksForOf(given)
     const bootstrap = new PinnedDispatcher({
       ...connection,
-      policyOf: (origin) => bootstrapPolicy(origin, bootstrapPins, anchorsFor(origin.host)),
+      policyOf: (origin) => {
+        containments.requireConnectable(origin)
+        return bootstrapPolicy(origin, bootstrapPins, anchorsFor(origin.host))
+      },
     })
+    const published = custom ?? createManifestSource(locations, createFetchBytes(bootstrap), { runtime, watchFolder })
     const updater: ManifestUpdater = createManifestUpdater({
       ...rest,
       root,
-      source: custom ?? createManifestSource(locations, createFetchBytes(bootstrap), { runtime, watchFolder }),
+      source: frozenBy(containments, published),
       ...(shipped === undefined ? {} : { bootstrap: mirrorOf(shipped, createFetchBytes(bootstrap)) }),
       store: cacheDir === undefined ? { ...memoryStore(), volatile: true } : fileStore(cacheDir),
       runtime,
@@ -233,13 +267,14 @@ export function createClient(options: ClientOptions): Client {
     if (kind === 'expired') return awoken(updater.awake(), signal)
     if (kind !== 'cold') return undefined
     const settled = policies.bundled(origin) ? updater.firstAttempt : serving(manager).catch(() => undefined)
-    return held(abortable(settled, signal)) // what stays missing is refused by `policies.of`, with its reason
+    return held(abortable(settled, signal)) // what stays missing is refused by `policyOf`, with its reason
   }
 
   const awoken = (waking: Promise<void> | undefined, signal: AbortSignal | null): Promise<void> | undefined =>
     waking === undefined ? undefined : held(abortable(waking, signal))
 
   let closing: Promise<void> | undefined
+  let stopSignal: Cancel = () => undefined
   const ended = new AbortController()
   const { send, defaults } = sendOver(dispatcher, { limits, timeouts, runtime })
   let authorization: Authorization | undefined
@@ -248,7 +283,7 @@ export function createClient(options: ClientOptions): Client {
   const clocks = createClockOffsets({ runtime: judging, emit: () => {} }) // of what is dated for a server, others tell
   const pace = { runtime: judging, emit, timeouts, limits, clocks, held }
   const retries = resolved.retry && createRetries(resolved.retry, pace)
-  const rates = resolved.rate && createRates(resolved.rate, { ...pace, policyOf: policies.of })
+  const rates = resolved.rate && createRates(resolved.rate, { ...pace, policyOf })
   const breaker = resolved.breaker && createBreaker(resolved.breaker, pace)
   const paced = (send: Send): Send => {
     const guarded = breaker === undefined ? send : breaker.guarded(send)
@@ -257,7 +292,13 @@ export function createClient(options: ClientOptions): Client {
   }
   const startAuthorization = (): Authorization => {
     const shown = certificate && { certificateThumbprint: () => certificate.current().thumbprint }
-    const host = { fetch: createFetch({ send, gate }), runtime: judging, emit, ...shown }
+    const fetch = createFetch({ send, gate })
+    const noted: typeof fetch = (input, init) => {
+      const server = canonicalOrigin(urlOf(input))
+      if (server !== undefined) tokenServers.add(server.text)
+      return fetch(input, init)
+    }
+    const host = { fetch: noted, runtime: judging, emit, ...shown }
     return createAuthorization({ schemes: resolved.auth, withoutAuth: resolved.withoutAuth, host })
   }
   const close = (): Promise<void> => {
@@ -266,6 +307,7 @@ export function createClient(options: ClientOptions): Client {
   }
   /** One after the other: a request in flight may still need a connection, and that a policy and evidence. */
   const end = async (): Promise<void> => {
+    stopSignal()
     approvals?.close()
     retries?.close()
     rates?.close()
@@ -305,11 +347,17 @@ export function createClient(options: ClientOptions): Client {
   const signed = signing === undefined ? road : signing.signed(road)
   const authorized = authorization === undefined ? signed : authorization.authorized(signed)
   const timely = paced(authorized) // a token and a proof are made when the request goes
-  const open = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined =>
-    closing === undefined ? gate(origin, signal) : Promise.reject(clientClosed(origin.text, 'no'))
+  const open = (origin: CanonicalOrigin, signal: AbortSignal | null): Promise<void> | undefined => {
+    const refusal = closing === undefined ? containments.refusalOf(origin) : clientClosed(origin.text, 'no')
+    return refusal === undefined ? gate(origin, signal) : Promise.reject(refusal)
+  }
+  const { containOnSignal: name } = resolved
+  stopSignal =
+    name === undefined ? () => undefined : onSignal(name, () => void containments.contain('*', name, 'signal'))
   const fetch = createFetch({
     send: approvals === undefined ? timely : approvals.approved(timely), // nobody fetches a token for what nobody approves
     gate: open,
+    watched: containments.watched,
     upgrade: createUpgrade(hsts, upgradeInsecure),
     redirects: resolved.redirect && {
       ...resolved.redirect,
@@ -339,6 +387,7 @@ export function createClient(options: ClientOptions): Client {
     },
     health: () => ({
       ...withCertificate(healthOf(managers.all, resolved.pins.length > 0), certificate),
+      ...containedBy(containments),
       ...(closing === undefined ? {} : { state: 'closed' as const }),
       revocation: { ...revocation },
       expiries: monitoring.expiries(),
@@ -352,6 +401,7 @@ export function createClient(options: ClientOptions): Client {
       },
     }),
     on,
+    contain: containments.contain,
     close,
     destroy,
     [Symbol.asyncDispose]: close,
@@ -403,6 +453,24 @@ function withEvidence({
   const signers = sign.map(({ name, headers }) => ({ name, credentialHeaders: headers }))
   const evidence = approval?.attach && { name: 'approval', credentialHeaders: [approval.attach.header] }
   return [...auth, ...signers, ...(evidence === undefined ? [] : [evidence])]
+}
+
+function containedBy(
+  containments: Containments,
+): Pick<ClientHealth, 'contained'> & Partial<Pick<ClientHealth, 'state'>> {
+  const contained = containments.all()
+  if (contained.length === 0) return {}
+  return containments.isFrozen() ? { contained, state: 'unready' } : { contained }
+}
+
+/** While everything is contained, nothing new comes into force: whoever holds the keys of the manifest may be the incident. */
+function frozenBy({ isFrozen }: Containments, source: ManifestSource): ManifestSource {
+  const mirrors = source.mirrors.map(({ name, get }): Mirror => {
+    const message = `${name}: not asked while everything is contained`
+    const refused = () => Promise.reject(new PolicyError('ERR_POLICY_CONTAINED', message))
+    return { name, get: (path, limits) => (isFrozen() ? refused() : get(path, limits)) }
+  })
+  return { ...source, mirrors }
 }
 
 /** A client that cannot be made leaves nothing running. */

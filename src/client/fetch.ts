@@ -2,6 +2,7 @@ import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { ConfigurationError } from '../errors/errors.ts'
 import { requestFailure } from '../transport/failure.ts'
 import { holdFailure } from '../transport/request-body.ts'
+import type { Containments } from './containment.ts'
 import { withSoundFields } from './fields.ts'
 import { createFollow, discard, type RedirectOptions } from './redirect.ts'
 import { isRedirect, refuseEvery } from './redirect-hop.ts'
@@ -21,13 +22,22 @@ export interface FetchOptions {
   readonly redirects?: RedirectOptions | undefined
   /** Default: what fails is not sent again. */
   readonly retries?: Pick<Retries, 'retried'> | undefined
+  /** Ends the call with a containment of its origin. Default: none can come. */
+  readonly watched?: Containments['watched'] | undefined
 }
 
 /**
  * WHATWG fetch, narrowed: https only, no dispatcher of the caller's, redirects by our rules, our errors. Written without
  * `async` where a request needs none: each turn between the headers and the caller costs more than every check in here.
  */
-export function createFetch({ send, gate, upgrade, redirects, retries }: FetchOptions): typeof globalThis.fetch {
+export function createFetch({
+  send,
+  gate,
+  upgrade,
+  redirects,
+  retries,
+  watched,
+}: FetchOptions): typeof globalThis.fetch {
   const once: Exchange = (origin, request, url, call) => {
     const { input, init } = request
     const wanted = init.redirect ?? (input instanceof Request ? input.redirect : 'follow')
@@ -44,7 +54,9 @@ export function createFetch({ send, gate, upgrade, redirects, retries }: FetchOp
   const exchange = retries === undefined ? once : retries.retried(once)
   const start = (origin: CanonicalOrigin, request: GivenRequest, url: URL): Promise<Response> => {
     const waiting = gate(origin, signalOf(request))
-    return waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
+    const work =
+      waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
+    return watched === undefined ? work : watched(origin, work)
   }
   return (input, init) => {
     try {

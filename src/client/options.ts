@@ -32,6 +32,7 @@ import { isSpiffeId } from '../trust/identity.ts'
 import type { AnchorSource, ResolvedAnchors } from './anchors.ts'
 import { type BreakerOptions, BreakerSchema } from './breaker-options.ts'
 import { type CertificateOption, CertificateSchema, type ResolvedCertificate } from './certificate-options.ts'
+import { CONTAINING_SIGNALS, type ContainingSignal } from './containment.ts'
 import { type EgressRule, EgressSchema, OriginPatternSchema } from './egress.ts'
 import { type InteractionOptions, type InteractionRules, InteractionSchema } from './interaction.ts'
 import { longerTimeouts } from './legacy-timeouts.ts'
@@ -193,6 +194,8 @@ export interface ClientOptions {
   readonly proxy?: ProxyOption
   /** What may leave: one rule or several, of which one has to allow all of a request. Default: whatever has a policy. */
   readonly egress?: EgressRule | readonly EgressRule[]
+  /** What contains everything when it arrives, as `contain('*')` does. Default: none. */
+  readonly containOnSignal?: ContainingSignal
   /**
    * Which redirects are followed. Default `'error'`: none, since a redirect lets a server choose what is asked with what the
    * caller sent. A call can ask for less than the client allows: `redirect: 'error'` refuses, `'manual'` hands the response
@@ -293,6 +296,7 @@ export interface ResolvedOptions {
   readonly unixSockets: Readonly<Record<string, string>>
   readonly proxy: ResolvedProxy | undefined
   readonly egress: readonly EgressRule[]
+  readonly containOnSignal?: ContainingSignal | undefined
   readonly redirect: RedirectRules | undefined
   readonly verify: ResponseVerifier | undefined
   readonly retry: ResolvedRetry | undefined
@@ -362,6 +366,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     unixSockets: rest.unixSockets,
     proxy,
     egress: rest.egress,
+    containOnSignal: rest.containOnSignal,
     redirect: rest.redirect,
     retry: rest.retry,
     rate: rest.rate,
@@ -701,6 +706,7 @@ const Options = z.strictObject({
   unixSockets: UnixSocketsSchema,
   proxy: ProxySchema.optional(),
   egress: EgressSchema.default([]),
+  containOnSignal: z.enum(CONTAINING_SIGNALS).optional(),
   redirect: RedirectSchema,
   verify: z
     .custom<ResponseVerifier>(isResponseVerifier, 'expected what `verifyResponses` of pinfetch/signing answers')

@@ -91,16 +91,16 @@ export type MonitorEvent =
       readonly message: string
       readonly retryAfterMs: number
     }
-  /** Requests are refused from here on. `scope`: an origin pattern, or `*` for all. `by`: the code, a signal, or the manifest. */
+  /**
+   * Requests are refused from here on. `scope`: an origin pattern, or `*` for all. `by`: the application, a signal, or the manifest.
+   * `requests`: how many were under way, and were ended.
+   */
   | {
       readonly type: 'containment.begun'
       readonly scope: string
       readonly reason: string
       readonly by: 'call' | 'signal' | 'manifest'
-      /** What was ended: requests in flight, connections, and tenants whose tokens were revoked. */
       readonly requests: number
-      readonly connections: number
-      readonly tokens: number
     }
   | {
       readonly type: 'containment.ended'

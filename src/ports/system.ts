@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { watch } from 'node:fs'
 import { performance } from 'node:perf_hooks'
-import { type Runtime, toUnixMs, type WatchFolder } from './runtime.ts'
+import { type Cancel, type Runtime, toUnixMs, type WatchFolder } from './runtime.ts'
 
 /** The machine's clock, timers and random source. The only file that touches them. */
 export const systemRuntime: Runtime = Object.freeze({
@@ -33,6 +33,12 @@ export const watchFolder: WatchFolder = (path, changed) => {
     if (error instanceof Error && 'code' in error) return () => undefined
     throw error
   }
+}
+
+/** The operator's way to speak to a process that has no port for it. */
+export function onSignal(signal: NodeJS.Signals, run: () => void): Cancel {
+  process.on(signal, run)
+  return () => process.off(signal, run)
 }
 
 const MAX_TIMER_MS = 2 ** 31 - 1 // Node fires at once for anything above

@@ -1,5 +1,6 @@
 import type { AuthScheme } from '../auth/scheme.ts'
 import { createAuthorization } from '../client/authorize.ts'
+import { createContainments } from '../client/containment.ts'
 import type { Client, ClientHealth } from '../client/create-client.ts'
 import { createFetch, type FetchOptions } from '../client/fetch.ts'
 import { type OperationOption, OperationsSchema } from '../client/operation-options.ts'
@@ -76,7 +77,19 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
     ended.abort()
     await close()
   }
-  const fetch = createFetch({ send: authorization?.authorized(signed) ?? signed, gate })
+  const containments = createContainments({
+    runtime: systemRuntime,
+    emit,
+    changed: () => undefined,
+    revoke: async (matches, signal) => authorization?.revoke(matches, signal),
+    isTokenServer: () => false,
+  })
+  const open: FetchOptions['gate'] = (origin, signal) => {
+    const refusal = containments.refusalOf(origin)
+    return refusal === undefined ? gate(origin, signal) : Promise.reject(refusal)
+  }
+  const { watched } = containments
+  const fetch = createFetch({ send: authorization?.authorized(signed) ?? signed, gate: open, watched })
   return {
     get dispatcher() {
       return noConnections()
@@ -91,6 +104,7 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
     health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, expiries: [], pins: [], ...health }),
     manifest: { refresh: async () => undefined, version: 1 },
     on,
+    contain: containments.contain,
     emit,
     close,
     destroy,

@@ -115,7 +115,10 @@ export class PinnedDispatcher extends Dispatcher {
       } catch (error) {
         if (!(error instanceof PinfetchError)) throw error
         pool.refuse(error) // no policy covers the origin any longer
-        for (const lane of pool.lanes) this.#connector.cut(pool.origin, lane, error)
+        for (const lane of [...pool.lanes]) {
+          this.#connector.cut(pool.origin, lane, error)
+          if (COMPROMISED.has(error.code)) lane.stop(error)
+        }
         this.#retire(pool, [...pool.lanes], error)
       }
     }

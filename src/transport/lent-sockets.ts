@@ -39,7 +39,7 @@ export interface Loan {
 export class LentSockets {
   readonly #options: LentSocketsOptions
   readonly #lent = new Map<TLSSocket, Lent>()
-  readonly #attempts = new Set<(reason: PinfetchError) => void>()
+  readonly #attempts = new Map<(reason: PinfetchError) => void, CanonicalOrigin>()
   #isClosed = false
 
   constructor(options: LentSocketsOptions) {
@@ -71,7 +71,7 @@ export class LentSockets {
       let end = (_: PinfetchError): void => undefined
       end = this.#options.connector.connect(origin, done, protocols)
       if (isOver) return // refused before any packet
-      this.#attempts.add(end)
+      this.#attempts.set(end, origin)
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
@@ -91,9 +91,13 @@ export class LentSockets {
     return this.#lent.get(socket)?.refusal
   }
 
-  /** Judges all of them again. */
+  /** Judges all of them again, and ends the attempts that no policy covers any longer. */
   review(): void {
     for (const lent of [...this.#lent.values()]) this.#judge(lent)
+    for (const [end, origin] of [...this.#attempts]) {
+      const policy = this.#policyFor(origin)
+      if (policy instanceof PinfetchError) end(policy)
+    }
   }
 
   /** Lends no more. What `onRefused` knows how to finish gets half a minute for it, all else ends now, attempts included. */
@@ -119,7 +123,7 @@ export class LentSockets {
   }
 
   #giveUp(cause: Error | undefined): void {
-    for (const end of [...this.#attempts]) end(clientClosed('connection', 'no', cause))
+    for (const end of [...this.#attempts.keys()]) end(clientClosed('connection', 'no', cause))
   }
 
   #record(origin: CanonicalOrigin, { socket, peer, identity }: Connection, { onRefused }: Loan): TLSSocket {
@@ -145,23 +149,26 @@ export class LentSockets {
 
   /** A policy ends by the clock as well, and nobody is called then. */
   #isJudgedNow({ origin, peer }: Lent): boolean {
-    try {
-      const { generation } = this.#options.policyOf(origin)
-      return generation === peer.policy.generation && this.#options.runtime.clock.now() < peer.validUntil
-    } catch (error) {
-      if (error instanceof PinfetchError) return false
-      throw error
-    }
+    const policy = this.#policyFor(origin)
+    if (policy instanceof PinfetchError) return false
+    return policy.generation === peer.policy.generation && this.#options.runtime.clock.now() < peer.validUntil
   }
 
   #verdict({ origin, socket, peer }: Lent): VerifiedPeer | PinfetchError {
+    const policy = this.#policyFor(origin)
+    const { connector } = this.#options
+    if (!(policy instanceof PinfetchError)) return connector.reevaluate(origin, { socket, peer }, policy)
+    connector.cut(origin, { socket, peer }, policy)
+    return policy
+  }
+
+  /** An error where no policy covers the origin any longer. */
+  #policyFor(origin: CanonicalOrigin): HostPolicy | PinfetchError {
     try {
-      const policy = this.#options.policyOf(origin)
-      return this.#options.connector.reevaluate(origin, { socket, peer }, policy)
+      return this.#options.policyOf(origin)
     } catch (error) {
-      if (!(error instanceof PinfetchError)) throw error
-      this.#options.connector.cut(origin, { socket, peer }, error) // no policy covers the origin any longer
-      return error
+      if (error instanceof PinfetchError) return error
+      throw error
     }
   }
 }
@@ -183,6 +190,7 @@ export const COMPROMISED: ReadonlySet<ErrorCode> = new Set([
   'ERR_TRUST_CERT_REVOKED',
   'ERR_TRUST_CA_DISTRUSTED',
   'ERR_TRUST_INTERCEPTION',
+  'ERR_POLICY_CONTAINED', // somebody decided so
 ])
 
 const FINISH_MS = 30_000 // as long as the pools take for it

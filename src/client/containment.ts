@@ -1,0 +1,155 @@
+import type { CanonicalOrigin } from '../encoding/host.ts'
+import { isOriginPattern, type OriginPattern, originMatcher } from '../encoding/origin-pattern.ts'
+import { ConfigurationError, PolicyError } from '../errors/errors.ts'
+import type { Emit } from '../events/events.ts'
+import type { Runtime, UnixMs } from '../ports/runtime.ts'
+
+/** What somebody decided in an incident: nothing goes to these origins until it is released. */
+export interface Containment {
+  /** An origin pattern, or `*` for all. */
+  readonly scope: OriginPattern | '*'
+  readonly reason: string
+  readonly since: UnixMs
+  readonly by: 'call' | 'signal'
+  /** Settles when the tokens for these origins were revoked, or could not be within five seconds. Never rejects. */
+  readonly done: Promise<void>
+  /**
+   * Lets requests go again.
+   *
+   * @param closedBecause What closed the reason: it stands in the event, for whoever reads the incident later.
+   */
+  readonly release: (closedBecause: string) => void
+}
+
+export interface Containments {
+  /** @throws ConfigurationError for a scope that is no pattern, or without a reason. */
+  readonly contain: (scope: OriginPattern | '*', reason: string, by?: Containment['by']) => Containment
+  readonly all: () => readonly Containment[]
+  /** `ERR_POLICY_CONTAINED` where nobody may ask anything. */
+  readonly refusalOf: (origin: CanonicalOrigin) => PolicyError | undefined
+  /** @throws PolicyError as `refusalOf`, but not for the servers that tokens are revoked at, while that is under way. */
+  readonly requireConnectable: (origin: CanonicalOrigin) => void
+  /** What is under way for an origin, so that it ends with a containment, wherever it waits. */
+  readonly watched: (origin: CanonicalOrigin, work: Promise<Response>) => Promise<Response>
+  /** Whether everything is contained: then no other manifest comes into force either. */
+  readonly isFrozen: () => boolean
+}
+
+export interface ContainmentsGiven {
+  readonly runtime: Runtime
+  readonly emit: Emit
+  /** Called in the tick in which other origins than before are refused. */
+  readonly changed: () => void
+  /** Revokes the tokens for matching origins, all of them for `undefined`. */
+  readonly revoke: (matches: (origin: CanonicalOrigin) => boolean, signal: AbortSignal) => Promise<void>
+  /** Whether tokens are obtained and revoked there. */
+  readonly isTokenServer: (origin: CanonicalOrigin) => boolean
+}
+
+/**
+ * The switch for an incident. In one tick: calls that wait or are under way fail, connections and TLS sessions are dropped, and every
+ * further call is refused. Then the tokens are revoked, for which their servers stay within reach.
+ */
+export function createContainments(given: ContainmentsGiven): Containments {
+  const { runtime, emit, changed, revoke, isTokenServer } = given
+  const calls = new Set<Call>()
+  let inForce: readonly InForce[] = []
+
+  const refusalFor = (origin: CanonicalOrigin, isOut: (entry: InForce) => boolean): PolicyError | undefined => {
+    const found = inForce.length === 0 ? undefined : inForce.find(isOut)
+    return found && contained(origin, found.reason, 'no')
+  }
+
+  const contain: Containments['contain'] = (scope, reason, by = 'call') => {
+    if (scope !== '*' && !isOriginPattern(scope))
+      throw unusable(`contain: expected an origin pattern or *, got ${scope}`)
+    requireText('contain: a reason', reason)
+    const covers = scope === '*' ? () => true : originMatcher([scope])
+    const late = new AbortController()
+    const cancel = runtime.schedule(REVOKE_MS, () => late.abort())
+    const release: Containment['release'] = (closedBecause) => {
+      requireText('release: what closed the reason', closedBecause)
+      if (!inForce.includes(entry)) return
+      inForce = inForce.filter((one) => one !== entry)
+      emit({ type: 'containment.ended', scope, reason, closedBecause })
+      changed()
+    }
+    const settle = async (): Promise<void> => {
+      await Promise.resolve() // what is refused is refused first
+      await revoke(covers, late.signal).catch(() => undefined) // `token.revoked` tells
+      cancel()
+      entry.isRevoking = false
+      if (inForce.includes(entry)) changed()
+    }
+    const entry: InForce = { scope, reason, covers, isRevoking: true }
+    inForce = [...inForce, entry]
+    const ended = [...calls].filter(({ origin }) => covers(origin))
+    for (const call of ended) {
+      calls.delete(call)
+      call.reject(contained(call.origin, reason, 'maybe'))
+    }
+    changed()
+    const handle = Object.freeze({ scope, reason, since: runtime.clock.now(), by, done: settle(), release })
+    entry.handle = handle
+    emit({ type: 'containment.begun', scope, reason, by, requests: ended.length })
+    return handle
+  }
+
+  return {
+    contain,
+    all: () => inForce.flatMap(({ handle }) => handle ?? []),
+    refusalOf: (origin) => refusalFor(origin, ({ covers }) => covers(origin)),
+    requireConnectable: (origin) => {
+      const isOut = ({ covers, isRevoking }: InForce): boolean =>
+        covers(origin) && !(isRevoking && isTokenServer(origin))
+      const refusal = refusalFor(origin, isOut)
+      if (refusal !== undefined) throw refusal
+    },
+    watched: (origin, work) =>
+      new Promise((resolve, reject) => {
+        const call: Call = { origin, reject }
+        calls.add(call)
+        work.then(
+          (response) => {
+            if (calls.delete(call)) resolve(response)
+            else void response.body?.cancel().catch(() => undefined) // too late for anybody to read
+          },
+          (error: unknown) => {
+            calls.delete(call)
+            reject(error)
+          },
+        )
+      }),
+    isFrozen: () => inForce.some(({ scope }) => scope === '*'),
+  }
+}
+
+/** Those that nothing else in Node listens to, and whose default would end the process. */
+export const CONTAINING_SIGNALS = ['SIGUSR2', 'SIGHUP'] as const
+export type ContainingSignal = (typeof CONTAINING_SIGNALS)[number]
+
+interface Call {
+  readonly origin: CanonicalOrigin
+  readonly reject: (reason: PolicyError) => void
+}
+
+interface InForce extends Pick<Containment, 'scope' | 'reason'> {
+  readonly covers: (origin: CanonicalOrigin) => boolean
+  /** Their servers can be asked for it meanwhile. */
+  isRevoking: boolean
+  handle?: Containment
+}
+
+function contained({ text }: CanonicalOrigin, reason: string, requestSent: 'no' | 'maybe'): PolicyError {
+  const message = `${text}: contained, ${reason}; ${requestSent === 'no' ? 'nothing was sent' : 'the request was ended'}`
+  return new PolicyError('ERR_POLICY_CONTAINED', message, { host: text, requestSent })
+}
+
+function requireText(what: string, given: unknown): void {
+  if (typeof given !== 'string' || given.trim() === '')
+    throw unusable(`${what} is required, a text for whoever reads it later`)
+}
+
+const unusable = (message: string): ConfigurationError => new ConfigurationError('ERR_CONFIG_INVALID', message)
+
+const REVOKE_MS = 5_000

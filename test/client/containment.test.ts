@@ -1,0 +1,248 @@
+import { once } from 'node:events'
+import https from 'node:https'
+import { type ClientOptions, concurrency } from 'pinfetch'
+import {
+  createTestRepository,
+  createTestRuntime,
+  startTlsServer,
+  type TestHandler,
+  type TestRepository,
+} from 'pinfetch/testing'
+import { describe, expect, test } from 'vitest'
+import { type OAuthScheme, oauth } from '../../src/auth/index.ts'
+import type { ClientEvent } from '../../src/events/events.ts'
+import { API, answerJson, authStage, ca, identity, OTHER, oauthAt, PINS, SERVER } from '../support/auth-stage.ts'
+import { refusalOf, testClient, until } from '../support/client.ts'
+import { refresh, settled } from '../support/scene.ts'
+
+const CONTAINED = { code: 'ERR_POLICY_CONTAINED' }
+const containedIn = (work: Promise<unknown>) => refusalOf(work, 'ERR_POLICY_CONTAINED')
+const REASON = 'INC-7: the partner was broken into'
+
+/** Answers at once, but `/slow` never and `/body` with half of a body. */
+const handler: TestHandler = ({ path }, response) => {
+  if (path === '/slow') return
+  if (path !== '/body') return void response.end('ok')
+  response.writeHead(200, { 'content-length': '10' }).write('half ')
+}
+
+async function stage(options: Partial<ClientOptions> = { pins: PINS }) {
+  const api = await until(startTlsServer({ identity, handler }))
+  const client = testClient({ anchors: ca.anchorPem, ...options })
+  const events: ClientEvent[] = []
+  for (const type of ['containment.begun', 'containment.ended', 'tls.retired'] as const)
+    client.on(type, (event) => void events.push(event))
+  const url = (path = '/', host: string = API) => `https://${host}:${api.port}${path}`
+  return { api, client, events, url, scope: `${API}:${api.port}` }
+}
+
+const manifestOf = (repository: TestRepository) => ({
+  ...{ root: repository.root, memoryOnly: true },
+  custom: { get: async (path: string) => repository.files().get(path) },
+})
+
+/** The head of a request that the server leaves without an answer has arrived there. */
+async function underWay({ api }: { readonly api: { readonly requests: readonly unknown[] } }, count: number) {
+  await expect.poll(() => api.requests.length).toBe(count)
+}
+
+describe('what a containment ends, and what it lets go on', () => {
+  test('requests, bodies, other clients’ requests and lent sockets of the origin end; another origin is served', async () => {
+    const world = await stage()
+    const { client, url, scope, events, api } = world
+    const body = await client.fetch(url('/body'))
+    const waiting = client.fetch(url('/slow'))
+    const other = refusalOf(client.fetch(url('/slow', OTHER)), 'ERR_TRANSPORT_CLIENT_CLOSED')
+    const overAgent = new Promise((_, reject) => https.get(url('/slow'), { agent: client.agent }).once('error', reject))
+    const socket = await client.connect(url(), { protocols: ['http/1.1'] })
+    await underWay(world, 4)
+    const failures = [waiting, body.text(), overAgent, once(socket, 'data')].map(containedIn)
+
+    const containment = client.contain(scope, REASON)
+    await expect(waiting).rejects.toMatchObject({ ...CONTAINED, requestSent: 'maybe' })
+    await Promise.all(failures)
+    expect(client.health()).toMatchObject({ state: 'ready', contained: [{ scope, reason: REASON, by: 'call' }] })
+    expect(events.find(({ type }) => type === 'containment.begun')).toMatchObject({
+      scope,
+      reason: REASON,
+      requests: 1,
+    })
+
+    const [requests, connections] = [api.requests.length, api.connections]
+    await expect(client.fetch(url())).rejects.toThrow(/contained, INC-7.*nothing was sent/)
+    await expect(client.connect(url())).rejects.toMatchObject(CONTAINED)
+    expect(() => client.tlsOptions(url()).checkServerIdentity).toThrow(/contained/)
+    await expect(
+      new Promise((resolve, reject) => https.get(url(), { agent: client.agent }, resolve).once('error', reject)),
+    ).rejects.toMatchObject(CONTAINED)
+    expect([api.requests.length, api.connections]).toEqual([requests, connections])
+    expect((await client.fetch(url('/', OTHER))).status).toBe(200)
+
+    expect(() => containment.release(' ')).toThrow(/what closed the reason/)
+    await expect(client.fetch(url())).rejects.toMatchObject(CONTAINED)
+    containment.release('INC-7: keys replaced')
+    expect(events.at(-1)).toMatchObject({ type: 'containment.ended', scope, closedBecause: 'INC-7: keys replaced' })
+    expect((await client.fetch(url())).status).toBe(200)
+    expect(client.health().contained).toBeUndefined()
+    await client.destroy()
+    await other
+  })
+
+  test('a request that waits for a limit, for another attempt or for a connection ends as well', async () => {
+    const busy: TestHandler = ({ path }, response) => void (path === '/busy' && response.writeHead(503).end())
+    const api = await until(startTlsServer({ identity, handler: busy }))
+    const silent = await until(startTlsServer({ identity, onSocket: (socket) => socket.pause() }))
+    const limited = `${OTHER}:${api.port}`
+    const client = testClient({
+      ...{ pins: PINS, anchors: ca.anchorPem, runtime: createTestRuntime({ now: Date.now() }) },
+      retry: { maxAttempts: 5 },
+      rate: [{ limit: concurrency({ requests: 1 }), origins: [limited] }],
+    })
+    const scheduled = new Promise((resolve) => client.on('retry.scheduled', resolve))
+    const work = [
+      `https://${limited}/first`,
+      `https://${limited}/waits-for-the-first`,
+      `https://${API}:${api.port}/busy`,
+      `https://${SERVER}:${silent.port}/`,
+    ].map((url) => containedIn(client.fetch(url)))
+    await scheduled
+    await underWay({ api }, 2)
+    client.contain('*', REASON)
+    await Promise.all(work)
+    expect(api.requests.map(({ path }) => path).sort()).toEqual(['/busy', '/first'])
+    expect(client.health().state).toBe('unready')
+  })
+
+  test('the TLS session of before is not resumed after the release', async () => {
+    const { client, url, scope } = await stage()
+    const resumed: (boolean | undefined)[] = []
+    client.on('tls.connected', (event) => void resumed.push(event.resumed))
+    const drop = { headers: { connection: 'close' } }
+    await (await client.fetch(url(), drop)).text()
+    await expect
+      .poll(async () => {
+        await (await client.fetch(url(), drop)).text()
+        return resumed.at(-1)
+      })
+      .toBe(true) // the control: sessions are resumed here
+    client.contain(scope, REASON).release('false alarm')
+    await (await client.fetch(url(), drop)).text()
+    expect(resumed.at(-1)).toBeUndefined()
+  })
+
+  test('a scope that is no pattern, or no reason: ERR_CONFIG_INVALID, and nothing is contained', async () => {
+    const { client, url } = await stage()
+    for (const [scope, reason] of [
+      ['https://api.example.com/x', REASON],
+      ['', REASON],
+      ['*', ''],
+      ['*', ' '],
+    ] as const)
+      expect(() => client.contain(scope, reason)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+    expect((await client.fetch(url())).status).toBe(200)
+  })
+})
+
+describe('tokens', () => {
+  const revoking = async () => {
+    const revoked: string[] = []
+    let issued = 0
+    let scheme: OAuthScheme | undefined
+    const world = await authStage({
+      schemes: ({ api, server }) => {
+        scheme = oauth(oauthAt(server, api))
+        return scheme
+      },
+      token: ({ path, body }, response) => {
+        if (path === '/token')
+          return answerJson(response, { access_token: `access-${++issued}`, token_type: 'Bearer', expires_in: 3600 })
+        revoked.push(new URLSearchParams(Buffer.from(body).toString()).get('token') ?? '')
+        response.end()
+      },
+      judge: false,
+    })
+    await world.client.fetch(world.url())
+    return { ...world, revoked, scheme }
+  }
+
+  test.each(['*', 'the API'])(
+    'those for %s are revoked at their server, and nothing else is asked there',
+    async (what) => {
+      const { client, url, revoked, server, api, scheme } = await revoking()
+      const containment = client.contain(what === '*' ? '*' : `${API}:${api.port}`, REASON)
+      await expect(client.fetch(url())).rejects.toMatchObject(CONTAINED)
+      await containment.done
+      expect(revoked).toEqual(['access-1'])
+      const asked = server.requests.length
+      if (what === '*') await expect(client.fetch(`https://${SERVER}:${server.port}/`)).rejects.toMatchObject(CONTAINED)
+      expect(server.requests.length).toBe(asked)
+      containment.release('done')
+      await client.fetch(url())
+      expect(api.requests.at(-1)?.headers['authorization']).toBe('Bearer access-2')
+      if (what !== '*') return
+      await client.contain('*', REASON).done
+      const before = server.requests.length
+      await expect(scheme?.tokens.get()).rejects.toThrow() // as for a server that cannot be reached
+      expect(server.requests.length).toBe(before)
+    },
+  )
+
+  test('those for another origin stay', async () => {
+    const { client, url, revoked } = await revoking()
+    await client.contain(OTHER, REASON).done
+    await client.fetch(url())
+    expect(revoked).toEqual([])
+  })
+})
+
+describe('from elsewhere', () => {
+  test('a signal contains everything, until it is released', async () => {
+    const { client, url, events } = await stage({ pins: PINS, containOnSignal: 'SIGUSR2' })
+    expect((await client.fetch(url())).status).toBe(200)
+    process.kill(process.pid, 'SIGUSR2')
+    await expect.poll(() => events.length).toBeGreaterThan(0)
+    expect(events[0]).toMatchObject({ type: expect.any(String) })
+    await expect(client.fetch(url())).rejects.toMatchObject(CONTAINED)
+    for (const one of client.health().contained ?? []) one.release('drill over')
+    expect((await client.fetch(url())).status).toBe(200)
+    await client.close()
+    expect(process.listenerCount('SIGUSR2')).toBe(0)
+  })
+
+  test('the signed manifest ends what is under way to a host that it contains; its next version lets it go', async () => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const repository = await createTestRepository({ hosts: { [API]: [identity.pin] }, clock: runtime.clock })
+    const manifest = manifestOf(repository)
+    const { client, url, events, api } = await stage({ manifest, runtime })
+    await settled(client.ready(), runtime)
+    const waiting = containedIn(client.fetch(url('/slow')))
+    await underWay({ api }, 1)
+    const pins = [{ spki: identity.pin }]
+    await repository.publish({
+      hosts: [{ host: API, mode: 'enforce', pins, singlePin: true, contained: true, reason: REASON }],
+    })
+    await refresh(client, runtime)
+    await waiting
+    await expect(client.fetch(url())).rejects.toMatchObject(CONTAINED)
+    expect(events.filter(({ type }) => type === 'containment.begun')).toMatchObject([{ scope: API, by: 'manifest' }])
+    await repository.publish({ hosts: { [API]: [identity.pin] } })
+    await refresh(client, runtime)
+    expect((await client.fetch(url())).status).toBe(200)
+  })
+
+  test('while everything is contained no other manifest comes into force; the release asks for it', async () => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const repository = await createTestRepository({ hosts: { [API]: [identity.pin] }, clock: runtime.clock })
+    const manifest = manifestOf(repository)
+    const { client } = await stage({ manifest, runtime })
+    await settled(client.ready(), runtime)
+    const { version } = client.manifest
+    const containment = client.contain('*', REASON)
+    await repository.publish({ hosts: { [API]: [identity.pin], [OTHER]: [identity.pin] } })
+    await expect(refresh(client, runtime)).rejects.toThrow()
+    expect(client.manifest.version).toBe(version)
+    containment.release('keys of the manifest are safe')
+    await refresh(client, runtime)
+    expect(client.manifest.version).toBe(version + 1)
+  })
+})
