@@ -97,6 +97,24 @@ test.each([
   if (kinds.length > 0) expect(events[1]).toMatchObject({ before: String(first), after: String(second) })
 })
 
+test('the last second, which belongs to a life, makes no life twice as long', () => {
+  const judge = createAnomalies()
+  const second = (days: number) => ({ notAfter: NOW + (days - 1) * DAY_MS - 1_000 })
+  const before = lasting(90, second(90))
+  judge(shown(before))
+  expect(kindsOf(judge(shown(lasting(45, { key: before.key, ...second(45) }))))).toEqual(['certificate-changed'])
+})
+
+test('an anchor that was not seen for long is told of again: eight are remembered', () => {
+  const judge = createAnomalies()
+  const certificate = lasting(90)
+  const under = (spki: string) =>
+    kindsOf(judge(shown(certificate, { chain: [{ position: 'anchor', spki, subject: 'CN=Root', notAfter: 0 }] })))
+  expect(under('sha256/0')).toEqual([])
+  for (let count = 1; count < 9; count += 1) expect(under(`sha256/${count}`)).toEqual(['anchor-changed'])
+  expect([under('sha256/8'), under('sha256/1'), under('sha256/0')]).toEqual([[], [], ['anchor-changed']])
+})
+
 test('SCTs that were there and are not are told, by the extension and by what the logs say', () => {
   const scts = [{ oid: EMBEDDED_SCTS, critical: false, value: extension.subjectKeyIdentifier(new Uint8Array(4)).value }]
   const before = lasting(90, { extensions: scts })
@@ -137,6 +155,16 @@ test.each([
   const first = ca.issue({ names: ['api.example.com', 'www.example.com'] })
   judge(shown(first))
   expect(judge(shown('names' in options ? ca.issue({ ...options, key: first.key }) : first, { host }))).toEqual([])
+})
+
+test('a certificate that names no host, as those of SPIFFE do, is one certificate all the same', () => {
+  const judge = createAnomalies()
+  const workload = ca.issue({ san: [{ uri: 'spiffe://example.com/db' }] })
+  judge(shown(workload, { host: 'db-1.internal' }))
+  expect(judge(shown(workload, { host: 'db-2.internal' }))).toEqual([])
+  const again = ca.issue({ san: [{ uri: 'spiffe://example.com/db' }], key: workload.key })
+  expect(judge(shown(again, { host: 'db-1.internal:5433' }))).toEqual([]) // the same host
+  expect(kindsOf(judge(shown(again, { host: 'db-3.internal' })))).toEqual(['key-shared'])
 })
 
 test('a wildcard names what it covers', () => {
