@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { EventOf } from '../../src/events/events.ts'
-import type { ExchangeEvent } from '../../src/events/handshake.ts'
+import type { ExchangeEvent, HandshakeEvent } from '../../src/events/handshake.ts'
 import { createTimingWatch } from '../../src/monitor/timing.ts'
 import { createTrafficWatch } from '../../src/monitor/traffic.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
@@ -95,6 +95,17 @@ test('each phase and each origin has a level of its own, and so have resumed han
     events.push(...watch.handshake(shown(certificate, { timings })))
   }
   expect(events).toMatchObject([{ host: 'api.example.com', phase: 'connect', usualMs: 10, seenMs: 110 }])
+})
+
+test('resumed handshakes after full ones, and refused ones after accepted ones, are no shift', () => {
+  const watch = createTimingWatch()
+  const of = (tlsMs: number, given: Partial<HandshakeEvent> = {}) =>
+    Array.from({ length: 250 }, () =>
+      watch.handshake(shown(certificate, { timings: { tlsMs, totalMs: tlsMs }, ...given })),
+    )
+  const resumed = { connection: { protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', resumed: true } } as const
+  expect([of(60), of(5, resumed), of(900, { outcome: 'refused' })].flat(2)).toEqual([])
+  expect(of(60, resumed).flat()).toMatchObject([{ phase: 'tls', usualMs: 5, seenMs: 60 }])
 })
 
 const exchange = (given: Partial<ExchangeEvent> = {}): ExchangeEvent => ({
