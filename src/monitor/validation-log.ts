@@ -9,12 +9,6 @@ import { type LogFile, openLogFile } from './log-file.ts'
 import { type JsonObject, sha256, validationRecord } from './validation-record.ts'
 import { createWorkQueue } from './work-queue.ts'
 
-/** What a log needs of a client; `health` tells the version of the root, where there is a manifest. */
-export interface LoggedClient {
-  readonly on: Emitter['on']
-  readonly health?: () => { readonly manifest?: { readonly rootVersion: number } }
-}
-
 export interface ValidationLogOptions {
   /** Appended to; made with mode 0600. One process at a time: two would write two chains into one file. */
   readonly file?: string
@@ -51,7 +45,7 @@ export interface ValidationLog {
  * @example
  * const log = validationLog(client, { file: '/var/log/orders/tls.jsonl' })
  */
-export function validationLog(client: LoggedClient, options: ValidationLogOptions): ValidationLog {
+export function validationLog(client: { readonly on: Emitter['on'] }, options: ValidationLogOptions): ValidationLog {
   const { file, write, chain: isChained = true, capacity = 1_000, runtime = systemRuntime } = options
   if ((file === undefined) === (write === undefined)) throw invalid('expected either file or write')
   if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1_000_000)
@@ -118,7 +112,7 @@ export function validationLog(client: LoggedClient, options: ValidationLogOption
     untold += 1
   }
   const onHandshake = (event: HandshakeEvent): void => {
-    const record = validationRecord(event, client.health?.().manifest?.rootVersion)
+    const record = validationRecord(event)
     if (!queue.add(() => note(record))) loseOne()
   }
 

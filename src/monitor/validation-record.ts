@@ -9,7 +9,7 @@ export type JsonObject = { readonly [name: string]: JsonValue | undefined }
  * A handshake as a line of a log: every member is named here, so that what an event gains later is not written before somebody
  * decided that it may be. Certificates are their digests, the path is its keys.
  */
-export function validationRecord(event: HandshakeEvent, rootVersion?: number): JsonObject {
+export function validationRecord(event: HandshakeEvent): JsonObject {
   const { pins, policy, revocation, transparency, connection } = event
   return {
     type: 'validation',
@@ -27,7 +27,7 @@ export function validationRecord(event: HandshakeEvent, rootVersion?: number): J
       source: policy.source,
       mode: policy.mode,
       manifestVersion: policy.manifestVersion,
-      rootVersion,
+      rootVersion: policy.rootVersion,
     },
     revocation: revocation && {
       status: revocation.status,

@@ -5,7 +5,7 @@ import { createTestRuntime } from 'pinfetch/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { createEmitter } from '../../src/events/emitter.ts'
 import type { HandshakeEvent } from '../../src/events/handshake.ts'
-import { type LoggedClient, type ValidationLogOptions, validationLog } from '../../src/monitor/validation-log.ts'
+import { type ValidationLogOptions, validationLog } from '../../src/monitor/validation-log.ts'
 import { type LogReport, verifyLog } from '../../src/monitor/verify-log.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { handshakeOf } from './evidence/event.ts'
@@ -16,16 +16,9 @@ async function place(): Promise<string> {
   return join(directory, 'tls.jsonl')
 }
 
-async function logged(
-  events: readonly HandshakeEvent[],
-  options: ValidationLogOptions,
-  health?: NonNullable<LoggedClient['health']>,
-) {
+async function logged(events: readonly HandshakeEvent[], options: ValidationLogOptions) {
   const { on, emit } = createEmitter()
-  const log = validationLog(
-    { on, ...(health === undefined ? {} : { health }) },
-    { runtime: createTestRuntime({ now: Date.UTC(2026, 0, 1) }), ...options },
-  )
+  const log = validationLog({ on }, { runtime: createTestRuntime({ now: Date.UTC(2026, 0, 1) }), ...options })
   for (const event of events) emit(event)
   await log.close()
   return log
@@ -73,6 +66,7 @@ test('a line says what the verdict rests on', async () => {
     outcome: 'refused',
     code: finding.code,
     findings: [finding],
+    policy: { generation: 'g1', source: 'manifest', mode: 'enforce', manifestVersion: 3, rootVersion: 7 },
     staple: Uint8Array.of(9),
     revocation: {
       status: 'undetermined',
@@ -81,9 +75,7 @@ test('a line says what the verdict rests on', async () => {
     transparency: { status: 'compliant', logs: ['log A'], findings: [] },
     connection: { protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', group: 'X25519', resumed: false },
   })
-  await logged([event], { write: (line) => void lines.push(line), chain: false }, () => ({
-    manifest: { rootVersion: 7 },
-  }))
+  await logged([event], { write: (line) => void lines.push(line), chain: false })
   expect(lines).toHaveLength(1)
   expect(JSON.parse(lines[0] ?? '')).toEqual({
     type: 'validation',
@@ -96,7 +88,7 @@ test('a line says what the verdict rests on', async () => {
     certificates: ['039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81'],
     staple: '2b4c342f5433ebe591a1da77e013d1b72475562d48578dca8b84bac6651c3cb9',
     pins: event.pins,
-    policy: { generation: 'g1', source: 'code', mode: 'enforce', manifestVersion: 0, rootVersion: 7 },
+    policy: { generation: 'g1', source: 'manifest', mode: 'enforce', manifestVersion: 3, rootVersion: 7 },
     revocation: {
       status: 'undetermined',
       causes: [{ source: 'crl', code: 'ERR_TRUST_CRL_SCOPE', certificateIndex: 0, message: 'another list' }],

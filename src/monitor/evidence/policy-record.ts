@@ -81,7 +81,6 @@ export function policyRecord(
     allowedAddresses: policy.allowedAddresses?.map(blockText),
     manifestVersion: policy.manifestVersion,
     rootVersion: policy.rootVersion,
-    rootVersion: policy.rootVersion,
     generation: policy.generation,
   }
 }

@@ -8,7 +8,7 @@ import type { JsonObject } from '../validation-record.ts'
 import { type VerdictRecord, verdictRecord } from './bundle.ts'
 import { type EvidenceBundle, EvidenceSchema, type JudgedBundle, SealedSchema } from './schema.ts'
 import { checkSeal, type SignatureCheck } from './seal.ts'
-import { anchorsOf, evidenceOf } from './witness.ts'
+import { anchorsOf, evidenceOf, withoutFilters } from './witness.ts'
 
 export interface VerifiedEvidence {
   readonly evidence: EvidenceBundle
@@ -66,7 +66,11 @@ function judgeAgain(
       presented,
       staple,
       identity,
-      policy: { ...policy, anchors: anchorsOf(witnessed, { size, digest, held }) },
+      policy: {
+        ...policy,
+        revocation: withoutFilters(policy.revocation),
+        anchors: anchorsOf(witnessed, { size, digest, held }),
+      },
       evidence: evidenceOf(statements),
       ...(mayWait === undefined ? {} : { mayWait }),
       now,

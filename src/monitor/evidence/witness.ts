@@ -6,8 +6,10 @@ import { findPath } from '../../trust/path/build.ts'
 import { readCertificate } from '../../trust/path/certificate-cache.ts'
 import type { CertificationPath } from '../../trust/path/path.ts'
 import { matchPins } from '../../trust/pins.ts'
+import { checkCrlite } from '../../trust/revocation/crlite.ts'
 import type { Evidence } from '../../trust/revocation/evidence.ts'
 import { judgeCrl } from '../../trust/revocation/judge-crl.ts'
+import type { RevocationPolicy } from '../../trust/revocation/policy.ts'
 import type { TrustVerdict } from '../../trust/verdict.ts'
 import type { Certificate } from '../../x509/certificate.ts'
 import { DerError } from '../../x509/der.ts'
@@ -32,7 +34,7 @@ export interface WitnessedAnchor {
 
 /** What was at hand about one certificate of one issuer. Of a list, what it says about this certificate. */
 export interface Statements {
-  readonly kind: 'crl' | 'ocsp'
+  readonly kind: 'crl' | 'ocsp' | 'crlite'
   readonly certificate: string
   readonly issuer: string
   readonly said: readonly (Evidence | Uint8Array)[]
@@ -74,6 +76,7 @@ export function witness(input: TrustInput): Witnessed {
     return said
   }
   const watchedEvidence: EvidenceSource | undefined = evidence && {
+    ...evidence,
     version: evidence.version,
     crls: (certificate, issuer) =>
       keep('crl', certificate, issuer, evidence.crls(certificate, issuer), (list) =>
@@ -89,6 +92,12 @@ export function witness(input: TrustInput): Witnessed {
   }
   const verdict = evaluateTrust(watched)
   const paths = pathsOf(watched)
+  const { sources, limits } = policy.revocation
+  const filters = sources.includes('crlite') ? (evidence?.crliteFilters?.() ?? []) : []
+  if (filters.length > 0) {
+    for (const [certificate, issuer] of paths.flatMap(({ path }) => pairsOf(path)))
+      keep('crlite', certificate, issuer, checkCrlite(filters, { certificate, issuer }, now, limits), (one) => one)
+  }
   const shown = presented.slice(0, MAX_PRESENTED_CERTIFICATES).flatMap((der) => {
     const certificate = readCertificate(der)
     return certificate instanceof DerError ? [] : [certificate]
@@ -99,9 +108,16 @@ export function witness(input: TrustInput): Witnessed {
     certificates: [...shown, ...seen.map(({ certificate }) => certificate)],
     anchors: seen,
     held: [...held],
-    statements: [...statements.values()],
+    statements: [...statements.values()].slice(0, MAX_STATEMENTS),
     paths,
   }
+}
+
+function pairsOf({ certificates }: CertificationPath): readonly (readonly [Certificate, Certificate])[] {
+  return certificates.flatMap((certificate, index) => {
+    const issuer = certificates[index + 1]
+    return issuer === undefined ? [] : [[certificate, issuer] as const]
+  })
 }
 
 function pathsOf({ presented, policy, now }: TrustInput): Witnessed['paths'] {
@@ -144,8 +160,17 @@ export function evidenceOf(statements: readonly Statements[]): EvidenceSource {
     version: 0,
     crls: (certificate, issuer) =>
       said('crl', certificate, issuer).flatMap((one) => (one instanceof Uint8Array ? [] : [one])),
-    ocspResponses: (certificate, issuer) => said('ocsp', certificate, issuer),
+    ocspResponses: (certificate, issuer) => [
+      ...said('ocsp', certificate, issuer),
+      ...said('crlite', certificate, issuer),
+    ],
   }
+}
+
+/** A filter is too large to be kept with every handshake: what it said is asked for where fetched responses are. */
+export function withoutFilters(policy: RevocationPolicy): RevocationPolicy {
+  const sources = policy.sources.map((source) => (source === 'crlite' ? 'cache' : source))
+  return { ...policy, sources: [...new Set(sources)] }
 }
 
 const GO_ON = {
@@ -155,4 +180,5 @@ const GO_ON = {
 } as const
 const MAX_ANCHORS = 64
 const MAX_PATHS = 8
+const MAX_STATEMENTS = 64
 export const NO_END = toUnixMs(Number.POSITIVE_INFINITY)
