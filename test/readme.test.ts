@@ -36,7 +36,7 @@ test('every TypeScript block of the README type-checks against the package', () 
     return `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
   })
   expect(problems).toEqual([])
-}, 60_000)
+}, 240_000)
 
 test('the first sample of the README runs: its hosts are loopback servers, every other word is as printed', async () => {
   const ca = testCa()
