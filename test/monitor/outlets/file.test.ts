@@ -66,7 +66,7 @@ test('a symbolic link is not followed, a pipe not waited for, and it is told; a 
   writeFileSync(target, '')
   const places: readonly ((path: string) => void)[] = [
     (path) => symlinkSync(target, path),
-    (path) => void execFileSync('mkfifo', [path]),
+    (path) => void execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', path]),
     (path) => void mkdirSync(path),
   ]
   for (const [index, place] of places.entries()) {
