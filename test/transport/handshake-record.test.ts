@@ -449,6 +449,14 @@ describe('a connection in use that the policy in force refuses is told once more
     expect(await call).toMatchObject({ status: 200 })
   })
 
+  test('where its version of TLS is no longer allowed: refused, ERR_TLS_VERSION', async () => {
+    const policy = { minTlsVersion: '1.2' } as const
+    const { send, setPolicy, events } = await start({ ...WATCHED, maxVersion: 'TLSv1.2', policy })
+    await send()
+    setPolicy([raw.pin])
+    expect(cuts(events).map(({ outcome, code }) => [outcome, code])).toEqual([['refused', 'ERR_TLS_VERSION']])
+  })
+
   test('where nothing covers its host any longer: by the policy that it was accepted under', async () => {
     const { send, setPolicy, events, dispatcher, origin } = await start(WATCHED)
     await send()
