@@ -41,4 +41,4 @@ function parse(text: string): unknown {
 }
 
 export const START: ChainPosition = { next: 0, head: '0'.repeat(64) }
-export const DIGEST = /^[0-9a-f]{64}$/
+const DIGEST = /^[0-9a-f]{64}$/

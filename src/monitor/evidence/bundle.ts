@@ -106,4 +106,4 @@ function entryRecord({ position, spki, subject, notAfter }: ChainEntry): JsonObj
 const keysOf = (chain: readonly ChainEntry[]): readonly string[] => chain.map(({ spki }) => spki)
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 
-export const FORMAT = 'pinfetch-evidence/1'
+const FORMAT = 'pinfetch-evidence/1'
