@@ -183,10 +183,18 @@ test('neither a day’s ramp nor a job that runs each night is news', () => {
   expect(events).toEqual([[1_620, 'requests']]) // the first time it is
 })
 
+test('what was the busiest minute is forgotten after a day', () => {
+  const minute = trafficOf()
+  for (let at = 0; at < 70; at += 1) minute(at, 50)
+  expect(minute(70, 900)).toHaveLength(1)
+  for (let at = 130; at < 28 * 60; at += 60) expect(minute(at, 50)).toEqual([])
+  expect(minute(28 * 60, 900)).toHaveLength(1)
+})
+
 test('a clock that is set back, or far forward, counts on', () => {
   const minute = trafficOf()
   for (let at = 0; at < 90; at += 1) minute(at, 50)
-  expect(minute(-500, 50)).toEqual([])
+  for (let at = -500; at < -490; at += 1) expect(minute(at, 50)).toEqual([])
   expect(minute(100_000, 90)).toEqual([]) // the day before it is empty, the floor holds
   expect(minute(100_001, 900)).toHaveLength(1)
 })
