@@ -2,7 +2,7 @@
 export { createEventSink, type EventSink } from '../events/sink.ts'
 export { captureEvidence, collectEvidence, type EvidenceCollection, type EvidenceOptions } from './evidence/collect.ts'
 export type { SealedEvidence } from './evidence/seal.ts'
-export { type VerifiedEvidence, verifyEvidence } from './evidence/verify.ts'
+export { type EvidenceSummary, type VerifiedEvidence, verifyEvidence } from './evidence/verify.ts'
 export { type CertSpotterOptions, certSpotter } from './issuance/certspotter.ts'
 export { type CrtShOptions, crtSh } from './issuance/crtsh.ts'
 export type { UnexpectedIssuance } from './issuance/issuance.ts'

@@ -11,8 +11,8 @@ import { checkSeal, type SignatureCheck } from './seal.ts'
 import { anchorsOf, evidenceOf, withoutFilters } from './witness.ts'
 
 export interface VerifiedEvidence {
-  readonly evidence: EvidenceBundle
-  /** The same as it stands in the file. */
+  readonly evidence: EvidenceSummary
+  /** All of it, as it stands in the file. */
   readonly record: JsonObject
   readonly sha256: string
   readonly signature: SignatureCheck
@@ -20,6 +20,29 @@ export interface VerifiedEvidence {
   readonly again?: VerdictRecord
   /** What is not as it was recorded; empty where the verdict is the same. */
   readonly differences: readonly string[]
+}
+
+/** What somebody looks at first. */
+export interface EvidenceSummary {
+  readonly trigger: 'refused' | 'reported' | 'interception' | 'demand'
+  readonly handshake: {
+    /** ISO 8601. */
+    readonly at: string
+    readonly host: string
+    readonly verdict: 'accepted' | 'reported' | 'refused' | 'failed'
+    readonly code?: string | undefined
+    /** Pins, end entity first. */
+    readonly path: readonly string[]
+    readonly pins: { readonly considered: readonly string[]; readonly matched: readonly string[] }
+    readonly address?: string | undefined
+  }
+  /** DER as sent, end entity first. */
+  readonly presented: readonly Uint8Array[]
+  readonly versions: { readonly pinfetch: string; readonly node: string; readonly openssl: string }
+}
+
+interface ReadEvidence extends Omit<VerifiedEvidence, 'evidence' | 'again' | 'differences'> {
+  readonly evidence: EvidenceBundle
 }
 
 /**
@@ -39,10 +62,7 @@ export function verifyEvidence(bytes: Uint8Array, key?: Pick<VerificationKey, 'k
 }
 
 /** The same without judging. @throws the same */
-export function readEvidence(
-  bytes: Uint8Array,
-  key?: Pick<VerificationKey, 'key'>,
-): Omit<VerifiedEvidence, 'again' | 'differences'> {
+export function readEvidence(bytes: Uint8Array, key?: Pick<VerificationKey, 'key'>): ReadEvidence {
   if (bytes.length > MAX_BYTES) throw malformed(`expected at most ${MAX_BYTES} bytes, saw ${bytes.length}`)
   const json = parseStrictJson(bytes, MAX_DEPTH)
   if (!json.ok) throw malformed(`expected JSON that can be read in one way (${json.failure})`)

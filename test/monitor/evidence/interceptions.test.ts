@@ -15,7 +15,7 @@ import {
 import { expect, onTestFinished, test } from 'vitest'
 import type { HandshakeEvent } from '../../../src/events/handshake.ts'
 import { captureEvidence, collectEvidence, type EvidenceOptions } from '../../../src/monitor/evidence/collect.ts'
-import { verifyEvidence } from '../../../src/monitor/evidence/verify.ts'
+import { readEvidence, verifyEvidence } from '../../../src/monitor/evidence/verify.ts'
 import { refusalOf, testClient, until } from '../../support/client.ts'
 import { startTestPins } from '../../support/pins.ts'
 import { testLog, testLogList } from '../../support/transparency.ts'
@@ -68,7 +68,7 @@ async function expectEvidence(
   })
   expect(text).not.toContain(CANARY)
   expect(text).not.toMatch(/PRIVATE KEY|authorization|x-api-key/i)
-  return verified
+  return readEvidence(Buffer.from(text))
 }
 
 test('a key that is not pinned: ERR_TRUST_PIN_MISMATCH', async () => {
