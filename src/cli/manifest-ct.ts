@@ -27,7 +27,7 @@ export async function importLogList(path: string, options: ImportOptions, io: Io
   const [list, published] = [await readWorkingList(directory), await inForce(directory, now)]
   const known = [list.ct, published].flatMap((one) => (one === undefined ? [] : [Date.parse(one.logList.timestamp)]))
   const { logList, leftOut } = readLogList(bytes, signature, { key, known, now })
-  const policy = options.policy ?? (list.ct?.policy === 'enforce' ? 'enforce' : 'report')
+  const policy = options.policy ?? ((list.ct ?? published)?.policy === 'enforce' ? 'enforce' : 'report')
   const ct: CtInput = { policy, logList }
   const changes = diffCt(published, ct)
   await writeWorkingList(directory, { ...list, ct }, true)
@@ -37,7 +37,10 @@ export async function importLogList(path: string, options: ImportOptions, io: Io
     text: [
       ...table(rowsOf(ct, now)),
       ...table([
-        ['against what is signed', `${count(changes?.logsAdded)} added`, `${count(changes?.logsRemoved)} removed`],
+        [
+          ...['against what is signed', `${count(changes?.logsAdded)} added`, `${count(changes?.logsRemoved)} removed`],
+          `${count(changes?.logsChanged)} changed`,
+        ],
       ]),
     ],
     warnings: [

@@ -285,7 +285,14 @@ const CtOperator = z.object({
 })
 
 /** Also what an application gives in code. */
-export const LogListSchema = z.object({ timestamp: Instant, operators: z.array(CtOperator).min(1).max(64) })
+export const LogListSchema = z
+  .object({ timestamp: Instant, operators: z.array(CtOperator).min(1).max(64) })
+  .refine(({ operators }) => {
+    const ids = operators.flatMap(({ logs = [], tiled_logs = [] }) =>
+      [...logs, ...tiled_logs].map(({ log_id }) => log_id),
+    )
+    return new Set(ids).size === ids.length
+  }, 'a log stands in the list twice')
 
 const CtSchema = z.strictObject({ policy: z.enum(['off', 'report', 'enforce']), logList: LogListSchema })
 

@@ -178,12 +178,19 @@ export function createConnector(options: ConnectorOptions): Connector {
     return verdict.peer
   }
 
+  const tellLogged = ({ text: host }: CanonicalOrigin, { transparency }: VerifiedPeer): void => {
+    if (transparency !== undefined && (transparency.status !== 'compliant' || hasListeners?.('ct.checked') === true))
+      emit({ type: 'ct.checked', host, ...tellTransparency(transparency) })
+  }
+
   const judgeElsewhere: Connector['judge'] = (origin, sent, objection) => {
     const record = recordOf(origin)
     try {
       const policy = policyOf(origin)
       record?.begun(policy)
-      const found = objection(judge(origin, sent, policy, record))
+      const peer = judge(origin, sent, policy, record)
+      tellLogged(origin, peer)
+      const found = objection(peer)
       const refused = found === undefined || found instanceof PinfetchError ? found : nodeRefused(origin, found)
       tell(record, refused)
       return refused
@@ -299,9 +306,7 @@ export function createConnector(options: ConnectorOptions): Connector {
         ...describeRevocation(current),
         ...(resumed ? { resumed } : {}),
       })
-      const { transparency } = current
-      if (transparency !== undefined && (transparency.status !== 'compliant' || hasListeners?.('ct.checked') === true))
-        emit({ type: 'ct.checked', host: origin.text, ...tellTransparency(transparency) })
+      tellLogged(origin, current)
       if (hasListeners?.('tls.connected') === true) {
         emit({ ...connectedTo(origin, tlsSocket), ...(tunnelOf.has(tlsSocket) ? { proxy: proxy?.text ?? '' } : {}) })
       }

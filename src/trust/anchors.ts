@@ -4,6 +4,7 @@ import { ConfigurationError } from '../errors/errors.ts'
 import { type Certificate, encodingFlawOf, parseCertificate, subjectKeyOf } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 import { certificatesOfPem, pemOf } from '../x509/pem.ts'
+import { isSignedBy } from './path/signature.ts'
 
 /** The certificates a path may end in. Immutable; what is not in it is trusted by nobody. */
 export interface AnchorSet {
@@ -103,11 +104,13 @@ class Anchors implements AnchorSet {
     return this.#bySha256.has(sha256)
   }
 
-  isPublic({ sha256, subject, spkiSha256 }: Certificate): boolean {
-    if (this.fromStore.has(sha256)) return true
-    return bundledAnchors()
-      .withSubject(subject.key)
-      .some((root) => root.spkiSha256 === spkiSha256)
+  isPublic(anchor: Certificate): boolean {
+    if (this.fromStore.has(anchor.sha256)) return true
+    const roots = bundledAnchors()
+    if (roots.withSubject(anchor.subject.key).some((root) => root.spkiSha256 === anchor.spkiSha256)) return true
+    // What a public root issued stays public where it is given as an anchor itself.
+    const stored = this.withSubject(anchor.issuer.key).filter(({ sha256 }) => this.fromStore.has(sha256))
+    return [...roots.withSubject(anchor.issuer.key), ...stored].some((root) => isSignedBy(anchor, root))
   }
 }
 

@@ -17,7 +17,7 @@ export function checkCrlite(
   filters: readonly Uint8Array[],
   { certificate, issuer }: { readonly certificate: Certificate; readonly issuer: Certificate },
   now: UnixMs,
-  { maxAgeMs }: Pick<EvidenceLimits, 'maxAgeMs'>,
+  { maxAgeMs, clockSkewMs }: Pick<EvidenceLimits, 'maxAgeMs' | 'clockSkewMs'>,
 ): readonly Evidence[] {
   if (filters.length === 0) return [undetermined('ERR_TRUST_CRLITE_NONE', 'no filter is at hand')]
   const scts = embeddedScts(certificate)
@@ -40,7 +40,7 @@ export function checkCrlite(
   if (unread.length > 0) return unread // it might have said revoked
   if (builtAt === undefined) return [covering === 0 ? NOT_COVERED : NOT_ENROLLED]
   const validUntil = builtAt + maxAgeMs
-  if (validUntil > now) return [{ status: 'good', thisUpdate: builtAt, validUntil }]
+  if (validUntil > now && builtAt <= now + clockSkewMs) return [{ status: 'good', thisUpdate: builtAt, validUntil }]
   const message = `the filters reach until ${new Date(builtAt).toISOString()}`
   return [undetermined('ERR_TRUST_CRLITE_TOO_OLD', message)]
 }

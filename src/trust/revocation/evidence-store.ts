@@ -65,7 +65,8 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
   const everRevoked = new BoundedMap<string, SerialRecord>(MAX_REVOKED)
   const waiting: (() => void)[] = []
   let version = 1
-  let filtersBefore: readonly Uint8Array[] | undefined
+  let filtersBefore: readonly Uint8Array[] = []
+  let cancelTelling: Cancel | undefined
   let running = 0
   let isClosed = false
 
@@ -240,12 +241,24 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     return record === undefined ? [] : [{ status: 'revoked', thisUpdate: 0, validUntil: FOREVER, ...record }]
   }
 
+  /** Live connections are judged by new filters too: not in the verdict that finds them, and once a second at most. */
+  const tellSoon = (): void => {
+    cancelTelling ??= schedule(FILTERS_TOLD_AFTER_MS, () => {
+      cancelTelling = undefined
+      if (!isClosed) onChange()
+    })
+  }
+
   return {
     source: {
       get version() {
-        const filters = options.crliteFilters?.()
-        if (filters !== filtersBefore) version += 1
-        filtersBefore = filters
+        const filters = options.crliteFilters?.() ?? []
+        const isSame = filters.length === filtersBefore.length && filters.every((one, at) => one === filtersBefore[at])
+        if (!isSame) {
+          filtersBefore = [...filters] // the application may change its own array
+          version += 1
+          tellSoon()
+        }
         return version
       },
       ...(options.crliteFilters === undefined ? {} : { crliteFilters: options.crliteFilters }),
@@ -290,6 +303,7 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
       }),
     close: () => {
       isClosed = true
+      cancelTelling?.()
       for (const { cancel } of items.values()) cancel()
       items.clear()
     },
@@ -323,6 +337,7 @@ function ocspUrls({ decoded }: Certificate): readonly string[] {
 
 const isHttp = (url: string): boolean => /^https?:/i.test(url)
 
+const FILTERS_TOLD_AFTER_MS = 1_000
 const AD_OCSP = '1.3.6.1.5.5.7.48.1'
 const CERTIFICATE_HOLD = 6
 const REMOVE_FROM_CRL = 8

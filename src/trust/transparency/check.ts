@@ -65,7 +65,7 @@ export function checkTransparency(input: TransparencyInput): TransparencyVerdict
   const scts = lists.flatMap(([source, list]) =>
     'code' in list ? [] : list.map((sct) => judgeSct(sct, source, input)),
   )
-  const flaws = scts.flatMap(({ finding: flaw }) => flaw ?? [])
+  const flaws = scts.flatMap(({ finding: flaw }) => flaw ?? []).slice(0, MAX_FLAWS)
   const unmet = unmetRule(scts, input)
   const listEnds = logList.timestamp + MAX_LIST_AGE_MS + 1
   const validUntil = toUnixMs(Math.min(listEnds, ...scts.map((sct) => othersFrom(sct, now))))
@@ -141,5 +141,6 @@ const STAPLED_SCTS = '1.3.6.1.4.1.11129.2.4.5'
 const DAY_MS = 86_400_000
 /** How long a log list serves. */
 export const MAX_LIST_AGE_MS = 70 * DAY_MS // by then logs of the list may have been retired, and new ones are missing
+const MAX_FLAWS = 13 // a peer does not decide how long a log line is
 const LONG_LIFETIME_MS = 180 * DAY_MS
 const MIN_OPERATORS = 2

@@ -37,11 +37,16 @@ export function judgeSct(parsed: ParsedSct, source: SctSource, context: SctConte
   if (log === undefined) {
     return { ...about, finding: finding('ERR_TRUST_SCT_UNKNOWN_LOG', `no log of the list has the id ${logId}`) }
   }
-  const flaw = untimely(sct, log, context) ?? badlySigned(sct, log, source, context)
+  const flaw = untimely(sct, log, source, context) ?? badlySigned(sct, log, source, context)
   return { ...about, log, ...(flaw === undefined ? {} : { finding: flaw }) }
 }
 
-function untimely({ timestamp }: Sct, log: Log, { certificate, now }: SctContext): Finding | undefined {
+function untimely(
+  { timestamp }: Sct,
+  log: Log,
+  source: SctSource,
+  { certificate, now }: SctContext,
+): Finding | undefined {
   if (timestamp > now + CLOCK_SKEW_MS) {
     return finding('ERR_TRUST_SCT_FUTURE_TIMESTAMP', `${log.name} saw the certificate at ${isoOf(timestamp)}`)
   }
@@ -56,8 +61,9 @@ function untimely({ timestamp }: Sct, log: Log, { certificate, now }: SctContext
   if (log.state !== 'retired') {
     return finding('ERR_TRUST_SCT_LOG_REJECTED', `${log.name} is ${log.state} since ${isoOf(log.since)}`)
   }
-  // Whoever holds the key of a log that nobody watches any more can say what he likes, but not what was seen before.
-  return timestamp < log.since
+  // What stands in a certificate was there when the log was watched, and cannot be replaced. A staple can, and whoever has the key
+  // of a log that nobody watches any more writes what time he likes.
+  return source === 'certificate' && timestamp < log.since
     ? undefined
     : finding('ERR_TRUST_SCT_LOG_RETIRED', `${log.name} is retired since ${isoOf(log.since)}`)
 }
