@@ -121,7 +121,10 @@ export function createApprovals(
       const given = { input: ofRequest ?? url.href, init }
       const asking = { host: url.host, call, signal: init.signal ?? ofRequest?.signal ?? null }
       return approve(candidate, given, asking).then(
-        (request) => send(request.input, request.init, url, call),
+        (request) => {
+          const ended = call?.endedBy?.()
+          return ended === undefined ? send(request.input, request.init, url, call) : Promise.reject(ended)
+        },
         (error: unknown) => {
           if (error instanceof ApprovalError)
             emit({ type: 'approval.refused', host: url.host, method: candidate.method, code: error.code })

@@ -16,7 +16,7 @@ export interface AuthorizeOptions {
 export interface Authorization {
   /** A sender that gives each request the credential of its origin. */
   readonly authorized: (send: Send) => Send
-  /** For containment: revokes the tokens of every scheme that serves a matching origin. Rejects where one could not be. */
+  /** For containment: revokes the tokens of every scheme that serves a matching origin. What fails, `token.revoked` tells. */
   readonly revoke: (matches: (origin: CanonicalOrigin) => boolean, signal: AbortSignal) => Promise<void>
   /** Lets every scheme store what must be stored; settles when `signal` aborts at the latest. */
   readonly close: (signal: AbortSignal) => Promise<void>
@@ -78,7 +78,7 @@ export function createAuthorization({ schemes, withoutAuth, host }: AuthorizeOpt
       const origin = canonicalOrigin(new URL(`https://${text}`))
       if (origin !== undefined && matches(origin)) serving.add(authenticator)
     }
-    await raceSignal(Promise.all([...serving].map((one) => one.revoke?.({ signal }))), signal)
+    await raceSignal(Promise.allSettled([...serving].map(async (one) => one.revoke?.({ signal }))), signal)
   }
   return { authorized, revoke, close }
 }

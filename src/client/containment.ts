@@ -3,6 +3,7 @@ import { isOriginPattern, type OriginPattern, originMatcher } from '../encoding/
 import { ConfigurationError, PolicyError } from '../errors/errors.ts'
 import type { Emit } from '../events/events.ts'
 import type { Runtime, UnixMs } from '../ports/runtime.ts'
+import type { Call } from './send.ts'
 
 /** What somebody decided in an incident: nothing goes to these origins until it is released. */
 export interface Containment {
@@ -27,10 +28,10 @@ export interface Containments {
   readonly all: () => readonly Containment[]
   /** `ERR_POLICY_CONTAINED` where nobody may ask anything. */
   readonly refusalOf: (origin: CanonicalOrigin) => PolicyError | undefined
-  /** @throws PolicyError as `refusalOf`, but not for the servers that tokens are revoked at, while that is under way. */
+  /** For what revokes tokens. @throws PolicyError as `refusalOf`, but not for their servers while that is under way. */
   readonly requireConnectable: (origin: CanonicalOrigin) => void
-  /** What is under way for an origin, so that it ends with a containment, wherever it waits. */
-  readonly watched: (origin: CanonicalOrigin, work: Promise<Response>) => Promise<Response>
+  /** Begins what ends with a containment of its origin, wherever it waits; from then on nothing of it reaches the network. */
+  readonly watched: (origin: CanonicalOrigin, begin: (call: Call) => Promise<Response>) => Promise<Response>
   /** Whether everything is contained: then no other manifest comes into force either. */
   readonly isFrozen: () => boolean
 }
@@ -52,12 +53,23 @@ export interface ContainmentsGiven {
  */
 export function createContainments(given: ContainmentsGiven): Containments {
   const { runtime, emit, changed, revoke, isTokenServer } = given
-  const calls = new Set<Call>()
+  const calls = new Set<Watched>()
   let inForce: readonly InForce[] = []
 
-  const refusalFor = (origin: CanonicalOrigin, isOut: (entry: InForce) => boolean): PolicyError | undefined => {
-    const found = inForce.length === 0 ? undefined : inForce.find(isOut)
+  const refusalOf = (origin: CanonicalOrigin): PolicyError | undefined => {
+    const found = inForce.length === 0 ? undefined : inForce.find(({ covers }) => covers(origin))
     return found && contained(origin, found.reason, 'no')
+  }
+
+  /** What another's handler throws meanwhile must not leave half of a containment. */
+  const apply = (): void => {
+    try {
+      changed()
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 
   const contain: Containments['contain'] = (scope, reason, by = 'call') => {
@@ -72,25 +84,26 @@ export function createContainments(given: ContainmentsGiven): Containments {
       if (!inForce.includes(entry)) return
       inForce = inForce.filter((one) => one !== entry)
       emit({ type: 'containment.ended', scope, reason, closedBecause })
-      changed()
+      apply()
     }
     const settle = async (): Promise<void> => {
       await Promise.resolve() // what is refused is refused first
       await revoke(covers, late.signal).catch(() => undefined) // `token.revoked` tells
       cancel()
       entry.isRevoking = false
-      if (inForce.includes(entry)) changed()
+      if (inForce.includes(entry)) apply()
     }
     const entry: InForce = { scope, reason, covers, isRevoking: true }
     inForce = [...inForce, entry]
     const ended = [...calls].filter(({ origin }) => covers(origin))
-    for (const call of ended) {
-      calls.delete(call)
-      call.reject(contained(call.origin, reason, 'maybe'))
-    }
-    changed()
     const handle = Object.freeze({ scope, reason, since: runtime.clock.now(), by, done: settle(), release })
     entry.handle = handle
+    for (const call of ended) {
+      calls.delete(call)
+      call.ended = contained(call.origin, reason, 'maybe')
+      call.reject(call.ended)
+    }
+    apply()
     emit({ type: 'containment.begun', scope, reason, by, requests: ended.length })
     return handle
   }
@@ -98,18 +111,17 @@ export function createContainments(given: ContainmentsGiven): Containments {
   return {
     contain,
     all: () => inForce.flatMap(({ handle }) => handle ?? []),
-    refusalOf: (origin) => refusalFor(origin, ({ covers }) => covers(origin)),
+    refusalOf,
     requireConnectable: (origin) => {
-      const isOut = ({ covers, isRevoking }: InForce): boolean =>
-        covers(origin) && !(isRevoking && isTokenServer(origin))
-      const refusal = refusalFor(origin, isOut)
+      const isOpen = isTokenServer(origin) && inForce.some(({ isRevoking }) => isRevoking)
+      const refusal = isOpen ? undefined : refusalOf(origin)
       if (refusal !== undefined) throw refusal
     },
-    watched: (origin, work) =>
+    watched: (origin, begin) =>
       new Promise((resolve, reject) => {
-        const call: Call = { origin, reject }
+        const call: Watched = { origin, reject, ended: undefined }
         calls.add(call)
-        work.then(
+        begin({ startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false, endedBy: () => call.ended }).then(
           (response) => {
             if (calls.delete(call)) resolve(response)
             else void response.body?.cancel().catch(() => undefined) // too late for anybody to read
@@ -128,9 +140,10 @@ export function createContainments(given: ContainmentsGiven): Containments {
 export const CONTAINING_SIGNALS = ['SIGUSR2', 'SIGHUP'] as const
 export type ContainingSignal = (typeof CONTAINING_SIGNALS)[number]
 
-interface Call {
+interface Watched {
   readonly origin: CanonicalOrigin
   readonly reject: (reason: PolicyError) => void
+  ended: PolicyError | undefined
 }
 
 interface InForce extends Pick<Containment, 'scope' | 'reason'> {

@@ -144,18 +144,23 @@ export function createClient(options: ClientOptions): Client {
     onSunset: (host, sunset) => sunsets.note(host, sunset),
   })
   const tokenServers = new Set<string>()
+  const bootstraps: PinnedDispatcher[] = []
+  let revoking: PinnedDispatcher | undefined // the one road to a contained server of tokens, and for nothing but to revoke them
   const containments = createContainments({
     runtime: judging,
     emit,
     changed: () => {
       dispatcher.policyChanged()
+      revoking?.policyChanged()
+      for (const one of bootstraps) one.policyChanged()
       if (!containments.isFrozen()) for (const { updater } of managers.all) updater.requestEarlyRefresh()
     },
     revoke: async (matches, signal) => authorization?.revoke(matches, signal),
     isTokenServer: ({ text }) => tokenServers.has(text),
   })
   const policyOf = (origin: CanonicalOrigin): HostPolicy => {
-    containments.requireConnectable(origin)
+    const refusal = containments.refusalOf(origin)
+    if (refusal !== undefined) throw refusal
     return policies.of(origin)
   }
   const revocation = { handshakes: 0, good: 0 }
@@ -220,10 +225,12 @@ export function createClient(options: ClientOptions): Client {
     const bootstrap = new PinnedDispatcher({
       ...connection,
       policyOf: (origin) => {
-        containments.requireConnectable(origin)
+        const refusal = containments.refusalOf(origin)
+        if (refusal !== undefined) throw refusal
         return bootstrapPolicy(origin, bootstrapPins, anchorsFor(origin.host))
       },
     })
+    bootstraps.push(bootstrap)
     const published = custom ?? createManifestSource(locations, createFetchBytes(bootstrap), { runtime, watchFolder })
     const updater: ManifestUpdater = createManifestUpdater({
       ...rest,
@@ -290,13 +297,26 @@ export function createClient(options: ClientOptions): Client {
     const limited = rates === undefined ? guarded : rates.limited(guarded)
     return breaker === undefined || rates === undefined ? limited : breaker.early(limited)
   }
+  const revokingFetch = (): typeof globalThis.fetch => {
+    revoking ??= new PinnedDispatcher({
+      ...connection,
+      ...{ runtime: judging, emit, evidence },
+      ...(certificate === undefined ? {} : { certificate: certificate.current }),
+      policyOf: (origin) => {
+        containments.requireConnectable(origin)
+        return policies.of(origin)
+      },
+    })
+    return createFetch({ send: sendOver(revoking, { limits, timeouts, runtime }).send, gate })
+  }
   const startAuthorization = (): Authorization => {
     const shown = certificate && { certificateThumbprint: () => certificate.current().thumbprint }
     const fetch = createFetch({ send, gate })
     const noted: typeof fetch = (input, init) => {
       const server = canonicalOrigin(urlOf(input))
-      if (server !== undefined) tokenServers.add(server.text)
-      return fetch(input, init)
+      if (server === undefined) return fetch(input, init)
+      tokenServers.add(server.text)
+      return containments.refusalOf(server) === undefined ? fetch(input, init) : revokingFetch()(input, init)
     }
     const host = { fetch: noted, runtime: judging, emit, ...shown }
     return createAuthorization({ schemes: resolved.auth, withoutAuth: resolved.withoutAuth, host })
@@ -312,7 +332,7 @@ export function createClient(options: ClientOptions): Client {
     retries?.close()
     rates?.close()
     await authorization?.close(ended.signal) // what it stores or revokes goes over the network
-    await dispatcher.close()
+    await Promise.all([dispatcher.close(), revoking?.close()])
     signing?.close()
     certificate?.close()
     anchors.close()
@@ -324,7 +344,7 @@ export function createClient(options: ClientOptions): Client {
   const destroy = async (reason?: Error): Promise<void> => {
     ended.abort()
     const closed = close()
-    await dispatcher.destroy(reason)
+    await Promise.all([dispatcher.destroy(reason), revoking?.destroy(reason)])
     await closed
   }
 
@@ -468,7 +488,12 @@ function frozenBy({ isFrozen }: Containments, source: ManifestSource): ManifestS
   const mirrors = source.mirrors.map(({ name, get }): Mirror => {
     const message = `${name}: not asked while everything is contained`
     const refused = () => Promise.reject(new PolicyError('ERR_POLICY_CONTAINED', message))
-    return { name, get: (path, limits) => (isFrozen() ? refused() : get(path, limits)) }
+    const asked: Mirror['get'] = async (path, limits) => {
+      if (isFrozen()) return await refused()
+      const got = await get(path, limits)
+      return isFrozen() ? await refused() : got
+    }
+    return { name, get: asked }
   })
   return { ...source, mirrors }
 }

@@ -54,9 +54,11 @@ export function createFetch({
   const exchange = retries === undefined ? once : retries.retried(once)
   const start = (origin: CanonicalOrigin, request: GivenRequest, url: URL): Promise<Response> => {
     const waiting = gate(origin, signalOf(request))
-    const work =
-      waiting === undefined ? exchange(origin, request, url) : waiting.then(() => exchange(origin, request, url))
-    return watched === undefined ? work : watched(origin, work)
+    const begin = (call?: Call): Promise<Response> =>
+      waiting === undefined
+        ? exchange(origin, request, url, call)
+        : waiting.then(() => exchange(origin, request, url, call))
+    return watched === undefined ? begin() : watched(origin, begin)
   }
   return (input, init) => {
     try {

@@ -79,14 +79,14 @@ export function createRetries(
 
   const retried =
     (exchange: Exchange): Exchange =>
-    async (origin, given, url) => {
+    async (origin, given, url, known) => {
       const begun = monotonic()
       const method = methodOf(given)
       const keyed = withKey(fixedRequest(given, runtime.random), method, rules.idempotencyKey, runtime.random)
       const { request, mayRepeat } = keyed
       const signal = request.init.signal ?? (request.input instanceof Request ? request.input.signal : null)
       const { text: host } = origin
-      const time: Call = { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
+      const time: Call = known ?? { startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false }
       let sent: RequestSent = 'no'
       for (let number = 1; ; number += 1) {
         const sentAt = monotonic()
@@ -114,6 +114,8 @@ export function createRetries(
         emit({ type: 'retry.scheduled', host, method, attempt: number + 1, afterMs, cause })
         const left = outcome.kind === 'response' ? drained(outcome.response) : undefined
         await pause(afterMs, signal, host, sent).finally(() => left?.stop())
+        const over = time.endedBy?.()
+        if (over !== undefined) throw over
         Object.assign(time, { hops: 0, hasLeftOrigin: false })
       }
     }

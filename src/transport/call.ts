@@ -16,6 +16,8 @@ export interface CallTime {
   boundTo?: string | undefined
   /** Told of each exchange as it begins; calls what it answered when that is over, body included. */
   onExchange?: (() => () => void) | undefined
+  /** Why nothing more of the call may be sent; `undefined` while it may. */
+  readonly endedBy?: (() => Error | undefined) | undefined
   /**
    * Looks at the next exchange as it reaches the dispatcher, and answers what is sent.
    *

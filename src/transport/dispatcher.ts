@@ -77,6 +77,8 @@ export class PinnedDispatcher extends Dispatcher {
 
   override dispatch(wanted: DispatchOptions, handler: UndiciDispatcher.DispatchHandler): boolean {
     const { call, inspect } = wanted
+    const ended = call?.endedBy?.()
+    if (ended !== undefined) throw ended
     const options = call?.atDispatch?.(wanted) ?? wanted
     const origin = this.#originOf(options.origin)
     if (this.#closed) throw clientClosed(origin.text, 'no')

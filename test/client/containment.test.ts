@@ -8,7 +8,7 @@ import {
   type TestHandler,
   type TestRepository,
 } from 'pinfetch/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type OAuthScheme, oauth } from '../../src/auth/index.ts'
 import type { ClientEvent } from '../../src/events/events.ts'
 import { API, answerJson, authStage, ca, identity, OTHER, oauthAt, PINS, SERVER } from '../support/auth-stage.ts'
@@ -93,8 +93,9 @@ describe('what a containment ends, and what it lets go on', () => {
     const api = await until(startTlsServer({ identity, handler: busy }))
     const silent = await until(startTlsServer({ identity, onSocket: (socket) => socket.pause() }))
     const limited = `${OTHER}:${api.port}`
+    const runtime = createTestRuntime({ now: Date.now() })
     const client = testClient({
-      ...{ pins: PINS, anchors: ca.anchorPem, runtime: createTestRuntime({ now: Date.now() }) },
+      ...{ pins: PINS, anchors: ca.anchorPem, runtime },
       retry: { maxAttempts: 5 },
       rate: [{ limit: concurrency({ requests: 1 }), origins: [limited] }],
     })
@@ -107,10 +108,12 @@ describe('what a containment ends, and what it lets go on', () => {
     ].map((url) => containedIn(client.fetch(url)))
     await scheduled
     await underWay({ api }, 2)
-    client.contain('*', REASON)
+    const containment = client.contain('*', REASON)
     await Promise.all(work)
-    expect(api.requests.map(({ path }) => path).sort()).toEqual(['/busy', '/first'])
     expect(client.health().state).toBe('unready')
+    containment.release('false alarm')
+    await runtime.advance(120_000) // nothing of what its callers were told is over is sent now
+    expect(api.requests.map(({ path }) => path).sort()).toEqual(['/busy', '/first'])
   })
 
   test('the TLS session of before is not resumed after the release', async () => {
@@ -128,6 +131,32 @@ describe('what a containment ends, and what it lets go on', () => {
     client.contain(scope, REASON).release('false alarm')
     await (await client.fetch(url(), drop)).text()
     expect(resumed.at(-1)).toBeUndefined()
+  })
+
+  test('a handler that throws leaves no half of a containment', async () => {
+    const { client, url, scope } = await stage()
+    const bugs: unknown[] = []
+    const before = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => bugs.push(error))
+    onTestFinished(() => {
+      process.removeAllListeners('uncaughtException')
+      for (const listener of before) process.on('uncaughtException', listener)
+    })
+    const handler = {
+      onRequestStart: () => undefined,
+      onResponseStart: () => undefined,
+      onResponseData: () => undefined,
+      onResponseEnd: () => undefined,
+      onResponseError: () => {
+        throw new Error('handler bug')
+      },
+    }
+    client.dispatcher.dispatch({ origin: new URL(url()).origin, path: '/slow', method: 'GET' }, handler)
+    const containment = client.contain(scope, REASON)
+    expect(client.health().contained).toEqual([containment])
+    await expect.poll(() => bugs.length).toBe(1)
+    containment.release('over')
+    expect((await client.fetch(url())).status).toBe(200)
   })
 
   test('a scope that is no pattern, or no reason: ERR_CONFIG_INVALID, and nothing is contained', async () => {
@@ -186,6 +215,34 @@ describe('tokens', () => {
       expect(server.requests.length).toBe(before)
     },
   )
+
+  test('while they are revoked, nobody else reaches their server', async () => {
+    let finish = (): void => undefined
+    const asked: string[] = []
+    const { client, url, server } = await authStage({
+      schemes: ({ api, server }) => oauth(oauthAt(server, api)),
+      token: ({ path }, response) => {
+        asked.push(path)
+        if (path !== '/revoke')
+          return answerJson(response, { access_token: 'a', token_type: 'Bearer', expires_in: 3600 })
+        finish = () => void response.end()
+      },
+      judge: false,
+    })
+    await client.fetch(url())
+    const at = `https://${SERVER}:${server.port}/`
+    const overAgent = () =>
+      new Promise((resolve, reject) => https.get(`${at}agent`, { agent: client.agent }, resolve).once('error', reject))
+    await overAgent() // the control, and a connection that is kept
+    const containment = client.contain('*', REASON)
+    await expect.poll(() => asked.at(-1)).toBe('/revoke')
+    await expect(overAgent()).rejects.toMatchObject(CONTAINED)
+    await expect(client.fetch(at)).rejects.toMatchObject(CONTAINED)
+    await expect(client.connect(at)).rejects.toMatchObject(CONTAINED)
+    finish()
+    await containment.done
+    expect(asked).toEqual(['/token', '/agent', '/revoke'])
+  })
 
   test('those for another origin stay', async () => {
     const { client, url, revoked } = await revoking()
