@@ -95,7 +95,14 @@ export class PinnedAgent extends Agent {
 
   /** Whether a connection whose response is complete may wait for another request. */
   override keepSocketAlive(socket: Duplex): boolean {
-    return !socket.destroyed && own.keepSocketAlive.call(this, socket) !== false
+    const isKept = !socket.destroyed && own.keepSocketAlive.call(this, socket) !== false
+    if (isKept) socket.on('data', endUnsolicited) // Node 20 reads on, and drops what comes
+    return isKept
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    socket.off('data', endUnsolicited)
+    own.reuseSocket.call(this, socket, request)
   }
 
   #requireAllowed(origin: CanonicalOrigin, method: string, target: string): void {
@@ -144,6 +151,11 @@ export class PinnedAgent extends Agent {
     const cancel: Cancel = this.#options.runtime.schedule(GRACE_MS, () => socket.destroy(reason))
     socket.once('close', cancel)
   }
+}
+
+/** What comes over a connection that waits would pass for the answer to what comes next. */
+function endUnsolicited(this: Duplex): void {
+  this.destroy()
 }
 
 /** What Node passes on of a request; `host` is there, whatever the caller gave. */

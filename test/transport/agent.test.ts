@@ -181,6 +181,41 @@ test.each([
   },
 )
 
+describe('a connection that waits for a request', () => {
+  const twice = async (whileIdle: (socket: TLSSocket) => void): Promise<number[]> => {
+    const carriers: number[] = []
+    let idle: TLSSocket | undefined
+    const stage = await start({
+      reply: (socket, _, connection) => {
+        idle ??= socket
+        carriers.push(connection)
+        socket.write(OK)
+      },
+    })
+    const agent = agentOf(stage)
+    const free = once(agent, 'free')
+    expect(await get(agent, stage.url)).toBe('ok')
+    const [kept] = (await free) as [TLSSocket]
+    const before = kept.bytesRead
+    if (idle !== undefined) whileIdle(idle)
+    const hasCome = (): boolean => kept.destroyed || kept.bytesRead > before
+    if (whileIdle !== silent) await expect.poll(hasCome, { timeout: 20_000 }).toBe(true)
+    expect(await get(agent, stage.url)).toBe('ok')
+    return carriers
+  }
+  const silent = (): void => undefined
+
+  test('and over which something comes, gets none: the next one goes over another', async () => {
+    const [first, second] = await twice((socket) => void socket.write('HTTP/1.1 200 OK\r\n'))
+    expect(second).not.toBe(first)
+  })
+
+  test('the control: nothing comes, and it carries the next one', async () => {
+    const [first, second] = await twice(silent)
+    expect(second).toBe(first)
+  })
+})
+
 describe('what nobody waits for any longer', () => {
   test('requests aborted while their connections are made leave none that the agent does not own', async () => {
     const stage = await start()
