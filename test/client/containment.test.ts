@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { type ClientOptions, concurrency } from 'pinfetch'
 import {
@@ -232,7 +233,10 @@ describe('tokens', () => {
     await client.fetch(url())
     const at = `https://${SERVER}:${server.port}/`
     const overAgent = () =>
-      new Promise((resolve, reject) => https.get(`${at}agent`, { agent: client.agent }, resolve).once('error', reject))
+      new Promise((resolve, reject) => {
+        const read = (response: IncomingMessage): void => void response.resume().once('end', resolve)
+        https.get(`${at}agent`, { agent: client.agent }, read).once('error', reject)
+      })
     await overAgent() // the control, and a connection that is kept
     const containment = client.contain('*', REASON)
     await expect.poll(() => asked.at(-1)).toBe('/revoke')
