@@ -145,7 +145,7 @@ function refuseForeign(member: string, value: unknown): void {
 }
 
 /** WebIDL reads a dictionary's members wherever they are inherited from; a spread would drop those. */
-function withInherited(init: RequestInit | undefined): RequestInit {
+export function withInherited(init: RequestInit | undefined): RequestInit {
   if (init === undefined || init === null) return {}
   if (Object.getPrototypeOf(init) === Object.prototype) return init
   const own: Record<string, unknown> = {}

@@ -1,6 +1,7 @@
 import { canonicalOrigin } from '../encoding/host.ts'
 import { type RequestTrace, TRACES, traced } from '../events/tracing.ts'
 import { shownMethod } from '../transport/exchange-record.ts'
+import { withInherited } from './fetch.ts'
 import { shownPath } from './notices.ts'
 
 type Fetch = typeof globalThis.fetch
@@ -10,33 +11,38 @@ export function tracedFetch(fetch: Fetch, client: () => object): Fetch {
   return (input, init) => {
     if (!TRACES.request.hasSubscribers) return fetch(input, init)
     const added = new Map<string, string>()
-    const method = init?.method ?? (input instanceof Request ? input.method : 'GET')
-    const context = (): RequestTrace => ({
-      client: client(),
-      method: shownMethod(method),
-      url: shownUrl(input instanceof Request ? input.url : String(input)),
-      setHeader: (name, value) => void added.set(name, value),
-    })
-    return traced(
-      TRACES.request,
-      context,
-      () => fetch(input, added.size === 0 ? init : { ...init, headers: withFields(input, init, added) }),
-      (told, { status }) => {
-        told.status = status
-      },
-    )
+    try {
+      const request = isRequest(input) ? input : undefined
+      const told: RequestTrace = {
+        client: client(),
+        method: shownMethod(String(init?.method ?? request?.method ?? 'GET')),
+        url: shownUrl(String(request === undefined ? input : request.url)),
+        setHeader: (name, value) => void added.set(name, value),
+      }
+      return traced(
+        TRACES.request,
+        () => told,
+        () =>
+          fetch(input, added.size === 0 ? init : { ...withInherited(init), headers: withFields(request, init, added) }),
+        (ended, { status }) => {
+          ended.status = status
+        },
+      )
+    } catch (error) {
+      return Promise.reject(error) // fetch never throws
+    }
   }
 }
 
-function withFields(
-  input: Parameters<Fetch>[0],
-  init: RequestInit | undefined,
-  added: ReadonlyMap<string, string>,
-): Headers {
-  const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined))
+function withFields(request: Request | undefined, init: RequestInit | undefined, added: ReadonlyMap<string, string>) {
+  const headers = new Headers(init?.headers ?? request?.headers)
   for (const [name, value] of added) if (!headers.has(name)) headers.set(name, value)
   return headers
 }
+
+/** Of the npm package's realm too, whose classes are none of the runtime's. */
+const isRequest = (input: Parameters<Fetch>[0]): input is Request =>
+  typeof input === 'object' && input !== null && 'url' in input && 'headers' in input
 
 function shownUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { ClientEvent, EventOf } from 'pinfetch'
 import { oauth } from 'pinfetch/auth'
 import { startTlsServer, testCa } from 'pinfetch/testing'
+import { Request as NpmRequest } from 'undici'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createEmitter } from '../../src/events/emitter.ts'
 import { CHANNELS, channelsOf, processChannels } from '../../src/monitor/channels.ts'
@@ -136,13 +137,18 @@ test('a failure is traced with its code, and an abort of the caller’s without 
   expect(failed[1]).not.toHaveProperty('error')
 })
 
-test('what is added at the start goes with the request, and contradicts nothing that the caller says', async () => {
+/** A subscriber that adds two fields to every request. */
+function adding(): void {
   const add = (request: unknown): void => {
     const { setHeader } = request as { setHeader: (name: string, value: string) => void }
     for (const name of ['x-added', 'x-own']) setHeader(name, 'added')
   }
   subscribe('tracing:pinfetch.request:start', add)
   onTestFinished(() => void unsubscribe('tracing:pinfetch.request:start', add))
+}
+
+test('what is added at the start goes with the request, and contradicts nothing that the caller says', async () => {
+  adding()
   const { client, url, server } = await started()
   await client.fetch(url, { headers: { 'x-own': 'own' } })
   await client.fetch(new Request(url, { headers: { 'x-own': 'own' } }))
@@ -150,6 +156,41 @@ test('what is added at the start goes with the request, and contradicts nothing 
     ['added', 'own'],
     ['added', 'own'],
   ])
+})
+
+test.each<
+  [string, (url: string, init: { method: string; headers: Record<string, string> }) => Parameters<typeof fetch>]
+>([
+  ['a Request of the npm package', (url, init) => [new NpmRequest(url, init) as unknown as Request]],
+  ['a Request as the second argument', (url, init) => [url, new Request(url, init)]],
+  ['one of the npm package as the second argument', (url, init) => [url, new NpmRequest(url, init) as never]],
+  ['members that are inherited', (url, init) => [url, Object.create(init) as RequestInit]],
+])('what is added at the start takes nothing away: %s', async (_, given) => {
+  adding()
+  const told = heard('tracing:pinfetch.request:asyncEnd')
+  const { client, url, server } = await started()
+  await client.fetch(...given(url, { method: 'PUT', headers: { 'x-own': 'own', 'x-other': 'other' } }))
+  expect(server.requests).toMatchObject([
+    { method: 'PUT', headers: { 'x-added': 'added', 'x-own': 'own', 'x-other': 'other' } },
+  ])
+  expect(told).toMatchObject([{ method: 'PUT', url: `https://${HOST}:${server.port}/v1/*`, status: 200 }])
+})
+
+test('an input that throws where it is read rejects, with a subscriber as without', async () => {
+  const problem = new Error('of the caller')
+  const hostile = {
+    toString: () => {
+      throw problem
+    },
+  } as unknown as string
+  const { client } = await started()
+  await expect(client.fetch(hostile)).rejects.toBe(problem)
+  adding()
+  let answer: Promise<Response> | undefined
+  expect(() => {
+    answer = client.fetch(hostile)
+  }).not.toThrow()
+  await expect(answer).rejects.toBe(problem)
 })
 
 test('every channel stands in the README', () => {
