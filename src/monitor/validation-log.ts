@@ -99,10 +99,16 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
       return false
     }
   }
+  /** More may be lost while the line is written: they are told by the next. */
+  const tellLost = async (): Promise<void> => {
+    const telling = untold
+    if (telling === 0) return
+    await append({ type: 'log.lost', handshakes: telling })
+    untold -= telling
+  }
   const note = async (record: JsonObject): Promise<void> => {
     const isWritten = await writing(async () => {
-      if (untold > 0) await append({ type: 'log.lost', handshakes: untold })
-      untold = 0
+      await tellLost()
       await append(record)
     })
     if (!isWritten) loseOne()
@@ -122,6 +128,7 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
   const end = async (): Promise<void> => {
     stop()
     await queue.idle()
+    if (untold > 0) await writing(tellLost)
     await opened?.close().catch(() => undefined)
   }
   return {

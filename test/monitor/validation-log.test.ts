@@ -247,6 +247,41 @@ test('a log that is too slow loses the newest, and says how many', async () => {
   expect(report).toMatchObject({ handshakes: 3, lost: 8, flaws: [] })
 })
 
+test('what is lost while a line is written is told as well, if need be by the last line', async () => {
+  const lines: string[] = []
+  let release = (): void => {}
+  const write = (line: string) =>
+    new Promise<void>((resolve) => {
+      lines.push(line)
+      release = resolve
+    })
+  const { on, emit } = createEmitter()
+  const log = validationLog({ on }, { write, capacity: 1 })
+  const writes = (count: number) => expect.poll(() => lines.length).toBe(count)
+  emit(handshakeOf()) // the first line takes the only place
+  await writes(1)
+  release()
+  await expect.poll(() => log.queued).toBe(0)
+  emit(handshakeOf())
+  await writes(2)
+  emit(handshakeOf()) // while the log tells of the one before
+  release()
+  await writes(3)
+  release()
+  const closed = log.close()
+  await writes(4)
+  release()
+  await closed
+  expect(log.lost).toBe(2)
+  const records = lines.map((line) => JSON.parse(line).record)
+  expect(records.map(({ type, handshakes }) => [type, handshakes])).toEqual([
+    ['log.begun', undefined],
+    ['log.lost', 1],
+    ['validation', undefined],
+    ['log.lost', 1],
+  ])
+})
+
 test('a disk that is full, and a folder that is not there, cost lines and nothing else', async () => {
   for (const file of ['/dev/full', '/nowhere/at/all.jsonl']) {
     const log = await logged(numbered(3), { file })
