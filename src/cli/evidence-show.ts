@@ -47,14 +47,14 @@ function headline({ handshake, trigger }: EvidenceBundle, paint: Paint): readonl
 
 function expectedRows({ judged, handshake }: EvidenceBundle): readonly (readonly string[])[] {
   const { policy } = handshake
-  const where = policy.manifestVersion === 0 ? policy.source : `${policy.source}, manifest ${policy.manifestVersion}`
+  const version = policy.manifestVersion === 0 ? '' : `, manifest ${policy.manifestVersion}`
   const name = judged && Object.values(judged.identity)[1]
   const pins = (judged?.policy.pinGroups ?? []).flat()
   return [
-    ['expected', `${printable(name ?? handshake.host)}  by ${where}, mode ${policy.mode}`],
-    ...pins.map(({ spki, label, require }) => ['', `${spki}${[label, require].map(aside).join('')}`]),
+    ['expected', printable(`${name ?? handshake.host}  by ${policy.source}${version}, mode ${policy.mode}`)],
+    ...pins.map(({ spki, label, require }) => ['', `${printable(spki)}${[label, require].map(aside).join('')}`]),
     ...(pins.length === 0 ? [['', 'no pins']] : []),
-    ...(judged?.policy.denies ?? []).map(({ spki, reason }) => ['denied', `${spki}  ${printable(reason)}`]),
+    ...(judged?.policy.denies ?? []).map(({ spki, reason }) => ['denied', printable(`${spki}  ${reason}`)]),
   ]
 }
 
@@ -73,14 +73,14 @@ function cameRows({ presented, path, handshake, judged }: EvidenceBundle): reado
     ...about,
     ...path.map(({ position, spki, subject }, index) => [
       index === 0 ? 'path' : '',
-      `${spki}  ${position.padEnd(12)}  ${printable(subject)}${matched.has(spki) ? '  pinned' : ''}`,
+      printable(`${spki}  ${position.padEnd(12)}  ${subject}${matched.has(spki) ? '  pinned' : ''}`),
     ]),
     ...(path.length === 0 ? [['path', `none of the ${judged?.anchors.size ?? 0} trust anchors vouches for it`]] : []),
     ...(judged?.paths ?? [])
       .slice(1)
       .map(({ code, certificates }) => [
         'also',
-        `${certificates.map(({ subject }) => printable(subject)).join(' < ')}  ${code ?? 'met the pins'}`,
+        printable(`${certificates.map(({ subject }) => subject).join(' < ')}  ${code ?? 'met the pins'}`),
       ]),
   ]
 }

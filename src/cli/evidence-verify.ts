@@ -3,7 +3,7 @@ import { SignError } from '../errors/errors.ts'
 import { type VerificationKey, verificationKey } from '../keys/verification-key.ts'
 import { type VerifiedEvidence, verifyEvidence } from '../monitor/evidence/verify.ts'
 import { readBytes } from './files.ts'
-import type { Paint } from './io.ts'
+import { type Paint, printable } from './io.ts'
 import { type Failure, type Outcome, UsageError } from './outcome.ts'
 import { shownPath, table } from './text.ts'
 
@@ -34,9 +34,12 @@ export async function verifyEvidenceFile(
     text: table([
       ['digest', `${paint.green('holds')}  ${sha256}`],
       ['signature', signature === 'verified' ? paint.green('holds') : signature],
-      ['recorded', `${verdictText({ outcome: handshake.verdict, code: handshake.code })}  ${handshake.host}`],
+      [
+        'recorded',
+        printable(`${verdictText({ outcome: handshake.verdict, code: handshake.code })}  ${handshake.host}`),
+      ],
       ['again', failure === undefined ? same : paint.red(same)],
-      ...differences.map((difference) => ['differs', difference]),
+      ...differences.map((difference) => ['differs', printable(difference)]),
     ]),
     warnings: sealWarnings(signature, again !== undefined),
     next: `pinfetch evidence show ${shownPath(file)}`,
@@ -59,7 +62,7 @@ function failureOf({ differences, evidence }: VerifiedEvidence): Failure | undef
   const [difference] = differences
   if (difference === undefined) return undefined
   const code = 'ERR_MONITOR_EVIDENCE_DIFFERS'
-  const message = `${difference} (it was made with pinfetch ${evidence.versions.pinfetch})`
+  const message = printable(`${difference} (it was made with pinfetch ${evidence.versions.pinfetch})`)
   return { code, message, hint: CODES[code].fix }
 }
 

@@ -113,6 +113,25 @@ test('evidence show: what a peer wrote cannot steer a terminal', async () => {
   expect(stdout + stderr).not.toContain('\u001b')
 })
 
+test('evidence: no text of a foreign bundle steers a terminal', async () => {
+  const { text, file } = await kept()
+  const { evidence } = JSON.parse(text)
+  const evil = '\u001b[2J\u202eaccepted'
+  Object.assign(evidence.handshake, { host: evil, code: evil })
+  Object.assign(evidence.handshake.policy, { source: evil, mode: evil })
+  Object.assign(evidence.path[0], { spki: evil, subject: evil })
+  evidence.judged.paths = [{ certificates: [] }, { code: evil, certificates: [{ ...evidence.path[0] }] }]
+  evidence.judged.verdict.code = evil
+  evidence.versions.pinfetch = evil
+  const forged = await file('foreign.json', canonicalJson({ evidence, sha256: sha256(canonicalJson(evidence)) }))
+  for (const command of ['show', 'verify']) {
+    const { stdout, stderr } = await cli(['evidence', command, forged])
+    expect(stdout + stderr).not.toContain('\u001b')
+    expect(stdout + stderr).not.toContain('\u202e')
+    expect(stdout).toContain('\\u{1b}[2J\\u{202e}accepted')
+  }
+})
+
 test('evidence verify-log: a chain that holds, and one that does not: ERR_MONITOR_VALIDATION_LOG_ALTERED', async () => {
   const { path, file } = await workplace()
   const { on, emit } = createEmitter()
