@@ -94,8 +94,13 @@ function storedBytes(store: Store): Bytes {
   }
   return {
     read: async () => {
-      const [newest] = await numbers()
-      return newest === undefined ? undefined : store.get(nameOf(newest))
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const [newest] = await numbers()
+        if (newest === undefined) return undefined
+        const bytes = await store.get(nameOf(newest))
+        if (bytes !== undefined) return bytes // otherwise another process wrote the next and deleted this one
+      }
+      throw conflict()
     },
     write: async (bytes) => {
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -104,11 +109,13 @@ function storedBytes(store: Store): Bytes {
         await Promise.all(before.map((number) => store.delete(nameOf(number))))
         return
       }
-      throw new StoreError('ERR_STORE_CONFLICT', `${PREFIX}: other processes write the same cursor`)
+      throw conflict()
     },
   }
 }
 
+const conflict = (): StoreError =>
+  new StoreError('ERR_STORE_CONFLICT', `${PREFIX}: other processes write the same cursor`)
 const nameOf = (number: number): string => `${PREFIX}${String(number).padStart(12, '0')}.json`
 
 async function attempt<T>(code: 'ERR_STORE_READ' | 'ERR_STORE_WRITE', path: string, run: () => Promise<T>): Promise<T> {
