@@ -25,21 +25,34 @@ export async function keepFile(directory: string, name: string, text: string, li
     await unlink(temporary).catch(() => undefined) // of a full disk it would hold the rest
     throw error
   }
-  await removeOldest(directory, limits)
+  await removeOldest(directory, name, limits)
 }
 
-/** Their names begin with their times. */
-async function removeOldest(directory: string, { files, bytes }: FileLimits): Promise<void> {
+/** Their names begin with their times; where the clock was set back, the one that was just written may be the first of them. */
+async function removeOldest(directory: string, written: string, { files, bytes }: FileLimits): Promise<void> {
   const names = (await readdir(directory)).filter((name) => NAME.test(name)).sort()
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(directory, name))).size))
-  let left = names.length
-  let sum = sizes.reduce((total, size) => total + size, 0)
-  for (const [index, name] of names.entries()) {
+  const sizes = await Promise.all(names.map((name) => sizeOf(join(directory, name))))
+  const kept = names.flatMap((name, index) => (sizes[index] === undefined ? [] : [{ name, size: sizes[index] }]))
+  let left = kept.length
+  let sum = kept.reduce((total, { size }) => total + size, 0)
+  for (const { name, size } of kept) {
     if (left <= files && sum <= bytes) return
-    if (left === 1) return // the one that was just written
-    await unlink(join(directory, name))
+    if (name === written) continue
+    await unlessGone(unlink(join(directory, name)))
     left -= 1
-    sum -= sizes[index] ?? 0
+    sum -= size
+  }
+}
+
+const sizeOf = async (path: string): Promise<number | undefined> => (await unlessGone(stat(path)))?.size
+
+/** Another process may have removed the same file. */
+async function unlessGone<Value>(done: Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await done
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
   }
 }
 
