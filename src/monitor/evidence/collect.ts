@@ -68,7 +68,7 @@ export function collectEvidence(client: { readonly on: Emitter['on'] }, options:
   const count = { written: 0, suppressed: 0, failed: 0 }
   let failure: string | undefined
 
-  const keep = async (at: number, host: string, bundle: JsonObject): Promise<void> => {
+  const keep = async (kind: string, { at, host }: HandshakeEvent, bundle: JsonObject): Promise<void> => {
     try {
       const sealed = await seal(bundle, signer, closing.signal)
       const text = sealedText(sealed)
@@ -79,17 +79,18 @@ export function collectEvidence(client: { readonly on: Emitter['on'] }, options:
       failure = undefined
       outage.ended(count.failed)
     } catch (error) {
-      lose(error)
+      lose(kind, error)
     }
   }
-  const lose = (error: unknown): void => {
+  /** The next of its kind is due again. */
+  const lose = (kind: string, error: unknown): void => {
+    known.delete(kind)
     count.failed += 1
     failure = messageOf(error)
     outage.began(error, count.failed)
   }
   /** Of the hour before an event, by its own time. */
-  const isDue = (event: HandshakeEvent, trigger: Trigger): boolean => {
-    const kind = `${trigger} ${event.host} ${event.code} ${sha256(Buffer.concat([...event.presented]))}`
+  const isDue = (event: HandshakeEvent, kind: string): boolean => {
     const last = known.get(kind)
     if (last !== undefined && Math.abs(event.at - last) < HOUR_MS) return false
     while (recent[0] !== undefined && Math.abs(event.at - recent[0]) >= HOUR_MS) recent.shift()
@@ -101,15 +102,16 @@ export function collectEvidence(client: { readonly on: Emitter['on'] }, options:
   const onHandshake = (event: HandshakeEvent): void => {
     const trigger = triggerOf(event, intercepted)
     if (trigger === undefined) return
-    if (!isDue(event, trigger)) {
+    const kind = kindOf(event, trigger)
+    if (!isDue(event, kind)) {
       count.suppressed += 1
       return
     }
     try {
       const bundle = makeBundle(event, trigger, { environment: [...environment.values()] })
-      if (!queue.add(() => keep(event.at, event.host, bundle))) lose(new Error('too much waits to be written'))
+      if (!queue.add(() => keep(kind, event, bundle))) lose(kind, new Error('too much waits to be written'))
     } catch (error) {
-      lose(error)
+      lose(kind, error)
     }
   }
   const ends = [
@@ -173,6 +175,9 @@ function triggerOf(event: HandshakeEvent, intercepted: BoundedMap<string, string
   intercepted.delete(host)
   return 'interception'
 }
+
+const kindOf = ({ host, code, presented }: HandshakeEvent, trigger: Trigger): string =>
+  `${trigger} ${host} ${code} ${sha256(Buffer.concat([...presented]))}`
 
 const CLOSING_MS = 5_000
 const HOUR_MS = 3_600_000

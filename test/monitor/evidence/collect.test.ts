@@ -11,6 +11,7 @@ import { createEmitter } from '../../../src/events/emitter.ts'
 import type { HandshakeEvent } from '../../../src/events/handshake.ts'
 import { verificationKey } from '../../../src/keys/verification-key.ts'
 import { captureEvidence, collectEvidence } from '../../../src/monitor/evidence/collect.ts'
+import { fileName, keepFile } from '../../../src/monitor/evidence/files.ts'
 import { sealedText } from '../../../src/monitor/evidence/seal.ts'
 import { verifyEvidence } from '../../../src/monitor/evidence/verify.ts'
 import { sha256 } from '../../../src/monitor/validation-record.ts'
@@ -265,6 +266,50 @@ test('a writer that failed is told of once, and once more when it is back', asyn
   await collected.close()
   expect(told).toEqual(['outlet.failed', 'outlet.recovered'])
   expect(collected).toMatchObject({ written: 2, failed: 3, failure: undefined })
+})
+
+test('a kind that could not be kept is due again', async () => {
+  const { on, emit } = createEmitter()
+  let isFull = true
+  const write = (): void => {
+    if (isFull) throw Object.assign(new Error('ENOSPC: no space'), { code: 'ENOSPC', syscall: 'write' })
+  }
+  const collected = collectEvidence({ on }, { write, limit: { perHour: 3 } })
+  for (let attempt = 1; attempt <= 2; attempt += 1) {
+    emit(judged())
+    await expect.poll(() => collected.failed).toBe(attempt)
+  }
+  isFull = false
+  emit(judged())
+  await expect.poll(() => collected.written).toBe(1)
+  emit(judged())
+  emit(judged({ host: 'other.example.com' })) // what failed counts against the hour
+  await collected.close()
+  expect(collected).toMatchObject({ written: 1, failed: 2, suppressed: 2 })
+})
+
+test('the file that was just written stays, also where the clock was set back', async () => {
+  const dir = await folder()
+  const { on, emit } = createEmitter()
+  const collected = collectEvidence({ on }, { dir, limit: { files: 1 } })
+  emit(judged())
+  await expect.poll(() => collected.written).toBe(1)
+  emit(judged({ at: toUnixMs(now - 9 * 3_600_000) }))
+  await collected.close()
+  expect(collected.written).toBe(2)
+  const [name = '', ...more] = await readdir(dir)
+  expect(more).toEqual([])
+  const { evidence } = verifyEvidence(await readFile(join(dir, name)))
+  expect(evidence.handshake.at).toBe(new Date(now - 9 * 3_600_000).toISOString())
+})
+
+test('processes that tidy one folder at once do not fail by each other', async () => {
+  const dir = await folder()
+  const names = Array.from({ length: 40 }, (_, index) => fileName(now + index, HOST, 'a'.repeat(64)))
+  await Promise.all(names.map((name) => keepFile(dir, name, '{}', { files: 3, bytes: 1_000 })))
+  expect((await readdir(dir)).length).toBeLessThanOrEqual(names.length)
+  await keepFile(dir, fileName(now + 99, HOST, 'b'.repeat(64)), '{}', { files: 3, bytes: 1_000 })
+  expect(await readdir(dir)).toHaveLength(3)
 })
 
 test('a handshake of which nobody knows what it was judged by is evidence of what was seen', async () => {
