@@ -70,8 +70,21 @@ interface Known {
 }
 
 function placeOf(address: string, addressOf: AddressOf): string | undefined {
-  const place: unknown = addressOf(address)
+  const place = said(address, addressOf)
+  if (place instanceof Promise) place.catch(() => undefined) // no place
   return typeof place === 'string' && place !== '' ? place.slice(0, MAX_PLACE) : undefined
+}
+
+/** The application's function fails on its own, as a listener does: what else was learned of the handshake is not lost by it. */
+function said(address: string, addressOf: AddressOf): unknown {
+  try {
+    return addressOf(address)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+    return undefined
+  }
 }
 
 /** Empty for what is no address: a Unix socket. */

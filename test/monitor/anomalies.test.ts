@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { extension, testCa } from 'pinfetch/testing'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { HandshakeEvent } from '../../src/events/handshake.ts'
 import { createAnomalies } from '../../src/monitor/anomalies.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
@@ -233,6 +233,48 @@ test('a place of one’s own takes the place of blocks', () => {
   const certificate = lasting(90)
   for (let count = 0; count < 12; count += 1) expect(judge(shown(certificate, from(`192.${count}.2.1`)))).toEqual([])
   expect(judge(shown(certificate, from('203.0.113.1')))).toMatchObject([{ before: 'AS64500', after: 'AS64511' }])
+})
+
+test('a place of one’s own that fails costs no anomaly of the certificate, and its error is not lost', async () => {
+  const uncaught = new Promise<unknown>((resolve) => {
+    const before = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.once('uncaughtException', (error) => {
+      for (const listener of before) process.on('uncaughtException', listener)
+      resolve(error)
+    })
+  })
+  const bug = new Error('a bug of the application')
+  const addressOf = (address: string): string => {
+    if (address === '192.0.2.9') throw bug
+    return 'AS64500'
+  }
+  const judge = createAnomalies({ addressOf })
+  judge(shown(lasting(90)))
+  expect(kindsOf(judge(shown(lasting(90), from('192.0.2.9'))))).toContain('certificate-changed')
+  expect(await uncaught).toBe(bug)
+})
+
+test('a place that is promised is none, and what becomes of the promise ends nothing', async () => {
+  const unhandled: unknown[] = []
+  const before = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  process.on('unhandledRejection', (reason) => void unhandled.push(reason))
+  onTestFinished(() => {
+    process.removeAllListeners('unhandledRejection')
+    for (const listener of before) process.on('unhandledRejection', listener)
+  })
+  const addressOf = async (): Promise<string> => {
+    throw new Error('a database that is away')
+  }
+  const judge = createAnomalies({ addressOf: addressOf as unknown as () => string })
+  for (let count = 0; count < 12; count += 1) {
+    expect(judge(shown(lasting(90), from(`10.${count}.0.1`))).filter(({ kind }) => kind === 'address-moved')).toEqual(
+      [],
+    )
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(unhandled).toEqual([])
 })
 
 test('a host with many addresses is learned first, and one of too many networks is not watched', () => {
