@@ -1,5 +1,5 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { connect as connectTcp, isIPv6 } from 'node:net'
+import { connect as connectTcp, isIPv6, Socket } from 'node:net'
 import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
 import * as z from 'zod'
@@ -117,11 +117,16 @@ function stream(to: SyslogOutletOptions['to']): Road {
     if (held !== undefined) return held
     const { host, port } = to
     const socket = to.protocol === 'tls' ? await to.connect({ host, port }, { signal }) : await tcp(host, port, signal)
-    held = socket
     const forget = (): void => {
       if (held === socket) held = undefined
     }
     socket.once('close', forget).on('error', forget)
+    if (signal.aborted) {
+      socket.destroy() // nobody waits for it any longer
+      throw signal.reason
+    }
+    held = socket
+    if (socket instanceof Socket) socket.unref()
     socket.resume() // a collector has nothing to say; its end would not be seen
     return socket
   }
@@ -141,7 +146,10 @@ function stream(to: SyslogOutletOptions['to']): Road {
         })
       })
     },
-    close: () => held?.end(),
+    close: () => {
+      const socket = held
+      socket?.end(() => socket.destroy()) // a collector that keeps its half open would hold ours
+    },
   }
 }
 
@@ -151,7 +159,6 @@ function tcp(host: string, port: number, signal: AbortSignal): Promise<Duplex> {
     socket.once('error', reject)
     socket.once('connect', () => {
       socket.off('error', reject)
-      socket.unref()
       resolve(socket)
     })
   })

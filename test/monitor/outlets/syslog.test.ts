@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { ClientEvent } from 'pinfetch'
 import { type SyslogOutletOptions, toSyslog } from 'pinfetch/monitor'
-import { fakeClient } from 'pinfetch/testing'
+import { createTestRuntime, fakeClient } from 'pinfetch/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { readCef } from './golden.ts'
 import { handshake, mismatch } from './samples.ts'
@@ -23,9 +23,9 @@ function framesOf(bytes: Buffer): readonly string[] {
   return frames
 }
 
-async function tcpCollector() {
+async function tcpCollector(options: { readonly allowHalfOpen?: boolean } = {}) {
   const connections: { readonly socket: Socket; bytes: Buffer }[] = []
-  const server = createServer((socket) => {
+  const server = createServer(options, (socket) => {
     const connection = { socket, bytes: Buffer.alloc(0) }
     connections.push(connection)
     socket.on('data', (chunk) => {
@@ -96,6 +96,66 @@ test('TCP: what is told of the collector goes nowhere; nobody there is told of o
   await vi.waitUntil(() => told.length > 0, patience)
   expect(told).toMatchObject([{ outlet: 'syslog tcp 127.0.0.1:1' }])
 }, 30_000)
+
+/** In place of the connect of a client, which needs no TLS to be one. */
+async function connected(port: number): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port })
+  await new Promise((resolve) => socket.once('connect', resolve))
+  return socket
+}
+
+test('TLS: its connection keeps no process alive, and is gone once the outlet is closed', async () => {
+  const collector = await tcpCollector({ allowHalfOpen: true })
+  const sockets: Socket[] = []
+  const to = {
+    protocol: 'tls',
+    host: '127.0.0.1',
+    port: collector.port,
+    connect: async () => {
+      const socket = await connected(collector.port)
+      sockets.push(socket)
+      return socket
+    },
+  } as const
+  const { client, outlet } = scene({ to })
+  client.emit(handshake())
+  await vi.waitUntil(() => collector.frames().length === 1, patience)
+  const { _handle } = sockets[0] as unknown as { readonly _handle: { readonly hasRef: () => boolean } }
+  expect(_handle.hasRef()).toBe(false)
+  await outlet.close()
+  await vi.waitUntil(() => sockets[0]?.destroyed, patience)
+  expect(collector.frames()).toHaveLength(1)
+})
+
+test('TLS: a connection that comes too late is ended', async () => {
+  const collector = await tcpCollector()
+  const runtime = createTestRuntime()
+  let asked = false
+  let answer = (_socket: Socket): void => {}
+  const late = new Promise<Socket>((resolve) => {
+    answer = resolve
+  })
+  const to = {
+    protocol: 'tls',
+    host: '127.0.0.1',
+    port: collector.port,
+    connect: () => {
+      asked = true
+      return late
+    },
+  } as const
+  const client = fakeClient()
+  const outlet = toSyslog(client, { to, runtime })
+  client.emit(handshake())
+  await vi.waitUntil(() => asked, patience)
+  const closed = outlet.close()
+  await runtime.advance(6_000)
+  await closed
+  const socket = await connected(collector.port)
+  onTestFinished(() => void socket.destroy())
+  answer(socket)
+  await vi.waitUntil(() => socket.destroyed, patience)
+})
 
 test('UDP: a datagram a message', async () => {
   const received: string[] = []
