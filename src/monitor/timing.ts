@@ -46,8 +46,9 @@ export function createTimingWatch(): TimingWatch {
       if (outcome !== 'accepted' && outcome !== 'reported') return NONE
       const connect = add(host, 'connect', connectMs)
       if (tlsMs === undefined) return connect
-      const level = connection?.resumed === true ? 'resumed' : 'tls'
-      return [...connect, ...add(host, level, tlsMs - verdictMs)] // the verdict is this machine's own time
+      // The verdict is this machine's own time, and no part of a handshake that was resumed.
+      const tls = connection?.resumed === true ? add(host, 'resumed', tlsMs) : add(host, 'tls', tlsMs - verdictMs)
+      return [...connect, ...tls]
     },
     exchange: ({ host, firstByteMs }) => add(host, 'first-byte', firstByteMs),
   }

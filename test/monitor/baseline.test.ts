@@ -97,6 +97,16 @@ test('each phase and each origin has a level of its own, and so have resumed han
   expect(events).toMatchObject([{ host: 'api.example.com', phase: 'connect', usualMs: 10, seenMs: 110 }])
 })
 
+test('of a resumed handshake the verdict is no part: what it costs is no faster handshake', () => {
+  const watch = createTimingWatch()
+  const resumed = { connection: { protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', resumed: true } } as const
+  const events = timesOf(1_000, () => 0).flatMap((_, count) => {
+    const timings = { tlsMs: 20, verdictMs: count < 500 ? 0 : 15, totalMs: 40 }
+    return watch.handshake(shown(certificate, { timings, ...resumed }))
+  })
+  expect(events).toEqual([])
+})
+
 test('resumed handshakes after full ones, and refused ones after accepted ones, are no shift', () => {
   const watch = createTimingWatch()
   const of = (tlsMs: number, given: Partial<HandshakeEvent> = {}) =>
