@@ -198,7 +198,13 @@ export class Exchange implements RawHandler, Swept {
     this.#end()
     const { requestSent } = error as { requestSent?: RequestSent }
     const isDoubt = this.#lost !== undefined && requestSent === 'no' // the first attempt may have arrived
-    this.#handler.onError(isDoubt && this.#lost !== undefined ? afterLost(error, this.#lost) : error)
+    try {
+      this.#handler.onError(isDoubt && this.#lost !== undefined ? afterLost(error, this.#lost) : error)
+    } catch (thrown) {
+      queueMicrotask(() => {
+        throw thrown // what ends this one goes on to others, who are no part of the handler's trouble
+      })
+    }
   }
 
   check(now: number): void {
