@@ -116,7 +116,7 @@ export class PinnedDispatcher extends Dispatcher {
         this.#keepCurrent(pool)
       } catch (error) {
         if (!(error instanceof PinfetchError)) throw error
-        pool.refuse(error) // no policy covers the origin any longer
+        pool.refuseAll(error) // no policy covers the origin any longer
         for (const lane of [...pool.lanes]) {
           this.#connector.cut(pool.origin, lane, error)
           if (COMPROMISED.has(error.code)) lane.stop(error)

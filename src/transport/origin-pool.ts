@@ -108,6 +108,12 @@ export class OriginPool implements Lanes {
     for (let next = this.#next(true); next !== undefined; next = this.#next(true)) next.fail(error)
   }
 
+  /** And nothing more is done for a connection that is not made yet. */
+  refuseAll(error: PinfetchError): void {
+    this.refuse(error)
+    for (const attempt of [...this.#attempts]) attempt.end(error)
+  }
+
   /**
    * Nothing new. What was begun is finished, unless it has no end; who waits for a connection gets a moment for it. Settles
    * when the last connection is closed.
@@ -134,8 +140,7 @@ export class OriginPool implements Lanes {
 
   #shut(reason: PinfetchError): void {
     this.#closed = reason
-    this.refuse(reason)
-    for (const attempt of [...this.#attempts]) attempt.end(reason)
+    this.refuseAll(reason)
     for (const lane of [...this.lanes]) if (lane.isShared && lane.isIdle) lane.end()
   }
 

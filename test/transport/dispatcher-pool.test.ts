@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { createTestRuntime } from 'pinfetch/testing'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { TrustError } from '../../src/errors/errors.ts'
 import type { Evidence } from '../../src/transport/connector.ts'
 import { refusalOf } from '../support/client.ts'
@@ -431,4 +431,40 @@ test('a caller who gives up before the first byte leaves the connection to the n
   await expect(call).rejects.toMatchObject({ name: 'AbortError' })
   await send()
   expect([peer.connections.length, heads.length]).toEqual([1, 2])
+})
+
+describe('when no policy covers an origin any longer', () => {
+  const gone = new TrustError('ERR_TRUST_NO_TRUSTED_MANIFEST', 'gone')
+
+  test('a handler that throws keeps the requests to other origins from nothing: ERR_TRUST_NO_TRUSTED_MANIFEST', async () => {
+    const { url, origin, dispatcher, send, setPolicy } = await start()
+    const thrown: unknown[] = []
+    const problem = new Error('of the handler')
+    process.setUncaughtExceptionCaptureCallback((error) => thrown.push(error))
+    onTestFinished(() => process.setUncaughtExceptionCaptureCallback(null))
+    const handler = {
+      onConnect: () => undefined,
+      onError: () => {
+        throw problem
+      },
+    }
+    dispatcher.dispatch({ origin: url, path: '/', method: 'GET' }, handler as never)
+    const other = refusalOf(send({ origin: `https://b.${origin.text}` }), gone.code)
+    expect(() => setPolicy(gone)).not.toThrow()
+    await other
+    await expect.poll(() => thrown).toEqual([problem])
+  })
+
+  test('a connection that is on its way goes no further: ERR_TRUST_NO_TRUSTED_MANIFEST', async () => {
+    const { dispatcher, send, setPolicy, peer } = await start()
+    const sent = refusalOf(send(), gone.code)
+    await Promise.resolve()
+    expect(dispatcher.origins).toBe(1)
+    setPolicy(gone)
+    expect(dispatcher.origins).toBe(0)
+    await sent
+    setPolicy([server.pin])
+    expect((await send()).status).toBe(200)
+    expect(peer.connections.length).toBe(1)
+  })
 })
