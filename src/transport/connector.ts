@@ -234,7 +234,23 @@ export function createConnector(options: ConnectorOptions): Connector {
         if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
       }
       tell(record, result instanceof PinfetchError ? result : undefined)
-      done(result)
+      done(result instanceof PinfetchError ? result : asOfNow(result))
+    }
+    /** Who was told meanwhile may have changed the policy. */
+    const asOfNow = (made: Connection): Connection | PinfetchError => {
+      let refused: PinfetchError
+      try {
+        const policy = policyOf(origin)
+        if (policy.generation === made.peer.policy.generation) return made
+        const again = reevaluate(origin, made, policy)
+        if (!(again instanceof PinfetchError)) return { ...made, peer: again }
+        refused = again
+      } catch (error) {
+        refused = connectFailure(error, origin.text)
+        cut(origin, made, refused)
+      }
+      made.socket.destroy()
+      return refused
     }
     const fail = (error: unknown): void => {
       if (!settled) settle(connectFailure(error, origin.text))
@@ -315,7 +331,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       const shownAt = resumed && offered !== undefined ? offered.shownAt : known.at
       const protocol = tlsSocket.getProtocol() ?? ''
       const behind = { origin, peer: current, evidenceVersion: known.evidenceVersion, identity, protocol, shownAt }
-      if (!hasSessions || !isOfferable(behind, policy, known)) return
+      if (!hasSessions || tlsSocket.destroyed || !isOfferable(behind, policy, known)) return
       keepSession = (bytes) => sessions.keep({ ...behind, bytes })
     }
 

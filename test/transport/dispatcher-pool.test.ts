@@ -468,3 +468,34 @@ describe('when no policy covers an origin any longer', () => {
     expect(peer.connections.length).toBe(1)
   })
 })
+
+describe.each([['revocation.checked'], ['tls.handshake']])('a listener of %s changes the policy', (type) => {
+  const changing = async (change: (stage: Awaited<ReturnType<typeof start>>) => void) => {
+    let isTold = false
+    const stage = await start({
+      hasListeners: () => true,
+      onEvent: (event) => {
+        if (event.type !== type || isTold) return
+        isTold = true
+        change(stage)
+      },
+    })
+    return stage
+  }
+
+  test('to other pins, and no request goes over the new connection: ERR_TRUST_PIN_MISMATCH', async () => {
+    const { send, heads } = await changing(({ setPolicy }) => setPolicy([next.pin]))
+    await refusalOf(send(), 'ERR_TRUST_PIN_MISMATCH')
+    expect(heads).toEqual([])
+  })
+
+  test('to none, and the new connection is not lent: ERR_TRUST_NO_TRUSTED_MANIFEST', async () => {
+    const { dispatcher, origin } = await changing(({ endPolicy }) => endPolicy())
+    await refusalOf(dispatcher.lent.lend(origin), 'ERR_TRUST_NO_TRUSTED_MANIFEST')
+  })
+
+  test('the control: to one that has the same pin', async () => {
+    const { send } = await changing(({ setPolicy }) => setPolicy([server.pin]))
+    expect((await send()).status).toBe(200)
+  })
+})

@@ -33,6 +33,8 @@ export interface Setting {
   readonly evidence?: Evidence
   /** Default: nobody listens to what takes a look. */
   readonly hasListeners?: () => boolean
+  /** Listens to everything. */
+  readonly onEvent?: (event: ClientEvent) => void
 }
 
 /** A server that answers with exactly the bytes it is told to, and a dispatcher that pins it. */
@@ -68,7 +70,10 @@ export async function start({ reply = ok, onConnect, runtime = systemRuntime, ..
       return policy
     },
     runtime,
-    emit: (event) => events.push(event),
+    emit: (event) => {
+      events.push(event)
+      setting.onEvent?.(event)
+    },
     resolver: async () => ['127.0.0.1'],
     timeouts: { ...DEFAULT_TIMEOUTS, ...setting.timeouts },
     limits: { ...DEFAULT_LIMITS, ...setting.limits },
