@@ -3,33 +3,56 @@ import { StoreError } from '../errors/errors.ts'
 
 /** A file that lines are appended to, by one process at a time. */
 export interface LogFile {
-  /** The last line that is whole; `undefined` of an empty file. */
+  /** The last line that is one, though its end may be missing; `undefined` of an empty file. */
   readonly lastLine: string | undefined
-  /** What stands after it: the writer died, or the disk was full. Closed with a line end, never removed. */
+  /** What stands after it, without the last line end: writers died, or the disk was full. Never removed. */
   readonly torn: Uint8Array | undefined
+  /** What is torn gets its line end with the first text: a writer that dies in between leaves all of it torn. */
   readonly append: (text: string) => Promise<void>
   readonly close: () => Promise<void>
 }
 
-/** Made for this user alone where it is new; a symbolic link is not followed. @throws StoreError or an error of the system */
-export async function openLogFile(path: string): Promise<LogFile> {
+/**
+ * Made for this user alone where it is new; a symbolic link is not followed.
+ *
+ * @param isLine Whether a text is a whole line of such a log.
+ * @throws StoreError for a file that holds lines and none of such a log; or an error of the system.
+ */
+export async function openLogFile(path: string, isLine: (text: string) => boolean): Promise<LogFile> {
   const file = await open(path, FLAGS, 0o600)
   try {
     const tail = await readTail(file, path)
-    const end = tail.lastIndexOf(LINE_END)
-    const start = tail.lastIndexOf(LINE_END, end - 1)
-    const rest = tail.subarray(end + 1)
-    if (rest.length > 0) await file.appendFile('\n')
+    const last = lastOf(tail, isLine)
+    if (last === undefined && tail.includes(LINE_END))
+      throw new StoreError('ERR_STORE_READ', `${path}: expected a chained log, saw no line of one`)
+    const hasEnd = tail.length === 0 || tail.at(-1) === LINE_END
+    const whole = tail.subarray(0, hasEnd ? -1 : undefined)
+    const after = last === undefined ? 0 : last.end + 1
+    let missing = hasEnd ? '' : '\n'
     return {
-      lastLine: end < 0 ? undefined : tail.subarray(start + 1, end).toString('utf8'),
-      torn: rest.length === 0 ? undefined : rest,
-      append: (text) => file.appendFile(text),
+      lastLine: last?.text,
+      torn: after < tail.length ? whole.subarray(after) : undefined,
+      append: async (text) => {
+        await file.appendFile(missing + text)
+        missing = ''
+      },
       close: () => file.close(),
     }
   } catch (error) {
     await file.close()
     throw error
   }
+}
+
+function lastOf(tail: Buffer, isLine: (text: string) => boolean): { text: string; end: number } | undefined {
+  let end = tail.at(-1) === LINE_END ? tail.length - 1 : tail.length
+  for (let lines = 0; end > 0 && lines < MAX_TORN_LINES; lines += 1) {
+    const before = tail.lastIndexOf(LINE_END, end - 1)
+    const text = tail.toString('utf8', before + 1, end)
+    if (isLine(text)) return { text, end }
+    end = before
+  }
+  return undefined
 }
 
 /** So much of the end as holds the last whole line and what stands after it. */
@@ -45,4 +68,5 @@ async function readTail(file: FileHandle, path: string): Promise<Buffer> {
 
 const FLAGS = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
 const LINE_END = 0x0a
+const MAX_TORN_LINES = 1_000 // each is one restart that died
 const MAX_TAIL_BYTES = 4 * 1024 ** 2

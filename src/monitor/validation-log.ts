@@ -1,5 +1,5 @@
 import { canonicalJson } from '../encoding/canonical-json.ts'
-import { ConfigurationError, StoreError } from '../errors/errors.ts'
+import { ConfigurationError } from '../errors/errors.ts'
 import type { Emitter } from '../events/emitter.ts'
 import type { HandshakeEvent } from '../events/handshake.ts'
 import type { Runtime } from '../ports/runtime.ts'
@@ -63,23 +63,19 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
     else await write(line)
     if (isChained) position = after(position, line)
   }
+  const isLine = (text: string): boolean => !isChained || parseChainedLine(text) !== undefined
   const begin = async (): Promise<void> => {
-    const { lastLine, torn, ...rest } = write === undefined ? await openLogFile(file ?? '') : NO_FILE
+    const { lastLine, torn, ...rest } = write === undefined ? await openLogFile(file ?? '', isLine) : NO_FILE
     opened = rest
     if (!isChained) return
-    const whole = torn === undefined ? undefined : parseChainedLine(torn.toString()) // it lacks its end alone
-    const text = whole === undefined ? lastLine : torn?.toString()
     const at = new Date(runtime.clock.now()).toISOString()
-    if (text === undefined && torn === undefined) {
+    if (lastLine === undefined && torn === undefined) {
       position = START
       return append({ type: 'log.begun', at })
     }
-    const last = text === undefined ? undefined : parseChainedLine(text)
-    if (text !== undefined && last === undefined)
-      throw new StoreError('ERR_STORE_READ', `${file}: expected a chained log, its last line is none of one`)
-    position = text === undefined || last === undefined ? START : { next: last.seq + 1, head: sha256(text) }
-    const left = whole === undefined ? torn : undefined
-    await append({ type: 'log.continued', at, torn: left && sha256(left) })
+    const last = lastLine === undefined ? undefined : parseChainedLine(lastLine)
+    position = lastLine === undefined || last === undefined ? START : { next: last.seq + 1, head: sha256(lastLine) }
+    await append({ type: 'log.continued', at, torn: torn && sha256(torn) })
   }
   /** A line that failed may stand in the file by half: opened again, the log goes on from its last whole line. */
   const giveUp = async (error: unknown): Promise<void> => {

@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto'
 import { parseChainedLine, START } from './hash-chain.ts'
 import { sha256 } from './validation-record.ts'
 
@@ -37,15 +38,18 @@ export async function verifyLog(chunks: AsyncIterable<Uint8Array>, expectedHead?
   const flaws: LogFlaw[] = []
   let number = 0
   let lastIsWhole = true
+  let run: Hash | undefined // of the lines in a row that are none
   for await (const { bytes, hasEnd } of linesOf(chunks)) {
     number += 1
     lastIsWhole = hasEnd
-    const digest = sha256(bytes)
     const parsed = parseChainedLine(Buffer.from(bytes).toString('utf8'))
     if (parsed === undefined) {
-      read.push({ number, digest, isTorn: true })
+      run = (run?.update('\n') ?? createHash('sha256')).update(bytes)
+      read.push({ number, digest: run.copy().digest('hex'), isTorn: true })
       continue
     }
+    run = undefined
+    const digest = sha256(bytes)
     const { seq, prev, record } = parsed
     const torn = record['type'] === 'log.continued' ? record['torn'] : undefined
     read.push({ number, digest, seq, prev, ...(typeof torn === 'string' ? { torn } : {}) })
@@ -74,23 +78,29 @@ interface Line {
   readonly digest: string
   readonly seq?: number
   readonly prev?: string
-  /** Digest of the torn line that a restart found. */
+  /** Digest of the torn lines that a restart found. */
   readonly torn?: string
   readonly isTorn?: true
 }
 
 type WholeLine = Line & Required<Pick<Line, 'seq' | 'prev'>>
 
-/** A line that is none may stand only where the next one says that it found it so. */
+/** Lines that are none may stand only where the next one says that it found them so. */
 function withoutTorn(lines: readonly Line[], flaws: LogFlaw[]): readonly WholeLine[] {
-  return lines.flatMap((line, index) => {
+  const whole: WholeLine[] = []
+  let isKnown = false
+  for (const [index, line] of [...lines.entries()].reverse()) {
     const { seq, prev } = line
-    if (seq !== undefined && prev !== undefined) return [{ ...line, seq, prev }]
-    if (lines[index + 1]?.torn !== line.digest) {
-      flaws.push({ kind: 'edited', line: line.number, message: 'expected a line of the log, saw something else' })
+    if (seq !== undefined && prev !== undefined) {
+      whole.push({ ...line, seq, prev })
+      continue
     }
-    return []
-  })
+    const next = lines[index + 1]
+    if (next?.isTorn !== true) isKnown = next?.torn === line.digest // the last of a row has the digest of all of it
+    if (isKnown) continue
+    flaws.push({ kind: 'edited', line: line.number, message: 'expected a line of the log, saw something else' })
+  }
+  return whole.reverse()
 }
 
 function judge(lines: readonly WholeLine[]): readonly LogFlaw[] {

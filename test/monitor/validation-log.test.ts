@@ -142,6 +142,28 @@ test('a torn last line is closed, kept and accounted for', async () => {
   expect((await verify(file)).flaws).toMatchObject([{ kind: 'edited', line: 4 }])
 })
 
+test('torn lines that nobody accounted for are accounted for by the next restart', async () => {
+  const file = await place()
+  await logged(numbered(3), { file })
+  await truncate(file, (await stat(file)).size - 20)
+  await appendFile(file, '\n{"prev":"half of log.contin') // a restart that died as well
+  await logged(numbered(1, 3), { file })
+  expect(await verify(file)).toMatchObject({ lines: 7, handshakes: 3, restarts: 1, flaws: [], isTorn: false })
+  await appendFile(file, 'half a line\n') // with its end, and then it died
+  const log = await logged(numbered(1, 4), { file })
+  expect(log).toMatchObject({ lost: 0, failure: undefined })
+  expect(await verify(file)).toMatchObject({ lines: 10, handshakes: 4, restarts: 2, flaws: [] })
+
+  const lines = await linesOf(file)
+  for (const edited of [3, 4, 7]) {
+    await rewrite(
+      file,
+      lines.map((line, index) => (index === edited ? `${line} ` : line)),
+    )
+    expect((await verify(file)).flaws[0]?.kind).toBe('edited')
+  }
+})
+
 test('a line that lacks nothing but its end is whole', async () => {
   const file = await place()
   await logged(numbered(2), { file })
