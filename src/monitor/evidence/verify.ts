@@ -4,7 +4,7 @@ import type { VerificationKey } from '../../keys/verification-key.ts'
 import { evaluateTrust } from '../../trust/evaluate.ts'
 import { parseCertificate } from '../../x509/certificate.ts'
 import { DerError } from '../../x509/der.ts'
-import type { JsonObject } from '../validation-record.ts'
+import { type JsonObject, sha256 } from '../validation-record.ts'
 import { type VerdictRecord, verdictRecord } from './bundle.ts'
 import { type EvidenceBundle, EvidenceSchema, type JudgedBundle, SealedSchema } from './schema.ts'
 import { checkSeal, type SignatureCheck } from './seal.ts'
@@ -58,7 +58,7 @@ export function verifyEvidence(bytes: Uint8Array, key?: Pick<VerificationKey, 'k
   const { judged } = evidence
   if (judged === undefined) return { ...read, differences: [] }
   const again = judgeAgain(judged, evidence)
-  return { ...read, again, differences: differencesOf(evidence, judged.verdict, again) }
+  return { ...read, again, differences: differencesOf(evidence, judged, again) }
 }
 
 /** The same without judging. @throws the same */
@@ -107,7 +107,11 @@ function anchorOf(der: Uint8Array) {
   }
 }
 
-function differencesOf({ handshake }: EvidenceBundle, then: Verdict, again: VerdictRecord) {
+function differencesOf(
+  { handshake, presented, path }: EvidenceBundle,
+  { policy, verdict: then }: JudgedBundle,
+  again: VerdictRecord,
+): readonly string[] {
   const differences: string[] = []
   const compare = (what: string, expected: string, seen: string): void => {
     if (expected !== seen) differences.push(`${what}: recorded ${expected}, judged again ${seen}`)
@@ -116,8 +120,15 @@ function differencesOf({ handshake }: EvidenceBundle, then: Verdict, again: Verd
   compare('code', then.code ?? 'none', again.code ?? 'none')
   compare('findings', codesOf(then.findings), codesOf(again.findings))
   compare('path', then.path.join(' '), again.path.join(' '))
+  // What is read first must be what was judged.
+  const { host, port } = policy
+  const bracketed = host.includes(':') ? `[${host}]` : host
+  compare('host', handshake.host, port === 443 ? bracketed : `${bracketed}:${port}`)
+  compare('certificates', handshake.certificates.join(' '), presented.map(sha256).join(' '))
+  compare('path of the handshake', handshake.path.join(' '), path.map(({ spki }) => spki).join(' '))
   // What the event says of certificates must be what judging them says. Other reasons are not of certificates.
   const { verdict, code = 'none' } = handshake
+  if (verdict !== 'failed' && handshake.code === undefined) compare('verdict of the handshake', verdict, again.outcome)
   if (verdict !== 'failed' && isOfCertificates(code)) compare('code of the handshake', code, again.code ?? 'none')
   return differences
 }
@@ -126,8 +137,6 @@ function differencesOf({ handshake }: EvidenceBundle, then: Verdict, again: Verd
 function isOfCertificates(code: string): boolean {
   return code === 'none' || (code.startsWith('ERR_TRUST_') && code !== 'ERR_TRUST_NODE_REFUSED')
 }
-
-type Verdict = JudgedBundle['verdict']
 
 const codesOf = (findings: readonly { readonly code: string }[]): string =>
   findings.map(({ code }) => code).join(' ') || 'none'

@@ -134,6 +134,25 @@ test('every member that is changed, every one that is left out and every one tha
   )
 })
 
+test.each([
+  ['host', (handshake: Record<string, unknown>) => Object.assign(handshake, { host: 'other.example.com' })],
+  ['certificates', (handshake: Record<string, unknown>) => Object.assign(handshake, { certificates: [] })],
+  ['path of the handshake', (handshake: Record<string, unknown>) => Object.assign(handshake, { path: [] })],
+  [
+    'verdict of the handshake',
+    (handshake: Record<string, unknown>) => {
+      delete handshake['code']
+      handshake['verdict'] = 'accepted'
+    },
+  ],
+])('what is read first is what was judged: %s', async (what, change) => {
+  const { evidence } = await captureEvidence(judged())
+  const copy = JSON.parse(canonicalJson(evidence))
+  change(copy.handshake)
+  const text = canonicalJson({ evidence: copy, sha256: sha256(canonicalJson(copy)) })
+  expect(verifyEvidence(Buffer.from(text)).differences.join('; ')).toContain(`${what}: recorded`)
+})
+
 test('what the verdict rests on, changed under a digest that fits, gives another verdict or none', async () => {
   const { evidence } = await captureEvidence(judged())
   const edit = (change: (judged: Record<string, never>) => void): (() => unknown) => {
@@ -199,7 +218,10 @@ test('a thousand failures leave few files: one for each kind within an hour, and
   expect(names).toHaveLength(5) // the oldest three went
   expect(names[0]).toMatch(/^\d{8}T\d{6}\.\d{3}Z-h2\.example\.com-[0-9a-f]{12}\.json$/)
   if (process.platform !== 'win32') expect((await stat(join(dir, names[0] ?? ''))).mode & 0o777).toBe(0o600)
-  for (const name of names) expect(verifyEvidence(await readFile(join(dir, name))).differences).toEqual([])
+  for (const name of names) {
+    const { differences } = verifyEvidence(await readFile(join(dir, name)))
+    expect(differences).toEqual([expect.stringMatching(/^host: recorded h\d\.example\.com/)]) // as it was made up here
+  }
 })
 
 test('the same violation an hour later is kept again; octets are bounded, and files of others stay', async () => {
