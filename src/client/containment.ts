@@ -100,8 +100,9 @@ export function createContainments(given: ContainmentsGiven): Containments {
     entry.handle = handle
     for (const call of ended) {
       calls.delete(call)
-      call.ended = contained(call.origin, reason, 'maybe')
-      call.reject(call.ended)
+      const refusal = contained(call.origin, reason, 'maybe')
+      call.end(refusal)
+      call.reject(refusal)
     }
     apply()
     emit({ type: 'containment.begun', scope, reason, by, requests: ended.length })
@@ -119,9 +120,10 @@ export function createContainments(given: ContainmentsGiven): Containments {
     },
     watched: (origin, begin) =>
       new Promise((resolve, reject) => {
-        const call: Watched = { origin, reject, ended: undefined }
+        const { end, endedBy } = createEnd()
+        const call: Watched = { origin, reject, end }
         calls.add(call)
-        begin({ startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false, endedBy: () => call.ended }).then(
+        begin({ startedAt: undefined, moved: 0, hops: 0, hasLeftOrigin: false, endedBy }).then(
           (response) => {
             if (calls.delete(call)) resolve(response)
             else void response.body?.cancel().catch(() => undefined) // too late for anybody to read
@@ -143,7 +145,7 @@ export type ContainingSignal = (typeof CONTAINING_SIGNALS)[number]
 interface Watched {
   readonly origin: CanonicalOrigin
   readonly reject: (reason: PolicyError) => void
-  ended: PolicyError | undefined
+  readonly end: (reason: PolicyError) => void
 }
 
 interface InForce extends Pick<Containment, 'scope' | 'reason'> {
@@ -151,6 +153,17 @@ interface InForce extends Pick<Containment, 'scope' | 'reason'> {
   /** Their servers can be asked for it meanwhile. */
   isRevoking: boolean
   handle?: Containment
+}
+
+/** In a scope of its own: whoever holds it must not hold the promise beside it, and with that a response that nobody keeps. */
+function createEnd(): { readonly end: (reason: PolicyError) => void; readonly endedBy: () => PolicyError | undefined } {
+  let ended: PolicyError | undefined
+  return {
+    end: (reason) => {
+      ended = reason
+    },
+    endedBy: () => ended,
+  }
 }
 
 function contained({ text }: CanonicalOrigin, reason: string, requestSent: 'no' | 'maybe'): PolicyError {
