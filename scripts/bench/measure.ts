@@ -12,6 +12,8 @@ import { measureMemory } from './memory.ts'
 import type { Served } from './server.ts'
 import { median, pairedRatio, roundedRatio } from './statistics.ts'
 
+process.setSourceMapsEnabled(false) // tsx switches them on, and no service runs so: each error of a stream would cost as much as a handshake
+
 const served = JSON.parse(process.env['BENCH_SERVED'] ?? '') as Served
 const args = process.argv.slice(2)
 const PEERS = ['aws4', '@smithy/signature-v4', '@smithy/protocol-http', 'http-message-sig', 'http-message-signatures']

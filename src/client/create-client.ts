@@ -114,11 +114,12 @@ export function createClient(options: ClientOptions): Client {
   const judged = resolved.operations && createOperations(resolved.operations, runtime)
   const interacting = resolved.interactionId && createInteractions(resolved.interactionId, runtime)
   const emitter = createEmitter(processChannels)
-  const { emit, hasListeners, on } = emitter
+  const { emit, hasListeners, isAwaited, on } = emitter
   const connection: Omit<DispatcherOptions, 'policyOf'> = {
     runtime,
     emit,
     hasListeners,
+    isAwaited,
     timeouts,
     timeoutsOf: legacyTimeoutsOf(resolved.legacyHosts),
     limits,

@@ -51,7 +51,7 @@ export function startMonitoring(
   option: ResolvedMonitor,
   {
     runtime: { clock, schedule },
-    emitter: { emit, on },
+    emitter: { emit, follow },
     expiring,
   }: {
     readonly runtime: Pick<Runtime, 'clock' | 'schedule'>
@@ -83,19 +83,19 @@ export function startMonitoring(
   const lookSoon = (): void => queueMicrotask(look)
 
   const subscriptions = [
-    on('tls.handshake', (event) => {
+    follow('tls.handshake', (event) => {
       const certificate = seen.note(event)
       if (certificate !== undefined) tell(alarm([certificate], clock.now()))
       if (timing !== undefined) tell(timing.handshake(event))
     }),
-    on('tls.handshake', (event) => tell(anomaliesOf(event))), // apart: `addressOf` is not ours, and may throw
-    on('manifest.activated', lookSoon),
-    on('manifest.root', lookSoon),
-    on('certificate.loaded', lookSoon),
-    on('revocation.refreshed', lookSoon),
+    follow('tls.handshake', (event) => tell(anomaliesOf(event))), // apart: `addressOf` is not ours, and may throw
+    follow('manifest.activated', lookSoon),
+    follow('manifest.root', lookSoon),
+    follow('certificate.loaded', lookSoon),
+    follow('revocation.refreshed', lookSoon),
   ]
-  if (timing !== undefined) subscriptions.push(on('http.exchange', (event) => tell(timing.exchange(event))))
-  if (trafficOf !== undefined) subscriptions.push(on('http.exchange', (event) => tell(trafficOf(event))))
+  if (timing !== undefined) subscriptions.push(follow('http.exchange', (event) => tell(timing.exchange(event))))
+  if (trafficOf !== undefined) subscriptions.push(follow('http.exchange', (event) => tell(trafficOf(event))))
   lookSoon() // whoever listens was added in the tick that made the client
   return {
     expiries,

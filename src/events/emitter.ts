@@ -4,6 +4,10 @@ export interface Emitter {
   readonly emit: Emit
   /** Whether anyone listens: what is dear to find out need not be found out for nobody. */
   readonly hasListeners: (type: ClientEvent['type']) => boolean
+  /** Whether anyone listens who may act on it before that which it tells of goes on. */
+  readonly isAwaited: (type: ClientEvent['type']) => boolean
+  /** As `on`, for who only keeps count: what it tells of need not wait for it. */
+  readonly follow: Emitter['on']
   /** Returns the function that ends the subscription. */
   readonly on: <Type extends ClientEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void) => () => void
 }
@@ -19,6 +23,7 @@ export type Everybody = Pick<Emitter, 'emit' | 'hasListeners'>
  */
 export function createEmitter(everybody?: Everybody): Emitter {
   const listeners = new Map<string, Set<(event: never) => void>>()
+  const followers = new Map<string, number>()
   const emitter: Emitter = {
     emit: (event) => {
       for (const listener of [...(listeners.get(event.type) ?? [])]) {
@@ -33,6 +38,18 @@ export function createEmitter(everybody?: Everybody): Emitter {
       everybody?.emit(event)
     },
     hasListeners: (type) => (listeners.get(type)?.size ?? 0) > 0 || everybody?.hasListeners(type) === true,
+    isAwaited: (type) =>
+      (listeners.get(type)?.size ?? 0) > (followers.get(type) ?? 0) || everybody?.hasListeners(type) === true,
+    follow: (type, listener) => {
+      const end = emitter.on(type, listener)
+      followers.set(type, (followers.get(type) ?? 0) + 1)
+      let hasEnded = false
+      return () => {
+        end()
+        if (!hasEnded) followers.set(type, (followers.get(type) ?? 0) - 1)
+        hasEnded = true
+      }
+    },
     on: (type, listener) => {
       const set = listeners.get(type) ?? new Set()
       listeners.set(type, set.add(listener))

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../encoding/bounded-map.ts'
 import { type AddressBlock, type AddressBytes, isWithin, parseAddress, parseBlock } from '../encoding/cidr.ts'
 
 export interface AddressPolicy {
@@ -19,15 +20,14 @@ export function addressRefusal(
   policy: AddressPolicy,
   only?: readonly AddressBlock[],
 ): string | undefined {
-  const written = parseAddress(text)
-  if (written === undefined) return 'is no IP address'
-  const address = embedded(written) ?? written
+  const known = placeOf(text)
+  if (known === undefined) return 'is no IP address'
+  const { written, address, range } = known
   const isIn = (blocks: readonly AddressBlock[]): boolean =>
     blocks.some((block) => isWithin(address, block) || isWithin(written, block))
   if (isIn(policy.deny)) return 'is in addresses.deny'
   if (policy.allow !== undefined && !isIn(policy.allow)) return 'is not in addresses.allow'
   if (only !== undefined && !isIn(only)) return 'is not in the allowedAddresses of the manifest'
-  const range = rangeOf(address)
   const isRefused = range !== undefined && (range.kind === 'special' || policy.private === 'refuse')
   if (!isRefused) return undefined
   const named = (policy.allow ?? []).filter((block) => isWithin(block, range.block))
@@ -36,8 +36,27 @@ export function addressRefusal(
 
 /** Whether two texts are one address. */
 export function isSameAddress(one: string, other: string): boolean {
-  const [a, b] = [parseAddress(one), parseAddress(other)]
+  const [a, b] = [placeOf(one)?.written, placeOf(other)?.written]
   return a !== undefined && b !== undefined && a.length === b.length && a.every((byte, at) => byte === b[at])
+}
+
+/** Of a text alone, and a service connects to few addresses. */
+function placeOf(text: string): Place | undefined {
+  const known = places.get(text)
+  if (known !== undefined) return known
+  const written = parseAddress(text)
+  if (written === undefined) return undefined
+  const address = embedded(written) ?? written
+  const place: Place = { written, address, range: rangeOf(address) }
+  places.set(text, place)
+  return place
+}
+
+interface Place {
+  readonly written: AddressBytes
+  /** Where packets to it end up. */
+  readonly address: AddressBytes
+  readonly range: Range | undefined
 }
 
 /** The IPv4 address that packets to an IPv6 address end up at. */
@@ -107,3 +126,5 @@ const RANGES: readonly Range[] = (
     ['8000::/1', 'special', 'outside of what IANA gives out'],
   ] as const
 ).map(([block, kind, about]) => ({ block: blockOf(block), kind, about }))
+
+const places = new BoundedMap<string, Place>(1_000)

@@ -6,6 +6,7 @@ import { PinfetchError, TlsError, TransportError, TrustError } from '../errors/e
 import type { EventOf } from '../events/events.ts'
 import { TRACES, tracedCall } from '../events/tracing.ts'
 import type { Runtime } from '../ports/runtime.ts'
+import { inLaterTurn } from '../ports/turn.ts'
 import { createEvaluator, describePath, type EvidenceSource, type TrustInput } from '../trust/evaluate.ts'
 import type { ReferenceIdentity } from '../trust/identity.ts'
 import type { CertificationPath } from '../trust/path/path.ts'
@@ -119,7 +120,7 @@ export interface Connector {
  * the certificates behind it are judged again when the handshake is finished, before the connection is released.
  */
 export function createConnector(options: ConnectorOptions): Connector {
-  const { certificate, policyOf, runtime, emit, hasListeners, evidence, http2 = 'never' } = options
+  const { certificate, policyOf, runtime, emit, hasListeners, isAwaited, evidence, http2 = 'never' } = options
   const { timeouts, timeoutsOf, protocols: usual = ALPN[http2] } = options
   const routes = createRoutes(options)
   const { proxy, proxyPolicyOf = policyOf } = options
@@ -139,6 +140,11 @@ export function createConnector(options: ConnectorOptions): Connector {
   const tell = (record: HandshakeRecord | undefined, error?: PinfetchError): void => {
     const event = record?.told(error)
     if (event !== undefined) emit(event)
+  }
+
+  const tellLater = (record: HandshakeRecord): void => {
+    record.ended()
+    inLaterTurn(() => tell(record))
   }
 
   /** Judges and tells; the verdict's one way into an exception. */
@@ -233,7 +239,11 @@ export function createConnector(options: ConnectorOptions): Connector {
         socket?.destroy()
         if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
       }
-      tell(record, result instanceof PinfetchError ? result : undefined)
+      const error = result instanceof PinfetchError ? result : undefined
+      // A resumed session shows nothing that is new: where nobody can act on it, it is told while the request is under way.
+      const isLate = error === undefined && offered !== undefined && isAwaited?.('tls.handshake') === false
+      if (isLate && record !== undefined) tellLater(record)
+      else tell(record, error)
       done(result instanceof PinfetchError ? result : asOfNow(result))
     }
     /** Who was told meanwhile may have changed the policy. */

@@ -3,7 +3,7 @@ import type { CanonicalOrigin } from '../encoding/host.ts'
 import { type ChainEntry, type Finding, type PinfetchError, TrustError } from '../errors/errors.ts'
 import type { EventOf } from '../events/events.ts'
 import type { HandshakeEvent, HandshakeTimings } from '../events/handshake.ts'
-import type { Runtime } from '../ports/runtime.ts'
+import type { Runtime, UnixMs } from '../ports/runtime.ts'
 import { describePath, type TrustInput } from '../trust/evaluate.ts'
 import { rememberJudgement } from '../trust/judgement.ts'
 import type { CertificationPath } from '../trust/path/path.ts'
@@ -33,6 +33,7 @@ export class HandshakeRecord {
   #proxy: string | undefined
   #connection: HandshakeEvent['connection']
   #isCut = false
+  #endedAt: { readonly wall: UnixMs; readonly monotonic: number } | undefined
 
   constructor(origin: CanonicalOrigin, clock: Runtime['clock']) {
     this.#origin = origin
@@ -85,6 +86,11 @@ export class HandshakeRecord {
     this.#connection = describeConnection(socket)
   }
 
+  /** It is told of later. */
+  ended(): void {
+    this.#endedAt = { wall: this.#clock.now(), monotonic: this.#clock.monotonic() }
+  }
+
   /** `undefined` where no policy covered the origin: then nothing was tried. */
   told(error?: PinfetchError): EventOf<'tls.handshake'> | undefined {
     const [policy, verdict, address] = [this.#policy, this.#verdict, this.#address]
@@ -92,7 +98,7 @@ export class HandshakeRecord {
     const { presented, staple } = this.#input ?? NOTHING_SENT
     const peer = verdict?.kind === 'trusted' ? verdict.peer : undefined
     const path = verdict?.kind === 'rejected' ? verdict.refusedPath : peer?.path
-    const now = this.#clock.now()
+    const now = this.#endedAt?.wall ?? this.#clock.now()
     const event: EventOf<'tls.handshake'> = {
       type: 'tls.handshake',
       host: this.#origin.text,
@@ -134,7 +140,7 @@ export class HandshakeRecord {
       ...(connected === undefined ? {} : { connectMs: connected - (resolved ?? started) }),
       ...(secured === undefined || connected === undefined ? {} : { tlsMs: secured - connected }),
       ...(this.#verdictMs === undefined ? {} : { verdictMs: this.#verdictMs }),
-      totalMs: this.#clock.monotonic() - started,
+      totalMs: (this.#endedAt?.monotonic ?? this.#clock.monotonic()) - started,
     }
   }
 }

@@ -1,4 +1,5 @@
-import type { Client as UndiciClient, Dispatcher as UndiciDispatcher } from 'undici'
+import type { TLSSocket } from 'node:tls'
+import type { buildConnector, Client as UndiciClient, Dispatcher as UndiciDispatcher } from 'undici'
 import { TransportError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
 import { inNextTurn } from '../ports/turn.ts'
@@ -6,7 +7,31 @@ import type { Connection } from './connector.ts'
 import type { Exchange } from './exchange.ts'
 import { FOREVER, GRACE_MS, Lane } from './lane.ts'
 import type { Limits } from './limits.ts'
-import { Client } from './undici.ts'
+import { Client, errors } from './undici.ts'
+
+/** What writes requests and parses responses, and the way to the connection that it does so on. */
+export interface Http1Engine {
+  readonly client: UndiciClient
+  connect: (callback: Connected) => void
+}
+
+type Connected = Parameters<buildConnector.connector>[1]
+
+/** Apart from its connection, so that it can be made while that is under way. */
+export function createHttp1Engine(host: string, { headerBytes }: Limits): Http1Engine {
+  const engine: Http1Engine = {
+    client: new Client(`https://${host}`, {
+      connect: (_, callback) => engine.connect(callback),
+      pipelining: 1,
+      allowH2: false,
+      maxHeaderSize: headerBytes,
+      headersTimeout: 0, // ours run on our clock
+      bodyTimeout: 0,
+    }),
+    connect: () => undefined,
+  }
+  return engine
+}
 
 /**
  * A connection that speaks HTTP/1.1, one exchange after the other, with an undici client of its own. An undici client would
@@ -15,7 +40,7 @@ import { Client } from './undici.ts'
 export class Http1Lane extends Lane {
   readonly isShared = false
   readonly isReady = true
-  readonly #headerBytes: number
+  readonly #engine: Http1Engine
   #exchange: Exchange | undefined
   #client: UndiciClient | undefined
   #isReused = false
@@ -24,9 +49,9 @@ export class Http1Lane extends Lane {
   #hasGrace = false
   #cancel: Cancel | undefined
 
-  constructor(connection: Connection, host: string, runtime: Runtime, { headerBytes }: Limits) {
+  constructor(connection: Connection, host: string, runtime: Runtime, engine: Http1Engine) {
     super(connection, host, runtime)
-    this.#headerBytes = headerBytes
+    this.#engine = engine
     this.socket.on('readable', this.#onEarlyBytes)
     this.socket.once('close', () => this.#cancel?.())
   }
@@ -86,6 +111,8 @@ export class Http1Lane extends Lane {
   end(): void {
     this.#isOver = true
     if (this.#client === undefined) this.socket.destroy()
+    else if (this.#exchange !== undefined)
+      inNextTurn(() => this.socket.destroy()) // undici does as well: it was the last
     else this.#client.close(() => undefined)
   }
 
@@ -123,24 +150,19 @@ export class Http1Lane extends Lane {
 
   #open(): UndiciClient {
     let isTaken = false
-    return new Client(`https://${this.host}`, {
-      connect: (_, callback) => {
-        const isFirst = !isTaken
-        isTaken = true
-        queueMicrotask(() => {
-          if (isFirst) {
-            this.socket.ref()
-            callback(null, this.socket)
-            this.socket.off('readable', this.#onEarlyBytes) // undici looks from here on
-          } else callback(this.#lost(), null)
-        })
-      },
-      pipelining: 1,
-      allowH2: false,
-      maxHeaderSize: this.#headerBytes,
-      headersTimeout: 0, // ours run on our clock
-      bodyTimeout: 0,
-    })
+    this.#engine.connect = (callback) => {
+      const isFirst = !isTaken
+      isTaken = true
+      queueMicrotask(() => {
+        if (isFirst) {
+          this.socket.ref()
+          endPlainly(this.socket)
+          callback(null, this.socket)
+          this.socket.off('readable', this.#onEarlyBytes) // undici looks from here on
+        } else callback(this.#lost(), null)
+      })
+    }
+    return this.#engine.client
   }
 
   readonly #onEarlyBytes = (): void => {
@@ -155,4 +177,22 @@ export class Http1Lane extends Lane {
   }
 }
 
+/**
+ * undici ends a connection after its last response with an error for a reason, and Node formats the stack of every error that a
+ * stream is destroyed with, which takes as long as a verdict: one for all will do. Nor need the caller, who has the whole response
+ * by then, wait for the farewell.
+ */
+function endPlainly(socket: TLSSocket): void {
+  const { destroy } = socket
+  socket.destroy = (reason?: Error) => {
+    if (!isEnd(reason)) return destroy.call(socket, reason)
+    inNextTurn(() => destroy.call(socket, ENDED))
+    return socket
+  }
+}
+
+const isEnd = (reason: Error | undefined): boolean =>
+  reason instanceof errors.InformationalError && reason.message === 'reset'
+
+const ENDED = new errors.InformationalError('reset')
 const UNUSED_MS = 4_000 // undici's own for a connection that is idle

@@ -7,7 +7,7 @@ import { certificateFailure } from './client-certificate.ts'
 import type { Connection, Connector } from './connector.ts'
 import type { Exchange, Lanes } from './exchange.ts'
 import { clientClosed } from './failure.ts'
-import { Http1Lane } from './http1-lane.ts'
+import { createHttp1Engine, type Http1Engine, Http1Lane } from './http1-lane.ts'
 import { Http2Lane } from './http2-lane.ts'
 import type { Lane } from './lane.ts'
 import type { Http2, Limits } from './limits.ts'
@@ -172,12 +172,13 @@ export class OriginPool implements Lanes {
   #connect(): void {
     const attempt: Attempt = { end: () => undefined }
     this.#attempts.add(attempt)
+    let engine: Http1Engine | undefined
     attempt.end = this.#options.connect(this.origin, (result) => {
       if (result instanceof PinfetchError) {
         this.#ended(attempt, result)
         return
       }
-      const lane = this.#laneOf(result)
+      const lane = this.#laneOf(result, engine)
       this.#isShared = lane.isShared
       this.lanes.add(lane)
       result.socket.once('close', () => this.#drop(lane))
@@ -187,6 +188,8 @@ export class OriginPool implements Lanes {
         .then(nextTurn)
         .then(() => this.#ended(attempt, lane))
     })
+    // The machine has nothing else to do: the connection waits for the resolver, or the peer.
+    if (!this.#isShared) engine = createHttp1Engine(this.origin.text, this.#options.limits)
   }
 
   #ended(attempt: Attempt, result: Lane | PinfetchError): void {
@@ -199,9 +202,11 @@ export class OriginPool implements Lanes {
     this.#settle()
   }
 
-  #laneOf(connection: Connection): Lane {
+  #laneOf(connection: Connection, engine: Http1Engine | undefined): Lane {
     const { runtime, limits } = this.#options
-    if (connection.socket.alpnProtocol !== 'h2') return new Http1Lane(connection, this.origin.text, runtime, limits)
+    const { text } = this.origin
+    if (connection.socket.alpnProtocol !== 'h2')
+      return new Http1Lane(connection, text, runtime, engine ?? createHttp1Engine(text, limits))
     return new Http2Lane(connection, this.origin.text, runtime, limits, (lane) => this.#offer(lane))
   }
 

@@ -11,6 +11,8 @@ export interface RouteOptions {
   readonly emit: Emit
   /** Whether anyone listens to what takes a look at every connection. Default: nobody. */
   readonly hasListeners?: Emitter['hasListeners'] | undefined
+  /** Whether one of them may act on it. Default: as `hasListeners`. */
+  readonly isAwaited?: Emitter['isAwaited'] | undefined
   /** Default: the system's. */
   readonly resolver?: Resolver
   /** Default: as `addresses` of the client without any member. */

@@ -172,10 +172,21 @@ interface Accepted {
 
 /** Everything that a verdict is about but what was sent: of that so much as tells servers apart. `hasSent` decides. */
 function keyOf({ presented, staple, identity, policy, evidence = NO_EVIDENCE }: TrustInput): string {
-  const lengths = presented.map(({ length }) => length).join()
-  const signature = presented[0]?.subarray(-SKETCH_BYTES).join() ?? '' // its end, which is as good as random
   const stapled = staple === undefined || staple.length === 0 ? '' : digestOf(staple)
-  return `${policy.generation} ${evidence.version} ${JSON.stringify(identity)} ${lengths} ${signature} ${stapled}`
+  return `${policy.generation} ${evidence.version} ${nameOf(identity)} ${sketchOf(presented)} ${stapled}`
+}
+
+const nameOf = (identity: ReferenceIdentity): string =>
+  identity.kind === 'dns' ? `dns:${identity.name}` : identity.kind === 'ip' ? `ip:${identity.address}` : identity.id
+
+/** Their number, how long they are together, and the end of the first: of its signature, so as good as random. */
+function sketchOf(presented: readonly Uint8Array[]): string {
+  const [first = NOTHING_SENT] = presented
+  const { length } = first
+  let sketch = 0
+  for (let at = Math.max(0, length - SKETCH_BYTES); at < length; at += 1) sketch = sketch * 256 + (first[at] ?? 0)
+  const octets = presented.reduce((sum, der) => sum + der.length, 0)
+  return `${presented.length} ${octets} ${sketch}`
 }
 
 /** Octet for octet: comparing costs less than hashing. The staple is in the key with its digest. */
