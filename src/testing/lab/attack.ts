@@ -1,0 +1,46 @@
+import type { ErrorCode } from '../../errors/codes.ts'
+import type { Contender } from './contenders.ts'
+import type { World } from './world.ts'
+
+export type AttackGroup = 'certificates' | 'connections' | 'names' | 'manifest' | 'environment' | 'authentication'
+
+/** Programs that a weak or a foreign server takes. An attack whose program is not installed is named as not run. */
+export type Program = 'openssl' | 'gnutls-serv'
+
+/** One attack of the lab. It is run against every contender in turn, with servers of its own each time. */
+export interface Attack {
+  /** `L01`. */
+  readonly id: string
+  readonly group: AttackGroup
+  /** What the attacker does, in one line. */
+  readonly title: string
+  /** What pinfetch refuses with: one of these. */
+  readonly codes: readonly [ErrorCode, ...ErrorCode[]]
+  /** Default: none. */
+  readonly needs?: readonly Program[]
+  /**
+   * Whether somebody without pins and policy, who trusts the same roots, falls for it. The lab shows what was seen; a test holds it
+   * against this.
+   */
+  readonly beatsFetch: boolean
+  /** Attacks, and makes the request that must be accepted with the same settings; so a client that refuses everything fails. */
+  readonly run: (contender: Contender, world: World) => Promise<AttackResult>
+}
+
+export interface AttackResult {
+  readonly attack: Attempt
+  readonly control: Attempt
+}
+
+/** How one request to the attacker, or to the control, ended. What the wire saw counts, whatever the client believes. */
+export interface Attempt {
+  readonly outcome: 'accepted' | 'refused'
+  /** Of the error, or of the first of its causes that has one. */
+  readonly code?: string
+  /** Octets of application data that the attacker was sent: for a refused attack it must be 0. */
+  readonly applicationOctets: number
+  /** Whether the attacker was shown the client's certificate. */
+  readonly sawClientCertificate: boolean
+  /** What else the attacker gained, in a few words: a token, a changed body. Default: nothing. */
+  readonly gained?: string
+}
