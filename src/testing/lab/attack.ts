@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors/codes.ts'
+import type { ClientEvent } from '../../events/events.ts'
 import type { Contender } from './contenders.ts'
 import type { World } from './world.ts'
 
@@ -14,8 +15,8 @@ export interface Attack {
   readonly group: AttackGroup
   /** What the attacker does, in one line. */
   readonly title: string
-  /** What pinfetch refuses with: one of these. */
-  readonly codes: readonly [ErrorCode, ...ErrorCode[]]
+  /** What pinfetch refuses with, or tells of where there is nothing to refuse: one of these. Empty where it goes on unharmed. */
+  readonly codes: readonly (ErrorCode | ClientEvent['type'])[]
   /** Default: none. */
   readonly needs?: readonly Program[]
   /**
@@ -34,10 +35,11 @@ export interface AttackResult {
 
 /** How one request to the attacker, or to the control, ended. What the wire saw counts, whatever the client believes. */
 export interface Attempt {
-  readonly outcome: 'accepted' | 'refused'
-  /** Of the error, or of the first of its causes that has one. */
+  /** `noticed`: answered, and told of by an event. `unharmed`: answered with what the genuine server said, and nothing else. */
+  readonly outcome: 'accepted' | 'refused' | 'noticed' | 'unharmed'
+  /** Of the error, or of the first of its causes that has one; the type of the event where it was noticed. */
   readonly code?: string
-  /** Octets of application data that the attacker was sent: for a refused attack it must be 0. */
+  /** Octets of application data that the attacker was sent and was not meant to have: only 0 withstands an attack. */
   readonly applicationOctets: number
   /** Whether the attacker was shown the client's certificate. */
   readonly sawClientCertificate: boolean

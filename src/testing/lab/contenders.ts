@@ -23,6 +23,8 @@ export interface Given {
   readonly pins: Readonly<Record<string, readonly string[]>>
   /** PEM. */
   readonly certificate?: { readonly cert: string; readonly key: string }
+  /** What the name service says at the moment. Default: 127.0.0.1 of every name. */
+  readonly resolve?: (host: string) => readonly string[]
   /** `http://127.0.0.1:3128` */
   readonly proxy?: string
   /** Environment variables for a contender in a process of its own. */
