@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What a record has that its published schema does not, or lacks; empty for a valid one. */
+/** What a record has that its published schema does not, or lacks; empty for a valid one. Versions and sources: see the files. */
 export function ocsfProblems(record: object): readonly string[] {
   const fields = record as Record<string, unknown>
   const known = OCSF.classes[String(fields.class_uid)]
   if (known === undefined) return [`class_uid ${String(fields.class_uid)}`]
   const problems = objectProblems('', fields, {
     required: [...OCSF.base.required, ...known.required],
+    ...(known.oneOf === undefined ? {} : { oneOf: known.oneOf }),
     fields: [
       ...OCSF.base.fields,
       ...known.fields,

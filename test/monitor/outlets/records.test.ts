@@ -47,6 +47,8 @@ test('the schema check finds what is wrong', () => {
   expect(ocsfProblems({ ...right, colour: 'red' })).toEqual(['colour is no field'])
   expect(ocsfProblems({ ...right, tls: { sni: HOST } })).toEqual(['tls.version is missing'])
   expect(ocsfProblems({ ...right, activity_id: 9, type_uid: 400109 })).toEqual(['activity'])
+  const { dst_endpoint: _, ...nowhere } = right
+  expect(ocsfProblems(nowhere)).toEqual([': none of dst_endpoint,src_endpoint'])
   const document = ecsRecord(told(handshake())) ?? {}
   expect(ecsProblems({ ...document, event: { ...(document.event as object), type: ['creation'] } })).toEqual([
     'event.type creation',
