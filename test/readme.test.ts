@@ -32,7 +32,14 @@ test('every TypeScript block of the README type-checks against the package', () 
       : ts.createSourceFile(name, code, languageVersion)
   }
   const program = ts.createProgram([...files.keys()], options, host)
-  const problems = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
+  // Of the blocks alone: what they import is checked by `npm run types`, and takes five times as long as they do.
+  const found = [...files.keys()].flatMap((name) => {
+    const block = program.getSourceFile(name)
+    return block === undefined
+      ? expect.fail(`${name} is no part of the program`)
+      : ts.getPreEmitDiagnostics(program, block)
+  })
+  const problems = found.map(({ file, messageText }) => {
     return `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
   })
   expect(problems).toEqual([])
