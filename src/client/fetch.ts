@@ -93,12 +93,13 @@ function requestTo(url: URL, { input, init }: GivenRequest): GivenRequest {
 
 export function urlOf(input: Parameters<typeof fetch>[0]): URL {
   const text = typeof input === 'object' && 'url' in input ? input.url : String(input)
-  if (!URL.canParse(text)) {
+  try {
+    return new URL(text)
+  } catch {
     throw new ConfigurationError('ERR_CONFIG_URL', 'fetch: expected an absolute URL', {
-      cause: new TypeError('Invalid URL'),
+      cause: new TypeError('Invalid URL'), // Node's names the text, which may hold secrets
     })
   }
-  return new URL(text)
 }
 
 function originOf(url: URL): CanonicalOrigin {

@@ -4,7 +4,7 @@ import { onAbort } from '../ports/signals.ts'
 import type { CallTime } from '../transport/call.ts'
 import type { PinnedDispatcher } from '../transport/dispatcher.ts'
 import type { Inspect } from '../transport/inspection.ts'
-import type { RawHandler } from '../transport/raw-handler.ts'
+import type { Field, RawHandler } from '../transport/raw-handler.ts'
 import { BodyStream, type Flow, type Sink } from './body.ts'
 import { codingsOf, createDecoder, type DecodedLimits, DecodedMeter, decodeWhole } from './decode.ts'
 import type { LeanRequest } from './request.ts'
@@ -54,6 +54,7 @@ interface Settle {
  * small body that is complete is decoded without a thread.
  */
 class Call implements RawHandler, Flow {
+  readonly takesText = true
   readonly #request: LeanRequest
   readonly #target: Target
   /** Until the promise is settled: who holds it holds the response. */
@@ -79,7 +80,7 @@ class Call implements RawHandler, Flow {
     this.#abort = abort
   }
 
-  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+  onHeaders(status: number, raw: Field[], resume: () => void, statusText: string): boolean {
     if (status < 200) return true // interim: the response itself follows
     const head: ResponseHead = { url: this.#target.url.href, status, statusText, headers: linesOf(raw) }
     this.#head = head
@@ -194,7 +195,7 @@ export function bodyFailure(error: unknown): unknown {
   return isOurs ? error : new TypeError('terminated', { cause: error })
 }
 
-function linesOf(raw: readonly Buffer[]): FieldLine[] {
+function linesOf(raw: readonly Field[]): FieldLine[] {
   const lines: FieldLine[] = []
   for (let at = 0; at + 1 < raw.length; at += 2) {
     lines.push([String(raw[at]?.toString('latin1')).toLowerCase(), String(raw[at + 1]?.toString('latin1'))])

@@ -1,9 +1,10 @@
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import type { Emit } from '../events/events.ts'
+import type { Field } from '../transport/raw-handler.ts'
 
 /** Told of the header fields of every response: names and values in turn, as they came. */
-export type ReadResponse = (origin: CanonicalOrigin, path: string, headers: readonly Buffer[]) => void
+export type ReadResponse = (origin: CanonicalOrigin, path: string, headers: readonly Field[]) => void
 
 /**
  * Reads what a response says beside its answer: that the API will end (RFC 9745, RFC 8594), that the host wants https alone
@@ -47,7 +48,7 @@ export function createNotices(options: {
 }
 
 /** The few fields that are read, by lower-case name; `undefined` when there is none, as nearly always. */
-function fieldsOf(headers: readonly Buffer[]): ReadonlyMap<string, readonly string[]> | undefined {
+function fieldsOf(headers: readonly Field[]): ReadonlyMap<string, readonly string[]> | undefined {
   let fields: Map<string, string[]> | undefined
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at]
@@ -63,11 +64,11 @@ function fieldsOf(headers: readonly Buffer[]): ReadonlyMap<string, readonly stri
 }
 
 /** No two of the names have one length, so length and last letter rule out nearly everything before a string is made. */
-function nameOf(bytes: Buffer): string | undefined {
-  const name = BY_LENGTH[bytes.length]
-  if (name === undefined || ((bytes[bytes.length - 1] ?? 0) | 0x20) !== name.charCodeAt(name.length - 1))
-    return undefined
-  return bytes.toString('latin1').toLowerCase() === name ? name : undefined
+function nameOf(field: Field): string | undefined {
+  const name = BY_LENGTH[field.length]
+  const last = typeof field === 'string' ? field.charCodeAt(field.length - 1) : (field[field.length - 1] ?? 0)
+  if (name === undefined || (last | 0x20) !== name.charCodeAt(name.length - 1)) return undefined
+  return field.toString('latin1').toLowerCase() === name ? name : undefined
 }
 
 /** RFC 9745 §2.1: a date of structured fields. Drafts had `true` or an HTTP date; `date` is absent where none was given. */

@@ -11,7 +11,7 @@ import { ExchangeRecord } from './exchange-record.ts'
 import { afterLost, type Facts, headersTooLarge, isClosed, responseFailure, Unprocessed } from './failure.ts'
 import type { Lane } from './lane.ts'
 import type { Limits, Timeouts } from './limits.ts'
-import type { RawHandler } from './raw-handler.ts'
+import type { Field, RawHandler } from './raw-handler.ts'
 import { holdFailure, inPieces, isReplayable } from './request-body.ts'
 import { eachHeader } from './request-headers.ts'
 import type { Sweep, Swept } from './sweep.ts'
@@ -21,7 +21,7 @@ export interface ExchangeLimits {
   readonly timeouts: Timeouts
   readonly limits: Limits
   /** Told of the header fields of each final response. */
-  readonly onResponse?: ((origin: CanonicalOrigin, path: string, headers: readonly Buffer[]) => void) | undefined
+  readonly onResponse?: ((origin: CanonicalOrigin, path: string, headers: readonly Field[]) => void) | undefined
   readonly emit: Emit
   readonly hasListeners?: Emitter['hasListeners'] | undefined
 }
@@ -128,6 +128,10 @@ export class Exchange implements RawHandler, Swept {
   /** A response that lasts until one of the two has enough of it. */
   get isEndless(): boolean {
     return this.#isEndless
+  }
+
+  get takesText(): boolean {
+    return this.#handler.takesText === true
   }
 
   get hasResponded(): boolean {
@@ -253,7 +257,7 @@ export class Exchange implements RawHandler, Swept {
     this.#handler.onResponseStarted?.()
   }
 
-  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+  onHeaders(status: number, headers: Field[], resume: () => void, statusText: string): boolean {
     if (status < 200) {
       if (isInterim(status)) return this.#onInterim(status, headers, resume, statusText)
       this.abort(noStatus(this.#facts(true), status))
@@ -350,7 +354,7 @@ export class Exchange implements RawHandler, Swept {
   }
 
   /** No activity: interim responses without end must not hold a request past its time. */
-  #onInterim(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+  #onInterim(status: number, headers: Field[], resume: () => void, statusText: string): boolean {
     this.#interimBytes += INTERIM_COST
     for (const { length } of headers) this.#interimBytes += length
     if (this.#interimBytes <= this.#given.limits.headerBytes) {
@@ -361,7 +365,7 @@ export class Exchange implements RawHandler, Swept {
   }
 
   /** The fields that decide how the body is read, and whether it is. */
-  #read(headers: Buffer[], isBodiless: boolean): TransportError | undefined {
+  #read(headers: readonly Field[], isBodiless: boolean): TransportError | undefined {
     let refusal: TransportError | undefined
     let types = 0
     for (let at = 0; at + 1 < headers.length; at += 2) {
@@ -479,7 +483,7 @@ function noStatus({ host }: Facts, status: number): TransportError {
   return new TransportError('ERR_TRANSPORT_PROTOCOL', message, { host, requestSent: 'yes' })
 }
 
-const textAt = (headers: Buffer[], at: number): string => (headers[at]?.toString('latin1') ?? '').toLowerCase()
+const textAt = (headers: readonly Field[], at: number): string => (headers[at]?.toString('latin1') ?? '').toLowerCase()
 
 const EVENT_STREAM = /^text\/event-stream\b/
 const CLOSE = /\bclose\b/

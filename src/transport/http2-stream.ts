@@ -165,8 +165,8 @@ export class Http2Stream {
     this.#exchange.onResponseStarted()
     const length = fields['content-length']
     if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
-    const lines = fieldsOf(raw)
-    this.#told?.onAnswered(status, lines)
+    this.#told?.onAnswered(status, fieldsOf(raw))
+    const lines = this.#exchange.takesText ? textFieldsOf(raw) : fieldsOf(raw)
     this.#tell(() => this.#exchange.onHeaders(status, lines, () => this.#stream?.resume(), ''))
     if (!this.#isOver) this.#stream?.on('data', (chunk: Buffer) => this.#onData(chunk)) // DATA may be read before this event
   }
@@ -218,6 +218,13 @@ export class Http2Stream {
     const id = this.#stream?.id ?? 0
     this.abort(this.#failureOf({ code, id, hasResponded: this.#hasResponded, cause: this.#cause }))
   }
+}
+
+/** The same as text, for who takes that. */
+function textFieldsOf(raw: readonly string[]): string[] {
+  let at = 0
+  while (raw[at]?.startsWith(':') === true) at += 2 // they come first, RFC 9113 §8.3
+  return raw.slice(at)
 }
 
 /** Without the fields of HTTP/2's own. */

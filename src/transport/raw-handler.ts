@@ -2,12 +2,17 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { util } from './undici.ts'
 
+/** Of a header section, in Latin-1: octets as undici has them, or the text that HTTP/2 has made of them already. */
+export type Field = Buffer | string
+
 /** What undici 7 calls for a request: the names that all its versions and the runtimes' own fetch up to Node 24 share. */
 export interface RawHandler {
+  /** It reads fields by `toString('latin1')` alone, so text will do. Default: octets. */
+  readonly takesText?: boolean
   onConnect(abort: (reason?: Error) => void, context?: unknown): void
   onResponseStarted?(): void
   /** False pauses, until `resume`. Header fields alternate names and values. */
-  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean
+  onHeaders(status: number, headers: Field[], resume: () => void, statusText: string): boolean
   onData(chunk: Buffer): boolean
   onComplete(trailers: Buffer[]): void
   onError(error: Error): void

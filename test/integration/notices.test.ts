@@ -1,4 +1,5 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClientEvent, ClientOptions } from 'pinfetch'
@@ -135,3 +136,26 @@ test('an interim response says nothing', async () => {
   expect(await (await client.fetch(at('https', HOST))).text()).toBe('ok')
   expect(events).toEqual([])
 })
+
+test.each([
+  ['lean', {}],
+  ['full', { window: null } as RequestInit],
+])('a response over HTTP/2 is read as well, on the %s road', async (_, init) => {
+  const speaker = createServer()
+  speaker.on('stream', (stream) => {
+    stream.respond({ ':status': 200, 'strict-transport-security': 'max-age=60', sunset: SUNSET, via: '1.1 Ünter' })
+    stream.end('ok')
+  })
+  const peer = await until(
+    startTlsServer({ identity: server, alpn: ['h2'], onSocket: (socket) => void speaker.emit('connection', socket) }),
+  )
+  const client = testClient({ anchors: ca.anchorPem, pins, http2: 'require', upgradeInsecure: 'hsts' })
+  const told: unknown[] = []
+  client.on('api.sunset', ({ date }) => told.push(date))
+  const response = await client.fetch(`https://${HOST}:${peer.port}/`, init)
+  expect([response.headers.get('via'), await response.text()]).toEqual(['1.1 Ünter', 'ok'])
+  expect(told).toEqual([Date.parse(SUNSET)])
+  expect(await (await client.fetch(`http://${HOST}:${peer.port}/`, init)).text()).toBe('ok')
+})
+
+const SUNSET = 'Wed, 11 Nov 2037 23:59:59 GMT'
