@@ -5,4 +5,4 @@ import { createRequire } from 'node:module'
 void globalThis.Headers
 const undici: typeof import('undici') = createRequire(import.meta.url)('undici')
 
-export const { Agent, Client, Dispatcher, errors, ProxyAgent, util } = undici
+export const { Agent, Client, Dispatcher, errors, fetch, ProxyAgent, util } = undici
