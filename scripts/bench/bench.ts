@@ -4,7 +4,7 @@
  *
  * Prints JSON on standard output. `--quick` takes fewer rounds; names (`keep-alive`, `concurrent`, `h2`, `h2, 64`, `connection`,
  * `resumed`, `connection, 16`, `resumed, 16`, `memory`, `cold-start`, `heap`, `path`, `revocation`, `ct`, `auth`,
- * `signing`, `manifest`) run those alone.
+ * `signing`, `manifest`, `outlets`) run those alone.
  */
 import { fork } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'

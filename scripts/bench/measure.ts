@@ -31,6 +31,8 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   ct: async () => (await importBuilt<typeof import('./ct.ts')>('ct')).measureCt(rounds),
   auth: async () => (await importBuilt<typeof import('./auth.ts')>('auth')).measureAuth(rounds),
   signing: async () => (await importBuilt<typeof import('./signing.ts')>('signing', PEERS)).measureSigning(rounds),
+  outlets: async () =>
+    (await importBuilt<typeof import('./outlets.ts')>('outlets')).measureOutlets(served, rounds, quick),
   manifest: async () => (await import('./manifest.ts')).measureManifest(served.pins, rounds), // publishes 100,000 hosts
 }
 
