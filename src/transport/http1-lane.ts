@@ -1,4 +1,3 @@
-import type { TLSSocket } from 'node:tls'
 import type { buildConnector, Client as UndiciClient, Dispatcher as UndiciDispatcher } from 'undici'
 import { TransportError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
@@ -156,13 +155,29 @@ export class Http1Lane extends Lane {
       queueMicrotask(() => {
         if (isFirst) {
           this.socket.ref()
-          endPlainly(this.socket)
+          this.#endPlainly()
           callback(null, this.socket)
           this.socket.off('readable', this.#onEarlyBytes) // undici looks from here on
         } else callback(this.#lost(), null)
       })
     }
     return this.#engine.client
+  }
+
+  /**
+   * undici ends a connection after its last response with an error for a reason, and Node formats the stack of every error that a
+   * stream is destroyed with, which takes as long as a verdict: one for all will do. Nor need the caller, who has the whole
+   * response by then, wait for the farewell.
+   */
+  #endPlainly(): void {
+    const { socket } = this
+    const { destroy } = socket
+    socket.destroy = (reason?: Error) => {
+      if (!isEnd(reason)) return destroy.call(socket, reason)
+      this.#isOver = true
+      inNextTurn(() => destroy.call(socket, ENDED))
+      return socket
+    }
   }
 
   readonly #onEarlyBytes = (): void => {
@@ -174,20 +189,6 @@ export class Http1Lane extends Lane {
   #lost(): TransportError {
     const message = `${this.host}: the connection closed before anything of the request was written`
     return new TransportError('ERR_TRANSPORT_CLOSED', message, { host: this.host })
-  }
-}
-
-/**
- * undici ends a connection after its last response with an error for a reason, and Node formats the stack of every error that a
- * stream is destroyed with, which takes as long as a verdict: one for all will do. Nor need the caller, who has the whole response
- * by then, wait for the farewell.
- */
-function endPlainly(socket: TLSSocket): void {
-  const { destroy } = socket
-  socket.destroy = (reason?: Error) => {
-    if (!isEnd(reason)) return destroy.call(socket, reason)
-    inNextTurn(() => destroy.call(socket, ENDED))
-    return socket
   }
 }
 

@@ -499,3 +499,11 @@ describe.each([['revocation.checked'], ['tls.handshake']])('a listener of %s cha
     expect((await send()).status).toBe(200)
   })
 })
+
+test('after a response of HTTP/1.0, whoever waits for the connection is sent over another one', async () => {
+  const answer = (socket: TLSSocket): void => void socket.write('HTTP/1.0 200 Fine\r\ncontent-length: 2\r\n\r\nok')
+  const { send, heads, peer } = await start({ connections: 1, reply: (socket) => void setTimeout(answer, 20, socket) })
+  const all = await Promise.all(Array.from({ length: 3 }, () => send({ method: 'POST', body: '' })))
+  expect(all.map(({ status }) => status)).toEqual([200, 200, 200])
+  expect([heads.length, peer.connections.length]).toEqual([3, 3])
+})
