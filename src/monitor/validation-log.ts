@@ -6,6 +6,7 @@ import type { Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import { after, type ChainPosition, chainedLine, parseChainedLine, START } from './hash-chain.ts'
 import { type LogFile, openLogFile } from './log-file.ts'
+import { createOutage } from './outage.ts'
 import { type JsonObject, sha256, validationRecord } from './validation-record.ts'
 import { createWorkQueue } from './work-queue.ts'
 
@@ -40,7 +41,8 @@ export interface ValidationLog {
  * Chained, a line that was edited, removed, inserted or moved is found by `pinfetch evidence verify-log`. A chain alone shows
  * neither that its last lines were cut off nor that somebody wrote all of it anew: keep `head` elsewhere for that.
  *
- * @throws ConfigurationError `ERR_CONFIG_INVALID`; a file that cannot be written is told by `failure`, and never by the client.
+ * @throws ConfigurationError `ERR_CONFIG_INVALID`; a file that cannot be written is told by `failure` and
+ *   `outlet.failed`, and costs no request.
  *
  * @example
  * const log = validationLog(client, { file: '/var/log/orders/tls.jsonl' })
@@ -51,6 +53,7 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
   if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1_000_000)
     throw invalid(`capacity: expected 1 to 1000000, got ${String(capacity)}`)
   const queue = createWorkQueue(capacity)
+  const outage = createOutage(client.on, `validation log ${file ?? 'written by the application'}`)
   let position: ChainPosition = START
   let opened: Pick<LogFile, 'append' | 'close'> | undefined
   let lost = 0
@@ -80,6 +83,7 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
   /** A line that failed may stand in the file by half: opened again, the log goes on from its last whole line. */
   const giveUp = async (error: unknown): Promise<void> => {
     failure = error instanceof Error ? error.message : String(error)
+    outage.began(error, lost)
     const file = opened
     if (write === undefined) opened = undefined
     await file?.close().catch(() => undefined)
@@ -89,6 +93,7 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
       if (opened === undefined) await begin()
       await work()
       failure = undefined
+      outage.ended(lost)
       return true
     } catch (error) {
       await giveUp(error)
