@@ -1,8 +1,50 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+/**
+ * Functions of their arguments, for the most part: nothing here looks at what a process has open, holds in memory or heard.
+ * So a process goes on to the next file, and has read the sources already: half of what these files take.
+ */
+const pure = [
+  'encoding',
+  'errors',
+  'keys',
+  'limits',
+  'manifest',
+  'publisher',
+  'signing',
+  'static',
+  'trust',
+  'x509',
+].map((folder) => `test/${folder}/**/*.test.ts`)
+
+const external = ['test/external/**/*.test.ts'] // `npm run test:external`
+
+/** What would be the tail if it began last. Vitest knows no times in a fresh checkout, and goes by the size of the file. */
+const LONGEST = [
+  'test/faults/faults.test.ts',
+  'test/auth/token-processes.test.ts',
+  'test/integration/manifest-wire.test.ts',
+  'test/process/reload.test.ts',
+  'test/process/thaw.test.ts',
+  'test/process/workers.test.ts',
+  'test/process/lifecycle.test.ts',
+  'test/fetch/response.test.ts',
+  'test/auth/polling.test.ts',
+  'test/signing/interop.test.ts',
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONGEST.some((path) => moduleId.endsWith(path))
+    const sorted = await super.sort(files)
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -18,10 +60,22 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     testTimeout: 60_000, // tests that start processes, on a busy machine; nothing waits for long otherwise
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: Math.max(2, availableParallelism() - 1), // the default would be one on two cores, and many tests wait
+    maxWorkers: Math.max(3, availableParallelism() - 1), // the default would be one on two cores, and many tests wait
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: { label: 'own process', color: 'blue' },
+          include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...pure, ...external],
+        },
+      },
+      { extends: true, test: { name: { label: 'pure', color: 'green' }, include: pure, isolate: false } },
+      { extends: true, test: { name: { label: 'external', color: 'yellow' }, include: external } },
+    ],
   },
 })

@@ -54,8 +54,10 @@ function dice(seed: number) {
   }
   const below = (limit: number): number => Math.floor(next() * limit)
   const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T
-  const text = (letters: string, most: number): string =>
-    Array.from({ length: 1 + below(most) }, () => pick([...letters])).join('')
+  const text = (letters: string, most: number): string => {
+    const list = [...letters]
+    return Array.from({ length: 1 + below(most) }, () => pick(list)).join('')
+  }
   return { below, pick, text, some: <T>(list: readonly T[]) => shuffled(list, below).slice(0, 1 + below(list.length)) }
 }
 
