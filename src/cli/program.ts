@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { PinfetchError } from '../errors/errors.ts'
 import { addCt } from './ct.ts'
 import { addDoctor } from './doctor.ts'
+import { addDrill } from './drill.ts'
 import { addEvidence } from './evidence.ts'
 import { addExplain } from './explain.ts'
 import { addInspect } from './inspect.ts'
@@ -75,6 +76,7 @@ function createProgram(io: Io, run: Run): Command {
   addCt(program, run)
   addEvidence(program, run)
   addDoctor(program, run)
+  addDrill(program, run)
   addExplain(program, run)
   for (const command of leavesOf(program)) {
     command.option('--json', 'one JSON object on standard output, text for people on standard error')
@@ -143,6 +145,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   monitor: [],
   evidence: ['show', 'verify', 'verify-log'],
   doctor: [],
+  drill: [],
   explain: [],
 }
 

@@ -746,6 +746,11 @@ export const CODES = {
     about: 'The doctor found what makes connections fail or lets others read them.',
     fix: 'Below each line of the answer stands what to do about it.',
   },
+  ERR_POLICY_DRILL: {
+    retryable: false,
+    about: 'In a drill, an interception was not refused, told or kept as it should be.',
+    fix: 'The first line that failed says what is missing: report mode, a host without pins, and a stale manifest are usual.',
+  },
   ERR_POLICY_CONTAINED: {
     retryable: false,
     about: 'The host is contained: no connection is made to it.',

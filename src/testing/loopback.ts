@@ -3,11 +3,11 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 /** Everything here is reached at this address, and at no other interface of the machine. */
 export const LOOPBACK = '127.0.0.1'
 
-/** Starts listening on a free loopback port and answers with it. */
-export function listen(server: Server): Promise<number> {
+/** Starts listening on a loopback port, a free one by default, and answers with it. */
+export function listen(server: Server, port = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(0, LOOPBACK, () => {
+    server.listen(port, LOOPBACK, () => {
       server.off('error', reject)
       resolve((server.address() as AddressInfo).port)
     })

@@ -6,8 +6,9 @@ import { closeServer, LOOPBACK, listen } from './loopback.ts'
  * "nothing was sent": what the wire saw, whatever either end believes.
  *
  * @param options.target Where new connections go; `setTarget` moves it, as an attacker on the path would.
+ * @param options.port Where it listens. Default: a free port.
  */
-export async function startRelay(options: { readonly target: RelayTarget }): Promise<Relay> {
+export async function startRelay(options: { readonly target: RelayTarget; readonly port?: number }): Promise<Relay> {
   let target = options.target
   const connections: RelayConnection[] = []
   const sockets = new Set<Socket>()
@@ -28,7 +29,7 @@ export async function startRelay(options: { readonly target: RelayTarget }): Pro
     }
   })
 
-  const port = await listen(server)
+  const port = await listen(server, options.port)
   const close = (): Promise<void> => closeServer(server, sockets)
   return {
     port,

@@ -12,6 +12,7 @@ const COMMANDS = [
   ['inspect'],
   ['explain'],
   ['doctor'],
+  ['drill'],
   ['init'],
   ['verify'],
   ...['init', 'add-host', 'add-pin', 'remove-pin', 'deny', 'undeny', 'sign', 'merge', 'publish', 'heartbeat'].map(
