@@ -31,8 +31,9 @@ export interface Deception {
   readonly host?: string
   readonly attacker: TlsServerOptions
   readonly genuine: TlsServerOptions
-  /** Without `anchors` the two trusted roots; without `certificate` the victim's. */
+  /** Default: the two trusted roots as `anchors`, and the victim's certificate. */
   readonly given: Partial<Given> & Pick<Given, 'pins'>
+  readonly withoutCertificate?: true
   /** What else the scene holds open. */
   readonly close?: () => Promise<void>
 }
@@ -44,8 +45,9 @@ export function deception(
   return {
     ...attack,
     run: async (contender, world): Promise<AttackResult> => {
-      const { host = HOST, attacker, genuine, given: more, close } = await scene(world)
-      const given = { anchors: world.anchors, certificate: world.certificate, ...more }
+      const { host = HOST, attacker, genuine, given: more, withoutCertificate, close } = await scene(world)
+      const { anchors, certificate } = world
+      const given = { anchors, ...(withoutCertificate === true ? {} : { certificate }), ...more }
       try {
         return {
           attack: await visit(contender, given, host, attacker),
