@@ -10,6 +10,7 @@ import ts from 'typescript'
 const ROWS: readonly (readonly string[])[] = [
   ['index.ts', 'cli'],
   ['testing'],
+  ['picture'],
   ['client'],
   ['auth', 'signing', 'limits', 'monitor', 'otel'],
   ['keys'],
