@@ -1,6 +1,6 @@
 /**
- * A key was stolen. The status key alone denies it, `pinfetch manifest deny` and `heartbeat`, and clients know within a poll:
- * live connections to it are cut, and no pin admits it again. `npx tsx examples/kill-a-key.ts`.
+ * A key was stolen: a status that denies it cuts live connections to it, and no pin admits it again. The status key alone signs
+ * that, `pinfetch manifest deny` and `heartbeat`, and clients know within a poll. `npx tsx examples/kill-a-key.ts`.
  */
 import { createClient } from 'pinfetch'
 import { createTestRepository, startManifestServer, startTlsServer, testCa } from 'pinfetch/testing'

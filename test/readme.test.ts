@@ -11,7 +11,6 @@ import { type ClientOptions, createClient, fapi2, tokenBucket } from '../src/ind
 import { localSigner } from '../src/signing/index.ts'
 import { until } from './support/client.ts'
 import { startTestPins } from './support/pins.ts'
-import { run } from './support/run.ts'
 
 const root = join(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -88,25 +87,6 @@ test('the test-kit sample of the README runs as printed', async () => {
   )
   expect(printed).toEqual([200])
 })
-
-test('the commands of the README run in order, and their repository serves a client', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'pinfetch-readme-'))
-  const [block = ''] = [...readme.matchAll(/```sh\n(npx pinfetch[\s\S]*?)```/g)].map(([, code = '']) => code)
-  const commands = block.split('\n').flatMap((line) => /^npx pinfetch ([^#]+)/.exec(line)?.[1]?.trim() ?? [])
-  expect(commands.length).toBe(4)
-  for (const command of commands) {
-    const args = command.replaceAll('./', `${folder}/`).split(/\s+/)
-    const { exitCode, stderr } = await run(['--import', 'tsx', join(root, 'src/cli/main.ts'), ...args])
-    expect([command, exitCode, exitCode === 0 ? '' : stderr]).toEqual([command, 0, ''])
-  }
-  const client = createClient({
-    manifest: { url: join(folder, 'public'), root: join(folder, 'pins/root.json'), memoryOnly: true },
-  })
-  await client.ready()
-  expect(client.manifest.version).toBe(1)
-  await client.close()
-  rmSync(folder, { recursive: true })
-}, 60_000)
 
 test('the payment of the README runs as printed, against a bank on loopback that verifies all of it', async () => {
   const bank = await startBank()
