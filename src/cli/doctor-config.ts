@@ -3,8 +3,8 @@ import { configFromFile } from '../client/config.ts'
 import { speaksForOf } from '../client/managers.ts'
 import { type ResolvedManifest, type ResolvedOptions, resolveOptions } from '../client/options.ts'
 import { findLoosenings } from '../client/posture.ts'
-import type { CanonicalHost, CanonicalOrigin } from '../encoding/host.ts'
-import { formatHostPattern } from '../encoding/host-pattern.ts'
+import { type CanonicalHost, type CanonicalOrigin, canonicalHost } from '../encoding/host.ts'
+import { formatHostPattern, hostIndex, overlaps, parseHostPattern } from '../encoding/host-pattern.ts'
 import type { PinText } from '../encoding/pin.ts'
 import { PinfetchError } from '../errors/errors.ts'
 import type { ManifestView } from '../manifest/view.ts'
@@ -13,6 +13,8 @@ import { systemRuntime } from '../ports/system.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
 import { type ClientVerdict, judgeAsClient, viewOfWalk } from './as-client.ts'
 import type { Diagnosis } from './doctor.ts'
+import type { CheckId } from './doctor-checklist.ts'
+import { examinePins } from './doctor-pins.ts'
 import { readBytes } from './files.ts'
 import type { Io } from './io.ts'
 import { walkAsStranger, withMirror } from './manifest-verify.ts'
@@ -25,6 +27,8 @@ export interface ExaminedConfig {
   readonly anchorsFor: (host: CanonicalHost) => AnchorSet
   /** Keys of interception products that the manifest for a host lists. */
   readonly interceptionFor: (host: CanonicalHost) => readonly PinText[]
+  /** The keys that are pinned for an origin, whether or not they count now. */
+  readonly pinsFor: (origin: CanonicalOrigin) => readonly PinText[]
   /** What a client with this configuration says of a server. */
   readonly judge: (origin: CanonicalOrigin) => Promise<ClientVerdict>
 }
@@ -51,10 +55,21 @@ export async function examineConfig(
   for (const manifest of resolved.manifests) examined.push(await examineManifest(manifest, ca, runtime, io))
   const viewFor = (host: CanonicalHost): ManifestView | undefined =>
     examined.find(({ speaksFor }) => speaksFor(host))?.view
+  const inCode = hostIndex(resolved.pins.map(({ pattern, pins }) => [pattern, pins] as const))
   return {
     path,
-    findings: [...examineOptions(resolved, options.local, io.now()), ...examined.flatMap(({ findings }) => findings)],
+    findings: [
+      ...examineOptions(resolved, options.local, io.now()),
+      anchorsOf(resolved, anchorsFor),
+      ...examined.flatMap(({ findings }) => findings),
+    ],
     anchorsFor,
+    pinsFor: ({ host, port }) =>
+      viewFor(host)
+        ?.lookup(host, port)
+        ?.pins.map(({ spki }) => spki) ??
+      inCode(host) ??
+      [],
     interceptionFor: (host) => viewFor(host)?.interception ?? [],
     judge: (origin) => judgeAsClient(origin, resolved, viewFor),
   }
@@ -70,24 +85,37 @@ function examineOptions(options: ResolvedOptions, local: readonly string[], now:
   return [
     ...findLoosenings(options, toUnixMs(now)).map(
       ({ subject, effect }): Diagnosis => ({
+        id: loosened(subject, proxy?.server.text),
         severity: 'warning',
         subject,
         message: effect,
-        fix: 'Is the reason still a good one?',
+        fix: /mode:? report$/.test(subject)
+          ? 'Enforce, once the reports are quiet: remove `mode`.'
+          : 'Is the reason still a good one?',
       }),
     ),
-    ...pins.flatMap((entry) => pinsOf(formatHostPattern(entry.pattern), entry.pins.length, entry.notAfter, now)),
+    ...pins.flatMap(({ pattern, pins: keys, notAfter }) => {
+      const bounded = keys.map((spki) => (notAfter === undefined ? { spki } : { spki, notAfter }))
+      return examinePins({ host: formatHostPattern(pattern), pins: bounded, isDenied: () => false }, now)
+    }),
     ...(proxy === undefined
       ? []
-      : [{ severity: 'info', subject: 'proxy', message: proxy.server.text } satisfies Diagnosis]),
+      : [{ id: 'NET-PROXY', severity: 'info', subject: 'proxy', message: proxy.server.text } satisfies Diagnosis]),
     ...(localAddress === undefined ? [] : [bound(localAddress, local)]),
   ]
 }
 
+function loosened(subject: string, proxy: string | undefined): CheckId {
+  if (/mode:? report$/.test(subject)) return 'CONFIG-REPORT'
+  return subject === proxy ? 'NET-PROXY' : 'CONFIG-LOOSENED'
+}
+
 function bound(localAddress: string, local: readonly string[]): Diagnosis {
+  const id = 'NET-BIND'
   const subject = `localAddress ${localAddress}`
-  if (local.includes(localAddress)) return { severity: 'ok', subject, message: 'an address of this machine' }
+  if (local.includes(localAddress)) return { id, severity: 'ok', subject, message: 'an address of this machine' }
   return {
+    id,
     severity: 'error',
     subject,
     message: 'no interface of this machine has it, so no connection can be made',
@@ -95,19 +123,22 @@ function bound(localAddress: string, local: readonly string[]): Diagnosis {
   }
 }
 
-function pinsOf(host: string, count: number, end: number | undefined, now: number): readonly Diagnosis[] {
-  const subject = `pins of ${host}`
-  const until = end === undefined ? '' : `, until ${dateOf(end)} (${fromNow(end, now)})`
-  const found: Diagnosis[] = []
-  if (count < 2) {
-    const fix = 'Pin a backup key that is kept elsewhere (RFC 7469 §4.3): pinfetch pin --backup'
-    found.push({ severity: 'warning', subject, message: 'no backup pin: a lost key is an outage', fix })
+/** The roots that the option names, everywhere but where a host has its own. */
+function anchorsOf({ anchors }: ResolvedOptions, anchorsFor: (host: CanonicalHost) => AnchorSet): Diagnosis {
+  const { everywhere, byHost } = anchors
+  const names = everywhere.map((source) => {
+    if (typeof source !== 'string') return Object.values(source).join()
+    return ['bundled', 'system', 'extra'].includes(source) ? source : 'PEM'
+  })
+  const own = byHost.length === 0 ? '' : `; ${counted(byHost.length, 'host')} with roots of its own`
+  const elsewhere = canonicalHost('elsewhere.invalid')
+  const size = elsewhere === undefined ? 0 : anchorsFor(elsewhere).size
+  return {
+    id: 'CONFIG-ANCHORS',
+    severity: 'info',
+    subject: 'trust anchors',
+    message: `${counted(size, 'root')} (${names.join(', ')})${own}`,
   }
-  if (end !== undefined && end - now < SOON_MS) {
-    const severity = end <= now ? 'error' : 'warning'
-    found.push({ severity, subject, message: `they end ${fromNow(end, now)}`, fix: 'Renew them, or sign a manifest.' })
-  }
-  return found.length > 0 ? found : [{ severity: 'ok', subject, message: `${counted(count, 'pin')}${until}` }]
 }
 
 interface ExaminedManifest {
@@ -129,25 +160,32 @@ async function examineManifest(
   const subject = 'manifest'
   if (location === undefined) {
     const message = 'from a source in code: not looked at'
-    return { findings: [{ severity: 'info', subject, message }], speaksFor, view: viewOfWalk(undefined, now) }
+    return {
+      findings: [{ id: 'MANIFEST-FETCH', severity: 'info', subject, message }],
+      speaksFor,
+      view: viewOfWalk(undefined, now),
+    }
   }
   try {
     const walk = await withMirror(location, ca, runtime, (mirror) =>
       walkAsStranger(mirror, manifest.root, 'manifest.root', runtime, io.signal),
     )
     const forgetful: Diagnosis = {
+      id: 'MANIFEST-CACHE',
       severity: 'warning',
       subject,
       message: 'no cacheDir: a restart forgets which version was seen',
       fix: 'Name one.',
     }
-    const findings = [...examineWalk(walk, now), ...(manifest.cacheDir === undefined ? [forgetful] : [])]
-    return { findings, speaksFor, view: viewOfWalk(walk, now) }
+    const view = viewOfWalk(walk, now)
+    const findings = [...examineWalk(walk, view, now), ...(manifest.cacheDir === undefined ? [forgetful] : [])]
+    return { findings, speaksFor, view }
   } catch (error) {
     if (!(error instanceof PinfetchError)) throw error
     const { code } = error
     const [message = ''] = error.message.split('\n')
     const refused: Diagnosis = {
+      id: 'MANIFEST-FETCH',
       severity: 'error',
       subject,
       message: `${message} (${code})`,
@@ -157,20 +195,29 @@ async function examineManifest(
   }
 }
 
-function examineWalk({ root, status, manifest }: Walk, now: number): readonly Diagnosis[] {
+function examineWalk({ root, status, manifest }: Walk, view: ManifestView, now: number): readonly Diagnosis[] {
   const documents = { root, status, manifest }
   const ages = Object.entries(documents).map(([name, { version, payload }]): Diagnosis => {
     const { issuedAt, expires } = payload
+    const id = 'MANIFEST-FRESH'
     const message = `version ${version}, until ${dateOf(expires)} (${fromNow(expires, now)})`
     const isLate = (now - issuedAt) / (expires - issuedAt) > 2 / 3
     if (now < issuedAt) {
       const fix = 'Set the clock: it is behind the one that signed.'
-      return { severity: 'warning', subject: 'clock', message: `the ${name} was signed ${fromNow(issuedAt, now)}`, fix }
+      const signed = `the ${name} was signed ${fromNow(issuedAt, now)}`
+      return { id: 'CLOCK-SIGNED', severity: 'warning', subject: 'clock', message: signed, fix }
     }
-    if (isLate) return { severity: 'warning', subject: name, message, fix: 'Sign the next one.' }
-    return { severity: 'ok', subject: name, message }
+    if (isLate) return { id, severity: 'warning', subject: name, message, fix: 'Sign the next one.' }
+    return { id, severity: 'ok', subject: name, message }
   })
-  return [...ages, ...[...manifest.hosts].flatMap(({ host, pins }) => pinsOf(host, pins.length, undefined, now))]
+  const pins = [...manifest.hosts].flatMap(({ host, pins: keys, keyControl }) => {
+    const pattern = parseHostPattern(host)
+    const isDenied = (spki: PinText): boolean =>
+      view.denies.some(
+        (deny) =>
+          deny.spki === spki && (pattern === undefined || (deny.hosts?.some((one) => overlaps(one, pattern)) ?? true)),
+      )
+    return examinePins({ host, pins: keys, isDenied, keyControl }, now)
+  })
+  return [...ages, ...pins]
 }
-
-const SOON_MS = 30 * 86_400_000

@@ -29,7 +29,13 @@ export function examineInterception(
 
 function diagnosis(reason: string): Diagnosis {
   const message = `${reason}: somebody between here and the server may read everything`
-  return { severity: 'error', subject: 'interception', message, fix: 'Compare the keys from another network.' }
+  return {
+    id: 'INTERCEPTION',
+    severity: 'error',
+    subject: 'interception',
+    message,
+    fix: 'Compare the keys from another network.',
+  }
 }
 
 const PRODUCTS: readonly (readonly [string, RegExp])[] = [

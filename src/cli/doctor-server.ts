@@ -9,14 +9,16 @@ import { requestFailure } from '../transport/failure.ts'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../transport/limits.ts'
 import { type AnchorSet, bundledAnchors } from '../trust/anchors.ts'
 import { type ClientVerdict, findingsOf } from './as-client.ts'
-import { type Judgement, type Placed, placeAll } from './chain.ts'
+import { type Judgement, placeAll } from './chain.ts'
 import type { Diagnosis } from './doctor.ts'
+import { examineChain, examineExpiry } from './doctor-chain.ts'
 import type { ExaminedConfig } from './doctor-config.ts'
 import { examineInterception } from './doctor-interception.ts'
+import { examineMatch } from './doctor-pins.ts'
+import { probeWeaknesses } from './doctor-protocols.ts'
 import { type Io, printable } from './io.ts'
 import { UsageError } from './outcome.ts'
 import { seeServer } from './server.ts'
-import { dateOf, fromNow, keyText } from './text.ts'
 
 /**
  * What one look and one HEAD request show of a server. The request carries no credential, and goes to a verified server alone:
@@ -35,14 +37,19 @@ export async function examineServer(
   const anchors = ca ?? configs[0]?.anchorsFor(origin.host) ?? bundledAnchors()
   const { presented, judgement } = await seeServer(origin, { anchors, sni: undefined }, io)
   const verdicts: Diagnosis[] = []
-  for (const { path, judge } of configs) verdicts.push(...asConfigured(path, await judge(origin)))
+  for (const { path, judge, pinsFor } of configs) {
+    const verdict = await judge(origin)
+    verdicts.push(...asConfigured(path, verdict), ...examineMatch(origin.text, pinsFor(origin), verdict.chain))
+  }
   const isRefused = judgement.findings.length > 0 || verdicts.some(({ severity }) => severity === 'error')
   const answer = isRefused ? undefined : await ask(url, anchors, io.signal)
   const listed = configs.flatMap(({ interceptionFor }) => interceptionFor(origin.host))
   return [
     ...verdictOf(origin.text, judgement),
     ...verdicts,
-    ...placeAll(presented, judgement.path).flatMap((placed) => examineCertificate(placed, io.now())),
+    ...placeAll(presented, judgement.path).map((placed) => examineExpiry(placed, io.now())),
+    ...examineChain(presented, judgement.path),
+    ...(await probeWeaknesses(origin, io.signal)),
     ...examineInterception(presented, judgement, listed),
     ...(answer === undefined ? [] : examineAnswer(answer, io.now())),
   ]
@@ -50,17 +57,18 @@ export async function examineServer(
 
 /** Pure. */
 function asConfigured(path: string, verdict: ClientVerdict): readonly Diagnosis[] {
+  const id = 'CONFIG-CLIENT'
   const subject = `with ${path}`
   if (verdict.kind === 'trusted' && verdict.reported.length === 0) {
-    return [{ severity: 'ok', subject, message: 'a client connects' }]
+    return [{ id, severity: 'ok', subject, message: 'a client connects' }]
   }
   const findings = verdict.kind === 'trusted' ? verdict.reported : findingsOf(verdict.error)
   return findings.map(({ code, message }): Diagnosis => {
     const fix = `pinfetch explain ${code}`
     if (verdict.kind === 'trusted') {
-      return { severity: 'warning', subject, message: `let through by report mode: ${message} (${code})`, fix }
+      return { id, severity: 'warning', subject, message: `let through by report mode: ${message} (${code})`, fix }
     }
-    return { severity: 'error', subject, message: `a client refuses: ${message} (${code})`, fix }
+    return { id, severity: 'error', subject, message: `a client refuses: ${message} (${code})`, fix }
   })
 }
 
@@ -106,23 +114,15 @@ async function ask(url: URL, anchors: AnchorSet, signal: AbortSignal | undefined
 
 function verdictOf(host: string, { path, findings }: Judgement): readonly Diagnosis[] {
   const anchor = path?.certificates.at(-1)?.subject.text ?? ''
-  if (findings.length === 0) return [{ severity: 'ok', subject: host, message: `verifies up to ${anchor}` }]
+  if (findings.length === 0)
+    return [{ id: 'SERVER-PATH', severity: 'ok', subject: host, message: `verifies up to ${anchor}` }]
   return findings.map(({ code, message }) => ({
+    id: 'SERVER-PATH',
     severity: 'error',
     subject: host,
     message: `${message} (${code})`,
     fix: `pinfetch explain ${code}`,
   }))
-}
-
-function examineCertificate({ certificate, position }: Placed, now: number): readonly Diagnosis[] {
-  const { subject, notAfter, keyInfo, signatureAlgorithm, decoded } = certificate
-  const facts = `${keyText(keyInfo)}, ${signatureAlgorithm.name}, until ${dateOf(notAfter)} (${fromNow(notAfter, now)})`
-  const names = (decoded.subjectAltName ?? []).flatMap((name) => (name.kind === 'dns' ? [printable(name.text)] : []))
-  const message = position === 'end entity' && names.length > 0 ? `${facts}, names ${names.join(', ')}` : facts
-  const isSoon = position === 'end entity' && notAfter - now < RENEW_MS
-  const line: Diagnosis = { severity: isSoon ? 'warning' : 'info', subject: `${position} ${subject.text}`, message }
-  return [isSoon ? { ...line, fix: 'Is the renewal under way, and the new key pinned?' } : line]
 }
 
 /** Pure. */
@@ -131,28 +131,39 @@ function examineAnswer(answer: ServerAnswer, now: number): readonly Diagnosis[] 
   const found: Diagnosis[] = []
   if (connected !== undefined) {
     const { protocol, cipher, group = 'group unknown' } = connected
-    found.push({ severity: 'ok', subject: 'connection', message: `${protocol}, ${cipher}, ${group}` })
+    found.push({ id: 'SERVER-TLS', severity: 'ok', subject: 'connection', message: `${protocol}, ${cipher}, ${group}` })
     found.push(
       stapled
-        ? { severity: 'ok', subject: 'OCSP', message: 'a response is stapled' }
-        : { severity: 'info', subject: 'OCSP', message: 'no response is stapled' },
+        ? { id: 'SERVER-STAPLE', severity: 'ok', subject: 'OCSP', message: 'a response is stapled' }
+        : {
+            id: 'SERVER-STAPLE',
+            severity: 'info',
+            subject: 'OCSP',
+            message: 'no response is stapled',
+            fix: 'Where the CA answers OCSP, have the server staple: clients then ask nobody else.',
+          },
     )
   }
   if (refusal !== undefined) {
     const [message = ''] = refusal.message.split('\n')
-    return [...found, { severity: 'error', subject: refusal.code, message, fix: `pinfetch explain ${refusal.code}` }]
+    const id = refusal.code.startsWith('ERR_TLS_') ? 'SERVER-TLS' : 'SERVER-ANSWER'
+    return [
+      ...found,
+      { id, severity: 'error', subject: refusal.code, message, fix: `pinfetch explain ${refusal.code}` },
+    ]
   }
   return [...found, hsts(fieldOf(headers, 'strict-transport-security')), ...proxies(headers), ...clock(headers, now)]
 }
 
 function hsts(field: string | undefined): Diagnosis {
+  const id = 'SERVER-HSTS'
   const subject = 'Strict-Transport-Security'
   const fix = 'On the server: Strict-Transport-Security: max-age=31536000 (RFC 6797)'
-  if (field === undefined) return { severity: 'warning', subject, message: 'missing', fix }
+  if (field === undefined) return { id, severity: 'warning', subject, message: 'missing', fix }
   const policy = parseHsts(field)
-  if (policy === undefined) return { severity: 'warning', subject, message: 'not as RFC 6797 §6.1 writes it', fix }
-  if (policy.maxAgeSeconds > 0) return { severity: 'ok', subject, message: `max-age=${policy.maxAgeSeconds}` }
-  return { severity: 'warning', subject, message: 'max-age=0 switches it off', fix }
+  if (policy === undefined) return { id, severity: 'warning', subject, message: 'not as RFC 6797 §6.1 writes it', fix }
+  if (policy.maxAgeSeconds > 0) return { id, severity: 'ok', subject, message: `max-age=${policy.maxAgeSeconds}` }
+  return { id, severity: 'warning', subject, message: 'max-age=0 switches it off', fix }
 }
 
 function proxies(headers: ServerAnswer['headers']): readonly Diagnosis[] {
@@ -161,7 +172,13 @@ function proxies(headers: ServerAnswer['headers']): readonly Diagnosis[] {
     if (field === undefined) return []
     const message = `a proxy or gateway answered: ${printable(field.slice(0, MAX_SHOWN))}`
     return [
-      { severity: 'warning', subject: name, message, fix: 'If nobody put it there on purpose, find out who did.' },
+      {
+        id: 'SERVER-PROXY',
+        severity: 'warning',
+        subject: name,
+        message,
+        fix: 'If nobody put it there on purpose, find out who did.',
+      },
     ]
   })
 }
@@ -172,9 +189,10 @@ function clock(headers: ServerAnswer['headers'], now: number): readonly Diagnosi
   const seconds = Math.round((now - date) / 1_000)
   const message = `${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead of'} the server’s Date`
   const size = Math.abs(seconds)
-  if (size <= 60) return [{ severity: 'ok', subject: 'clock', message }]
+  const id = 'CLOCK-SERVER'
+  if (size <= 60) return [{ id, severity: 'ok', subject: 'clock', message }]
   const fix = 'Set the clock: certificates, manifests and tokens are judged by it.'
-  return [{ severity: size > 300 ? 'error' : 'warning', subject: 'clock', message, fix }]
+  return [{ id, severity: size > 300 ? 'error' : 'warning', subject: 'clock', message, fix }]
 }
 
 function fieldOf(headers: ServerAnswer['headers'], name: string): string | undefined {
@@ -183,6 +201,5 @@ function fieldOf(headers: ServerAnswer['headers'], name: string): string | undef
 }
 
 const PROXY_FIELDS = ['via', 'x-forwarded-for', 'x-forwarded-by', 'forwarded', 'x-cache']
-const RENEW_MS = 14 * 86_400_000
 const MAX_SHOWN = 200
 const TIMEOUT_MS = 10_000

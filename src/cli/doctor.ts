@@ -1,19 +1,20 @@
-import { networkInterfaces } from 'node:os'
 import type { Command } from 'commander'
-import { surroundings } from '../client/posture.ts'
 import { CODES } from '../errors/codes.ts'
-import { offeredGroups } from '../transport/groups.ts'
 import { anchorsFrom } from './chain.ts'
+import { type CheckId, checklistOf, GRADE_RULE, gradeOf, type Lowered } from './doctor-checklist.ts'
 import { type ExaminedConfig, examineConfig } from './doctor-config.ts'
+import { outwardInterfaces, readMachine, watchClocks } from './doctor-machine.ts'
 import { examineServer } from './doctor-server.ts'
 import { examineSurroundings } from './doctor-surroundings.ts'
 import type { Io, Paint } from './io.ts'
+import { KNOWN_UNTIL } from './node-releases.ts'
 import { type Outcome, UsageError } from './outcome.ts'
 import type { Run } from './program.ts'
 import { counted } from './text.ts'
 
-/** One line of the answer. `fix`: what to do about it. */
+/** One line of the answer. `id`: the check of the list that it belongs to. `fix`: what to do about it. */
 export interface Diagnosis {
+  readonly id: CheckId
   readonly severity: 'ok' | 'info' | 'warning' | 'error'
   readonly subject: string
   readonly message: string
@@ -28,6 +29,7 @@ export function addDoctor(program: Command, run: Run): void {
     .option('--ca <pem>', 'roots to verify with, in place of Node’s')
     .option('--strict', 'exit with 5 where there are warnings')
     .addHelpText('before', EXAMPLE)
+    .addHelpText('after', `\nThe grade: ${GRADE_RULE}\n`)
     .action((sources: readonly string[], options: DoctorOptions) =>
       run((io, paint) => doctor(sources, options, io, paint)),
     )
@@ -44,22 +46,9 @@ async function doctor(
   io: Io,
   paint: Paint,
 ): Promise<Outcome> {
-  const interfaces = outwardInterfaces()
-  const local = interfaces.map(({ address }) => address)
-  const sections: [string, readonly Diagnosis[]][] = [
-    [
-      'this machine',
-      examineSurroundings({
-        env: io.env,
-        flags: surroundings().flags,
-        node: process.versions.node,
-        openssl: process.versions.openssl,
-        hasHybrid: offeredGroups().includes('MLKEM'),
-        interfaces,
-        now: io.now(),
-      }),
-    ],
-  ]
+  const driftOfClocks = watchClocks(io)
+  const local = outwardInterfaces().map(({ address }) => address)
+  const sections: [string, readonly Diagnosis[]][] = []
   const anchors = ca === undefined ? undefined : await anchorsFrom(ca)
   const urls = new Map(sources.map((source) => [source, urlOf(source)]))
   const configs = new Map<string, ExaminedConfig>()
@@ -71,6 +60,7 @@ async function doctor(
     if (url === undefined) sections.push([source, configs.get(source)?.findings ?? []])
     else sections.push([url.origin, await examineServer(url, anchors, [...configs.values()], io)])
   }
+  sections.unshift(['this machine', examineSurroundings(readMachine(io, driftOfClocks()))])
   return report(sections, strict === true, paint)
 }
 
@@ -78,19 +68,29 @@ function report(sections: readonly [string, readonly Diagnosis[]][], strict: boo
   const all = sections.flatMap(([, found]) => found)
   const errors = all.filter(({ severity }) => severity === 'error')
   const warnings = all.filter(({ severity }) => severity === 'warning')
-  const grade = gradeOf(errors.length, warnings.length)
+  const { grade, lowered } = gradeOf(all)
   const [worst] = errors
   return {
     data: {
       grade,
+      rule: GRADE_RULE,
+      lowered,
+      knownUntil: KNOWN_UNTIL,
+      checklist: checklistOf(all),
       sections: sections.map(([subject, found]) => ({
         subject,
-        findings: found.map(({ severity, subject, message, fix = null }) => ({ severity, subject, message, fix })),
+        findings: found.map(({ id, severity, subject, message, fix = null }) => ({
+          id,
+          severity,
+          subject,
+          message,
+          fix,
+        })),
       })),
     },
     text: [
       ...sections.flatMap(([title, found]) => [paint.bold(title), ...found.flatMap((one) => lines(one, paint)), '']),
-      `grade ${paint.bold(grade)}  ${counted(errors.length, 'error')}, ${counted(warnings.length, 'warning')}`,
+      `grade ${paint.bold(grade)}  ${counted(errors.length, 'error')}, ${counted(warnings.length, 'warning')}${because(lowered)}`,
     ],
     warnings: strict && warnings.length > 0 ? [counted(warnings.length, 'finding')] : [],
     failOnWarnings: strict,
@@ -106,17 +106,16 @@ function report(sections: readonly [string, readonly Diagnosis[]][], strict: boo
   }
 }
 
-function lines({ severity, subject, message, fix }: Diagnosis, paint: Paint): readonly string[] {
+function lines({ id, severity, subject, message, fix }: Diagnosis, paint: Paint): readonly string[] {
   const painted = { ok: paint.green, info: paint.dim, warning: paint.yellow, error: paint.red }[severity]
-  const line = `  ${painted(severity.padEnd(7))}  ${subject}: ${message}`
+  const line = `  ${painted(severity.padEnd(7))}  ${subject}: ${message}  ${paint.dim(id)}`
   return fix === undefined ? [line] : [line, `           ${fix}`]
 }
 
-/** Like a school's: one error is worse than any number of warnings. */
-function gradeOf(errors: number, warnings: number): 'A' | 'B' | 'C' | 'D' | 'F' {
-  if (errors > 0) return errors > 1 ? 'F' : 'D'
-  if (warnings === 0) return 'A'
-  return warnings > 2 ? 'C' : 'B'
+/** What holds the grade down: the worst checks first, all that leave the same. */
+function because(lowered: readonly Lowered[]): string {
+  const worst = lowered.filter(({ grade }) => grade === lowered[0]?.grade)
+  return worst.length === 0 ? '' : `; held down by ${worst.map(({ id }) => id).join(', ')}`
 }
 
 /** `undefined` for what is a file. @throws UsageError for another scheme, or for a URL that carries credentials. */
@@ -125,12 +124,6 @@ function urlOf(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol === 'https:' && url.username === '' && url.password === '') return url
   throw new UsageError('not an https URL without user name and password', 'Give https://api.example.com')
-}
-
-function outwardInterfaces() {
-  return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    addresses.filter(({ internal }) => !internal).map(({ address }) => ({ name, address })),
-  )
 }
 
 const EXAMPLE = `Example:

@@ -1,4 +1,5 @@
 import pc from 'picocolors'
+import type { Machine } from './doctor-surroundings.ts'
 import type { Prompts } from './prompts.ts'
 
 /** What a command may touch besides files and sockets. `main.ts` gives the process's own, tests give theirs. */
@@ -15,6 +16,8 @@ export interface Io {
   readonly prompts?: () => Promise<Prompts>
   /** Passes time, where somebody said that they stay. Absent in a pipe. */
   readonly wait?: (ms: number) => Promise<void>
+  /** What `doctor` is to find in place of this machine's own. */
+  readonly machine?: Partial<Machine>
 }
 
 export interface Output {

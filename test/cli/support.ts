@@ -23,11 +23,12 @@ export interface World {
   readonly clock?: () => number
   readonly prompts?: Io['prompts']
   readonly wait?: Io['wait']
+  readonly machine?: Io['machine']
 }
 
 /** Runs a command line in this process, with everything but files and sockets injected. */
 export async function cli(argv: readonly string[], world: World = {}): Promise<Ran> {
-  const { env = {}, stdin, isTTY = false, now, clock, signal, prompts, wait } = world
+  const { env = {}, stdin, isTTY = false, now, clock, signal, prompts, wait, machine } = world
   const written = { stdout: '', stderr: '' }
   const output = (name: keyof typeof written): Output => ({
     isTTY,
@@ -44,6 +45,7 @@ export async function cli(argv: readonly string[], world: World = {}): Promise<R
     ...(signal === undefined ? {} : { signal }),
     ...(prompts === undefined ? {} : { prompts }),
     ...(wait === undefined ? {} : { wait }),
+    ...(machine === undefined ? {} : { machine }),
   })
   return { exitCode, ...written }
 }
