@@ -1,8 +1,8 @@
 import { systemRuntime } from '../../ports/system.ts'
 import { type Relay, startRelay } from '../relay.ts'
 import { startTlsServer, type TestTlsServer, type TlsServerOptions } from '../tls-server.ts'
-import type { Attack, AttackResult, Attempt } from './attack.ts'
-import type { Contender, Given } from './contenders.ts'
+import type { Attack, Attempt } from './attack.ts'
+import type { Contender, Given, OpenClient } from './contenders.ts'
 import type { World } from './world.ts'
 
 /** Whom the victim wants to talk to, in most attacks. */
@@ -31,9 +31,7 @@ export interface Deception {
   readonly host?: string
   readonly attacker: TlsServerOptions
   readonly genuine: TlsServerOptions
-  /** Default: the two trusted roots as `anchors`, and the victim's certificate. */
   readonly given: Partial<Given> & Pick<Given, 'pins'>
-  readonly withoutCertificate?: true
   /** What else the scene holds open. */
   readonly close?: () => Promise<void>
 }
@@ -44,36 +42,45 @@ export function deception(
 ): Attack {
   return {
     ...attack,
-    run: async (contender, world): Promise<AttackResult> => {
-      const { host = HOST, attacker, genuine, given: more, withoutCertificate, close } = await scene(world)
-      const { anchors, certificate } = world
-      const given = { anchors, ...(withoutCertificate === true ? {} : { certificate }), ...more }
+    run: async (contender, world) => {
+      const { host = HOST, attacker, genuine, given, close } = await scene(world)
+      const client = await contender.open(givenBy(world, given))
       try {
         return {
-          attack: await visit(contender, given, host, attacker),
-          control: await visit(contender, given, host, genuine),
+          attack: await visit(contender, client, host, attacker),
+          control: await visit(contender, client, host, genuine),
         }
       } finally {
+        await client.close()
         await close?.()
       }
     },
   }
 }
 
-async function visit(contender: Contender, given: Given, host: string, server: TlsServerOptions): Promise<Attempt> {
+/** By default the two trusted roots, and the victim's certificate. */
+export function givenBy({ anchors, certificate }: World, given: Deception['given']): Given {
+  return { anchors, certificate, ...given }
+}
+
+async function visit(
+  contender: Contender,
+  client: OpenClient,
+  host: string,
+  server: TlsServerOptions,
+): Promise<Attempt> {
   const there = await stand(server)
   try {
-    return await attempt(contender, given, `https://${host}:${there.relay.port}/v1/payments`, there)
+    return await attempt(contender, client, host, there)
   } finally {
     await there.close()
   }
 }
 
-/** One request with secrets in it by a new client, and what the server that it came to saw of it. */
-export async function attempt(contender: Contender, given: Given, url: string, at: Stand): Promise<Attempt> {
-  const client = await contender.open(given)
-  const ending = await endingOf(() => client.fetch(url, SECRET)).finally(() => client.close())
-  await Promise.race([at.relay.idle(), passed(SETTLING_MS)]) // then what was sent has arrived
+/** One request with secrets in it, and what the server that it came to saw of it. */
+export async function attempt(contender: Contender, client: OpenClient, host: string, at: Stand): Promise<Attempt> {
+  const ending = await endingOf(() => client.fetch(`https://${host}:${at.relay.port}/v1/payments`, SECRET))
+  if (ending.outcome === 'refused') await Promise.race([at.relay.idle(), passed(SETTLING_MS)]) // then what was sent has arrived
   return {
     ...ending,
     applicationOctets: octetsSent(contender, at),
@@ -82,7 +89,7 @@ export async function attempt(contender: Contender, given: Given, url: string, a
 }
 
 /** How a request ended for the client: any response is an acceptance, whatever its status. */
-export async function endingOf(request: () => Promise<Response>): Promise<Pick<Attempt, 'outcome' | 'code'>> {
+async function endingOf(request: () => Promise<Response>): Promise<Pick<Attempt, 'outcome' | 'code'>> {
   const late = passed(PATIENCE_MS).then(() => ({ outcome: 'refused', code: 'NO_ANSWER' }) as const)
   const ending = request().then(
     async (response) => {
@@ -95,7 +102,7 @@ export async function endingOf(request: () => Promise<Response>): Promise<Pick<A
 }
 
 /** The code of the error, or of the first of its causes that has one. */
-export function refusal(error: unknown): { readonly outcome: 'refused'; readonly code?: string } {
+function refusal(error: unknown): { readonly outcome: 'refused'; readonly code?: string } {
   for (let at = error; at instanceof Error; at = at.cause) {
     if ('code' in at && typeof at.code === 'string') return { outcome: 'refused', code: at.code }
   }
@@ -106,7 +113,7 @@ export function refusal(error: unknown): { readonly outcome: 'refused'; readonly
  * What the server decrypted. Of pinfetch, which refuses in the middle of the handshake, the wire must not have carried a single
  * record of application data either, whatever was in it; others have already sent their Finished in one (RFC 8446 §5.2).
  */
-export function octetsSent({ name }: Contender, { peer, relay }: Stand): number {
+function octetsSent({ name }: Contender, { peer, relay }: Stand): number {
   const onTheWire = relay.clientToServer.records.filter(({ type }) => type === APPLICATION_DATA)
   const octets = name === 'pinfetch' ? onTheWire.reduce((sum, { length }) => sum + length, 0) : 0
   return Math.max(peer.applicationBytes, octets)
@@ -117,7 +124,7 @@ export function passed(ms: number): Promise<void> {
 }
 
 /** What every request carries, so that a client which sends it has something to lose. */
-export const SECRET = {
+const SECRET = {
   method: 'POST',
   headers: { authorization: 'Bearer secret-of-the-victim', 'content-type': 'text/plain' },
   body: 'pay 100 to Alice',

@@ -4,7 +4,7 @@ import { extension } from '../../../x509/extension-writer.ts'
 import { closeServer, listen } from '../../loopback.ts'
 import { crl, ocspResponse } from '../../revocation.ts'
 import type { Attack } from '../attack.ts'
-import { deception, HOST } from '../stage.ts'
+import { attempt, deception, givenBy, HOST, passed, stand } from '../stage.ts'
 
 /** The pinned key was stolen and its certificate revoked: in each of these the thief uses it all the same. */
 export const REVOCATION_ATTACKS: readonly Attack[] = [
@@ -26,39 +26,30 @@ export const REVOCATION_ATTACKS: readonly Attack[] = [
       }
     },
   ),
-  deception(
-    {
-      id: 'L21',
-      group: 'certificates',
-      title: 'a revoked certificate; the list of the CA says so',
-      codes: ['ERR_TRUST_CERT_REVOKED'],
-      beatsFetch: true,
-    },
-    async ({ ca }) => {
-      const list = createServer((_, response) => {
-        response.end(crl({ issuer: ca.issuer, revoked: [stolen], reason: KEY_COMPROMISE }))
-      })
-      const port = await listen(list)
-      const extensions = [extension.crlDistributionPoints([`http://${LIST_HOST}:${port}/1.crl`])]
-      const [server, stolen] = [ca.issue({ names, extensions }), ca.issue({ names, extensions })]
-      return {
-        attacker: { identity: stolen },
-        genuine: { identity: server },
-        withoutCertificate: true, // it would be shown while the list is waited for, so pinfetch does not take both
-        given: {
-          pins: { [HOST]: [server.pin, stolen.pin] },
-          pinfetch: {
-            revocation: { mode: 'hard-fail', fetch: 'blocking' },
-            revocationNetwork: { ports: [port], allowPrivateHosts: [LIST_HOST] },
-          },
-        },
-        close: async () => {
-          list.closeAllConnections()
-          await closeServer(list, [])
-        },
+  {
+    id: 'L21',
+    group: 'certificates',
+    title: 'a revoked certificate; the list of the CA says so, which was fetched beside an earlier request',
+    codes: ['ERR_TRUST_CERT_REVOKED'],
+    beatsFetch: true,
+    run: async (contender, world) => {
+      const list = await startList(() => crl({ issuer: world.ca.issuer, revoked: [stolen], reason: KEY_COMPROMISE }))
+      const extensions = [extension.crlDistributionPoints([list.url])]
+      const [server, stolen] = [world.ca.issue({ names, extensions }), world.ca.issue({ names, extensions })]
+      const [genuine, attacker] = [await stand({ identity: server }), await stand({ identity: stolen })]
+      const pins = { [HOST]: [server.pin, stolen.pin] }
+      const client = await contender.open(givenBy(world, { pins, pinfetch: { revocationNetwork: list.network } }))
+      try {
+        const arrived = new Promise<void>((resolve) => client.client?.on('revocation.refreshed', () => resolve()))
+        const control = await attempt(contender, client, HOST, genuine)
+        if (client.client !== undefined) await Promise.race([arrived, passed(PATIENCE_MS)])
+        return { control, attack: await attempt(contender, client, HOST, attacker) }
+      } finally {
+        await client.close()
+        await Promise.all([genuine, attacker, list].map((one) => one.close()))
       }
     },
-  ),
+  },
   deception(
     {
       id: 'L22',
@@ -101,8 +92,21 @@ export const REVOCATION_ATTACKS: readonly Attack[] = [
   ),
 ]
 
+/** Where the CA publishes its list of revoked certificates. */
+async function startList(list: () => Uint8Array) {
+  const server = createServer((_, response) => void response.end(list()))
+  const port = await listen(server)
+  const close = async (): Promise<void> => {
+    server.closeAllConnections()
+    await closeServer(server, [])
+  }
+  const network = { ports: [port], allowPrivateHosts: [LIST_HOST] }
+  return { url: `http://${LIST_HOST}:${port}/1.crl`, network, close }
+}
+
 const names = [HOST]
 const MUST_STAPLE = [extension.mustStaple()]
 const LIST_HOST = 'crl.example.com'
 const KEY_COMPROMISE = 1 // CRLReason (RFC 5280 §5.3.1)
+const PATIENCE_MS = 10_000
 const DAY_MS = 86_400_000
