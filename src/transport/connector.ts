@@ -238,13 +238,15 @@ export function createConnector(options: ConnectorOptions): Connector {
         giveUpTunnel?.(result)
         socket?.destroy()
         if (offered !== undefined) sessions.forget(origin) // the next attempt shows whether the session was to blame
+        tell(record, result)
+        done(result)
+        return
       }
-      const error = result instanceof PinfetchError ? result : undefined
       // A resumed session shows nothing that is new: where nobody can act on it, it is told while the request is under way.
-      const isLate = error === undefined && offered !== undefined && isAwaited?.('tls.handshake') === false
+      const isLate = result.socket.isSessionReused() && isAwaited?.('tls.handshake') === false
       if (isLate && record !== undefined) tellLater(record)
-      else tell(record, error)
-      done(result instanceof PinfetchError ? result : asOfNow(result))
+      else tell(record)
+      done(asOfNow(result))
     }
     /** Who was told meanwhile may have changed the policy. */
     const asOfNow = (made: Connection): Connection | PinfetchError => {

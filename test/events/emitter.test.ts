@@ -34,3 +34,19 @@ test('a listener that throws stops neither the emitter nor the other listeners, 
   expect(heard).toBe(1)
   expect(await uncaught).toBe(bug)
 })
+
+test('who follows hears as everybody does, and what is told of does not wait for it', () => {
+  const { emit, on, follow, hasListeners, isAwaited } = createEmitter()
+  const heard: string[] = []
+  const end = follow('posture', ({ subject }) => heard.push(subject))
+  expect([hasListeners('posture'), isAwaited('posture')]).toEqual([true, false])
+  const off = on('posture', () => undefined)
+  emit(event)
+  expect([heard, isAwaited('posture')]).toEqual([['a'], true])
+  end()
+  end()
+  expect([hasListeners('posture'), isAwaited('posture')]).toEqual([true, true])
+  off()
+  emit(event)
+  expect([heard, hasListeners('posture'), isAwaited('posture')]).toEqual([['a'], false, false])
+})

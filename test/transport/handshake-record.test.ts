@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer as createHttp2Server } from 'node:http2'
 import { get } from 'node:https'
@@ -13,7 +14,7 @@ import {
   type TlsServerOptions,
   testCa,
 } from 'pinfetch/testing'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { TrustError } from '../../src/errors/errors.ts'
 import type { ClientEvent, EventOf } from '../../src/events/events.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
@@ -500,3 +501,34 @@ test('nothing secret is part of it: no header, no body, no credential, no sessio
 /** With octets as text. */
 const textOf = (event: Told): string =>
   JSON.stringify(event, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value))
+
+describe('it is told', () => {
+  const LAST = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok'
+
+  /** What came first, of three connections: the record, or the request. */
+  async function order(isAwaited: boolean): Promise<readonly string[]> {
+    const seen: string[] = []
+    const { send } = await start({
+      reply: (socket) => void socket.write(LAST),
+      hasListeners: () => true,
+      isAwaited: () => isAwaited,
+      onEvent: ({ type, ...about }) => {
+        if (type === 'tls.handshake' && 'connection' in about) seen.push(about.connection?.resumed ? 'resumed' : 'full')
+      },
+    })
+    const sent = (): void => void seen.push('request')
+    subscribe('undici:client:sendHeaders', sent)
+    onTestFinished(() => void unsubscribe('undici:client:sendHeaders', sent))
+    for (let i = 0; i < 3; i += 1) await send()
+    await vi.waitFor(() => expect(seen.length).toBe(6))
+    return seen
+  }
+
+  test('before the request, to whoever may act on it', async () => {
+    expect(await order(true)).toEqual(['full', 'request', 'resumed', 'request', 'resumed', 'request'])
+  })
+
+  test('after it, where a session was resumed and nobody does more than count', async () => {
+    expect(await order(false)).toEqual(['full', 'request', 'request', 'resumed', 'request', 'resumed'])
+  })
+})

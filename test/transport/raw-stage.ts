@@ -33,6 +33,8 @@ export interface Setting {
   readonly evidence?: Evidence
   /** Default: nobody listens to what takes a look. */
   readonly hasListeners?: () => boolean
+  /** Default: as `hasListeners`. */
+  readonly isAwaited?: () => boolean
   /** Listens to everything. */
   readonly onEvent?: (event: ClientEvent) => void
 }
@@ -80,6 +82,7 @@ export async function start({ reply = ok, onConnect, runtime = systemRuntime, ..
     ...(setting.connections === undefined ? {} : { connections: setting.connections }),
     ...(setting.evidence === undefined ? {} : { evidence: setting.evidence }),
     hasListeners: setting.hasListeners,
+    isAwaited: setting.isAwaited,
   })
   onTestFinished(() => dispatcher.destroy())
   const url = `https://${origin.text}`
