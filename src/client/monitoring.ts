@@ -1,10 +1,11 @@
 import * as z from 'zod'
 import type { Emitter } from '../events/emitter.ts'
-import type { ClientEvent } from '../events/events.ts'
+import type { ClientEvent, EventOf } from '../events/events.ts'
 import type { Expiring } from '../events/monitor-events.ts'
 import type { AddressOf } from '../monitor/addresses.ts'
 import { createAnomalies } from '../monitor/anomalies.ts'
 import { createExpiryAlarms, createSeenCertificates, type Expiry, expiriesOf } from '../monitor/expiry.ts'
+import { createSilenceWatch } from '../monitor/silence.ts'
 import { createTimingWatch } from '../monitor/timing.ts'
 import { createTrafficWatch } from '../monitor/traffic.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
@@ -12,7 +13,7 @@ import type { Cancel, Runtime } from '../ports/runtime.ts'
 export interface MonitorOptions {
   /** `tls.timing`: whether origins answer at the pace they used to. Default true. */
   readonly timing?: boolean
-  /** `traffic.anomaly`: whether what is exchanged is as much as it used to be. Default true. */
+  /** `traffic.anomaly`: whether what is exchanged is as much as it used to be, and whether anything is. Default true. */
   readonly traffic?: boolean
   /**
    * What an address is one of, for `address-moved` of `tls.anomaly`: the number of its network, its country. Asked in the midst of a
@@ -46,7 +47,7 @@ export interface Monitoring {
   readonly close: () => void
 }
 
-/** Feeds the watchers with what a client tells of itself, and tells what they say. One timer: dates are looked at once an hour. */
+/** Feeds the watchers with what a client tells of itself, and tells what they say. One timer: dates and silent origins are looked at once an hour. */
 export function startMonitoring(
   option: ResolvedMonitor,
   {
@@ -67,6 +68,7 @@ export function startMonitoring(
   const anomaliesOf = createAnomalies(option)
   const timing = option.timing ? createTimingWatch() : undefined
   const trafficOf = option.traffic ? createTrafficWatch() : undefined
+  const silence = createSilenceWatch()
   const alarm = createExpiryAlarms()
   let cancel: Cancel = () => {}
   let isClosed = false
@@ -78,6 +80,7 @@ export function startMonitoring(
     if (isClosed) return
     cancel()
     tell(alarm(all(), clock.now()))
+    tell(silence.look(clock.monotonic()))
     cancel = schedule(HOUR_MS, look)
   }
   const lookSoon = (): void => queueMicrotask(look)
@@ -95,7 +98,13 @@ export function startMonitoring(
     follow('revocation.refreshed', lookSoon),
   ]
   if (timing !== undefined) subscriptions.push(follow('http.exchange', (event) => tell(timing.exchange(event))))
-  if (trafficOf !== undefined) subscriptions.push(follow('http.exchange', (event) => tell(trafficOf(event))))
+  if (trafficOf !== undefined) {
+    const onExchange = (event: EventOf<'http.exchange'>): void => {
+      silence.exchange(event.host, clock.monotonic())
+      tell(trafficOf(event))
+    }
+    subscriptions.push(follow('http.exchange', onExchange))
+  }
   lookSoon() // whoever listens was added in the tick that made the client
   return {
     expiries,

@@ -446,5 +446,11 @@ export type PaceEvent =
   | { readonly type: 'breaker.probing'; readonly host: string }
   | { readonly type: 'breaker.closed'; readonly host: string }
 
-export type EventOf<Type extends ClientEvent['type']> = Extract<ClientEvent, { readonly type: Type }>
+export type EventOf<Type extends ClientEvent['type']> = Picked<ClientEvent, Type>
+/** Some members of the union have several types: of those, the one that is asked for. */
+type Picked<Event extends ClientEvent, Type> = Event extends { readonly type: Type }
+  ? Event
+  : [Event['type'] & Type] extends [never]
+    ? never
+    : Event & { readonly type: Type }
 export type Emit = (event: ClientEvent) => void

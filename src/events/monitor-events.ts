@@ -39,11 +39,14 @@ export type MonitorEvent =
       readonly seenMs: number
       readonly samples: number
     }
-  /** What is exchanged with an origin within a minute is far from what was usual. */
+  /**
+   * What is exchanged with an origin within a minute is far from what was usual; or nothing is (`silence`), for five times as long as
+   * the longest pause of a week. Milliseconds then: the longest pause, and the one so far.
+   */
   | {
       readonly type: 'traffic.anomaly'
       readonly host: string
-      readonly measure: 'requests' | 'failures' | 'octets-sent' | 'octets-received'
+      readonly measure: 'requests' | 'failures' | 'octets-sent' | 'octets-received' | 'silence'
       readonly usual: number
       readonly seen: number
     }

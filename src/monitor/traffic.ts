@@ -8,7 +8,7 @@ type TrafficEvent = EventOf<'traffic.anomaly'>
  * Notices that within a minute far more is exchanged with an origin than in any minute of the last day: four times as much as in
  * the busiest, and more than a floor below which nothing is remarkable. Told once, in the minute in which it happens; that minute
  * is then the busiest. Since it is compared with a day, neither the morning nor a job that runs each night is news. The first hour
- * with an origin is learned in silence, and silence of an origin is not told.
+ * with an origin is learned without a word; that it fell silent is told by another watch.
  *
  * The busiest minutes of the last hours are all that is kept: 900 octets for each of the last 500 origins.
  */

@@ -112,6 +112,25 @@ test('a minute with a hundred requests after an hour with one a minute is told o
   expect(events).toMatchObject([{ type: 'traffic.anomaly', measure: 'requests', usual: 1, seen: 101 }])
 })
 
+test('an origin that falls silent is told when its hour comes, once', async () => {
+  const peer = await startServer()
+  const runtime = createTestRuntime({ now: Date.now() })
+  const client = testClient(options({ runtime, anchors: ca.anchorPem }))
+  const events: ClientEvent[] = []
+  client.on('traffic.anomaly', (event) => void events.push(event))
+  const ask = async (): Promise<void> => void (await (await client.fetch(peer.origin)).text())
+  for (let time = 0; time < 105; time += 1) {
+    await ask()
+    await runtime.advance(15 * 60_000)
+  }
+  expect(events).toEqual([])
+  await runtime.advance(3 * 3_600_000)
+  const origin = `localhost:${peer.port}`
+  expect(events).toMatchObject([{ type: 'traffic.anomaly', host: origin, measure: 'silence', usual: 15 * 60_000 }])
+  await runtime.advance(12 * 3_600_000)
+  expect(events).toHaveLength(1)
+}, 60_000)
+
 test('what ends is listed, and told once a threshold as the days pass; closed, the client has no timer left', async () => {
   const now = Date.now()
   const runtime = createTestRuntime({ now })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { EventOf } from '../../src/events/events.ts'
 import type { ExchangeEvent, HandshakeEvent } from '../../src/events/handshake.ts'
+import { createSilenceWatch } from '../../src/monitor/silence.ts'
 import { createTimingWatch } from '../../src/monitor/timing.ts'
 import { createTrafficWatch } from '../../src/monitor/traffic.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
@@ -207,4 +208,76 @@ test('a clock that is set back, or far forward, counts on', () => {
   for (let at = -500; at < -490; at += 1) expect(minute(at, 50)).toEqual([])
   expect(minute(100_000, 90)).toEqual([]) // the day before it is empty, the floor holds
   expect(minute(100_001, 900)).toHaveLength(1)
+})
+
+const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+
+/** One origin that is asked at these times, and looked at once an hour until the end. */
+function silences(times: readonly number[], end: number) {
+  const watch = createSilenceWatch()
+  let next = 0
+  const events = []
+  for (let hour = 1; hour * HOUR_MS <= end; hour += 1) {
+    for (; (times[next] ?? Number.POSITIVE_INFINITY) < hour * HOUR_MS; next += 1)
+      watch.exchange('api.example.com', times[next] ?? 0)
+    events.push(...watch.look(hour * HOUR_MS).map((event) => ({ hour, ...event })))
+  }
+  return events
+}
+
+/** Times with such pauses between them. */
+function paced(end: number, pause: (at: number) => number): readonly number[] {
+  const times: number[] = []
+  for (let at = 0; at < end; at += pause(at)) times.push(at)
+  return times
+}
+
+test('an origin that was asked all the time and then no more is told once, and again after it came back', () => {
+  const minutely = paced(2 * DAY_MS, () => MINUTE_MS)
+  expect(silences(minutely, 10 * DAY_MS)).toEqual([
+    { hour: 49, type: 'traffic.anomaly', host: 'api.example.com', measure: 'silence', usual: 60_000, seen: 3_660_000 },
+  ])
+  const back = minutely.map((at) => at + 3 * DAY_MS)
+  expect(silences([...minutely, ...back], 12 * DAY_MS)).toMatchObject([
+    { hour: 49, usual: MINUTE_MS },
+    { hour: 241, usual: DAY_MS + MINUTE_MS }, // a day is the longest pause now
+  ])
+})
+
+test('of an origin that is not known for a day, or was asked a few times, silence is not news', () => {
+  expect(
+    silences(
+      paced(23 * HOUR_MS, () => MINUTE_MS),
+      3 * DAY_MS,
+    ),
+  ).toEqual([])
+  expect(
+    silences(
+      paced(2 * DAY_MS, () => HOUR_MS / 1.9),
+      3 * DAY_MS,
+    ),
+  ).toEqual([])
+})
+
+test('nights and weekends are no news, and a month of jittered traffic raises next to nothing', () => {
+  const atWork = (at: number): boolean => at % DAY_MS < 9 * HOUR_MS && Math.floor(at / DAY_MS) % 7 < 5
+  const working = paced(60 * DAY_MS, () => MINUTE_MS).filter(atWork)
+  expect(silences(working, 60 * DAY_MS - 12 * HOUR_MS)).toEqual([])
+  for (const sigma of [0.2, 1, 2]) {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const random = randomFrom(seed)
+      const times = paced(30 * DAY_MS, () => jitter(5 * MINUTE_MS, sigma, random))
+      const { length } = silences(times, 30 * DAY_MS)
+      expect(length, `${sigma}, seed ${seed}: ${times.length} exchanges`).toBeLessThan(times.length / 200) // half a per cent
+    }
+  }
+})
+
+test('what is remembered is bounded: of a thousand origins the last 500 are', () => {
+  const watch = createSilenceWatch()
+  for (let origin = 0; origin < 1_000; origin += 1)
+    for (let time = 0; time <= 100; time += 1) watch.exchange(`${origin}.example.com`, (time * DAY_MS) / 50)
+  expect(watch.look(100 * DAY_MS)).toHaveLength(500)
+  expect(watch.look(101 * DAY_MS)).toEqual([])
 })
