@@ -123,4 +123,5 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([
   'ERR_MANIFEST_FETCH_NETWORK',
   'ERR_MANIFEST_FETCH_REDIRECT',
   'ERR_MANIFEST_UNAVAILABLE',
+  'ERR_POLICY_LAB_NOT_RUN',
 ] as const satisfies readonly ErrorCode[])

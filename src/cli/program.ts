@@ -8,6 +8,7 @@ import { addExplain } from './explain.ts'
 import { addInspect } from './inspect.ts'
 import { type Io, type Paint, paintFor } from './io.ts'
 import { addKeys } from './keys.ts'
+import { addLab } from './lab.ts'
 import { addInit, addManifest } from './manifest.ts'
 import { addCtVerbs } from './manifest-ct-verbs.ts'
 import { addMonitor, addRotate } from './operate.ts'
@@ -78,6 +79,7 @@ function createProgram(io: Io, run: Run): Command {
   addDoctor(program, run)
   addDrill(program, run)
   addExplain(program, run)
+  addLab(program, run)
   for (const command of leavesOf(program)) {
     command.option('--json', 'one JSON object on standard output, text for people on standard error')
     command.option('--no-color', 'no colours; NO_COLOR and FORCE_COLOR are respected')
@@ -147,6 +149,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   doctor: [],
   drill: [],
   explain: [],
+  lab: [],
 }
 
 const EXAMPLE = `Example:

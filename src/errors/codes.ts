@@ -751,6 +751,16 @@ export const CODES = {
     about: 'In a drill, an interception was not refused, told or kept as it should be.',
     fix: 'The first line that failed says what is missing: report mode, a host without pins, and a stale manifest are usual.',
   },
+  ERR_POLICY_LAB: {
+    retryable: false,
+    about: 'In the attack lab, an attack won, or a genuine server was refused.',
+    fix: 'The row says what was lost. For a client of your own, compare with the column of pinfetch.',
+  },
+  ERR_POLICY_LAB_NOT_RUN: {
+    retryable: false,
+    about: 'An attack of the lab could not be run, so nobody knows how it would have ended.',
+    fix: 'The row says why. A module given with --client has to export createClient, which answers with { fetch, close? }.',
+  },
   ERR_POLICY_CONTAINED: {
     retryable: false,
     about: 'The host is contained: no connection is made to it.',
