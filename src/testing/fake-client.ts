@@ -42,7 +42,17 @@ export interface FakeClient extends Client {
 /**
  * A client for unit tests of the code that uses one: the real fetch contract (https only, redirects refused, typed errors)
  * over an injected fetch. There is no TLS in it and nothing is pinned: whether pins hold is tested on loopback servers,
- * with `startTlsServer` and the real `createClient`.
+ * with `startPinnedServer` and the real `createClient`.
+ *
+ * @example
+ * // With msw, which patches `globalThis.fetch`:
+ * world.use(http.get('https://api.example.com/orders', () => HttpResponse.json([])))
+ * const orders = await listOrders(fakeClient())
+ *
+ * @example
+ * // Without: what the service does when the peer is refused.
+ * const client = fakeClient({ refuses: { 'api.example.com': 'ERR_TRUST_PIN_MISMATCH' } })
+ * await assert.rejects(listOrders(client), { code: 'ERR_TRUST_PIN_MISMATCH' })
  */
 export function fakeClient(options: FakeClientOptions = {}): FakeClient {
   const { covers, refuses = {}, auth = [], withoutAuth = [], sign = [], health = {} } = options
