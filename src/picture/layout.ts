@@ -138,7 +138,7 @@ function labelIn({ kind }: Bar, { x, y, width }: Box): Text | undefined {
 
 /** Every date has its line; its text only where it runs into no other and stays on the sheet. */
 function placeTicks({ axis, plotX, plotWidth, width }: Sheet): Layout['ticks'] {
-  let free = plotX
+  let free = 4 // nothing else stands in that line
   return axis.ticks.map(({ at, text }) => {
     const x = plotX + placeOf(at, axis) * plotWidth
     const start = x - (text.length * CHAR) / 2

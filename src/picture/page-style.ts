@@ -28,7 +28,7 @@ th,td{padding:6px 12px 6px 0;text-align:left;vertical-align:top;border-top:1px s
 thead th{border-top:0;color:var(--soft);font-weight:600;white-space:nowrap}
 tbody th{font-weight:600}
 td.date,td.mark,th.id{white-space:nowrap;font-variant-numeric:tabular-nums}
-td.name,th.name{min-width:20ch;overflow-wrap:break-word;word-break:break-word}
+td.name{min-width:20ch}th.name{min-width:26ch}td.name,th.name{overflow-wrap:break-word;word-break:break-word}
 .code{font:.8125rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .good{color:var(--good)}.bad{color:var(--bad);font-weight:600}.warn{color:var(--warn);font-weight:600}
 @media print{body{background:#fff}section{border:0}nav,.skip{display:none}}
