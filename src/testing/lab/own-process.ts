@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Given, OpenClient } from './contenders.ts'
 import { WORKER } from './worker.ts'
 
@@ -25,7 +27,10 @@ export async function openElsewhere(given: Given, module?: ClientModule): Promis
   const folder = mkdtempSync(join(tmpdir(), 'pinfetch-lab-'))
   const anchorFile = join(folder, 'anchors.pem')
   writeFileSync(anchorFile, given.anchors)
-  const flags = module?.url.endsWith('.ts') === true ? ['--import', import.meta.resolve('tsx')] : []
+  const flags =
+    module?.url.endsWith('.ts') === true
+      ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
+      : []
   const child = spawn(process.execPath, [...flags, '--no-warnings', '--input-type=module', '--eval', WORKER], {
     env: { NODE_EXTRA_CA_CERTS: anchorFile, ...given.env },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
