@@ -5,7 +5,7 @@ import type { Emit } from '../events/events.ts'
 import type { Runtime, UnixMs } from '../ports/runtime.ts'
 import type { Call } from './send.ts'
 
-/** What somebody decided in an incident: nothing goes to these origins until it is released. */
+/** What somebody decided in an incident: nothing goes to these origins, or through this proxy, until it is released. */
 export interface Containment {
   /** An origin pattern, or `*` for all. */
   readonly scope: OriginPattern | '*'
@@ -30,6 +30,8 @@ export interface Containments {
   readonly refusalOf: (origin: CanonicalOrigin) => PolicyError | undefined
   /** For what revokes tokens. @throws PolicyError as `refusalOf`, but not for their servers while that is under way. */
   readonly requireConnectable: (origin: CanonicalOrigin) => void
+  /** For evidence, which servers beside the contained ones have. @throws PolicyError where the proxy itself is contained. */
+  readonly requireProxy: (proxy: CanonicalOrigin) => void
   /** Begins what ends with a containment of its origin, wherever it waits; from then on nothing of it reaches the network. */
   readonly watched: (origin: CanonicalOrigin, begin: (call: Call) => Promise<Response>) => Promise<Response>
   /** Whether everything is contained: then no other manifest comes into force either. */
@@ -43,6 +45,8 @@ export interface ContainmentsGiven {
   readonly changed: () => void
   /** Revokes the tokens for matching origins, all of them for `undefined`. */
   readonly revoke: (matches: (origin: CanonicalOrigin) => boolean, signal: AbortSignal) => Promise<void>
+  /** The client's proxy, where it has one and connections to the origin go through it. Default: none do. */
+  readonly proxyOf?: ((origin: CanonicalOrigin) => CanonicalOrigin | undefined) | undefined
   /** Whether tokens are obtained and revoked there. */
   readonly isTokenServer: (origin: CanonicalOrigin) => boolean
 }
@@ -52,13 +56,18 @@ export interface ContainmentsGiven {
  * further call is refused. Then the tokens are revoked, for which their servers stay within reach.
  */
 export function createContainments(given: ContainmentsGiven): Containments {
-  const { runtime, emit, changed, revoke, isTokenServer } = given
+  const { runtime, emit, changed, revoke, isTokenServer, proxyOf = () => undefined } = given
   const calls = new Set<Watched>()
   let inForce: readonly InForce[] = []
 
   const refusalOf = (origin: CanonicalOrigin): PolicyError | undefined => {
     const found = inForce.length === 0 ? undefined : inForce.find(({ covers }) => covers(origin))
     return found && contained(origin, found.reason, 'no')
+  }
+  /** A contained proxy is no way to what lies behind it. Everything is contained by name. */
+  const isBehind = (origin: CanonicalOrigin, { scope, names }: Pick<InForce, 'scope' | 'names'>): boolean => {
+    const proxy = scope === '*' ? undefined : proxyOf(origin)
+    return proxy !== undefined && names(proxy)
   }
 
   /** What another's handler throws meanwhile must not leave half of a containment. */
@@ -76,7 +85,8 @@ export function createContainments(given: ContainmentsGiven): Containments {
     if (scope !== '*' && !isOriginPattern(scope))
       throw unusable(`contain: expected an origin pattern or *, got ${scope}`)
     requireText('contain: a reason', reason)
-    const covers = scope === '*' ? () => true : originMatcher([scope])
+    const names = scope === '*' ? () => true : originMatcher([scope])
+    const covers = (origin: CanonicalOrigin): boolean => names(origin) || isBehind(origin, { scope, names })
     const late = new AbortController()
     const cancel = runtime.schedule(REVOKE_MS, () => late.abort())
     const release: Containment['release'] = (closedBecause) => {
@@ -88,12 +98,12 @@ export function createContainments(given: ContainmentsGiven): Containments {
     }
     const settle = async (): Promise<void> => {
       await Promise.resolve() // what is refused is refused first
-      await revoke(covers, late.signal).catch(() => undefined) // `token.revoked` tells
+      await revoke(names, late.signal).catch(() => undefined) // `token.revoked` tells
       cancel()
       entry.isRevoking = false
       if (inForce.includes(entry)) apply()
     }
-    const entry: InForce = { scope, reason, covers, isRevoking: true }
+    const entry: InForce = { scope, reason, names, covers, isRevoking: true }
     inForce = [...inForce, entry]
     const ended = [...calls].filter(({ origin }) => covers(origin))
     const handle = Object.freeze({ scope, reason, since: runtime.clock.now(), by, done: settle(), release })
@@ -114,9 +124,14 @@ export function createContainments(given: ContainmentsGiven): Containments {
     all: () => inForce.flatMap(({ handle }) => handle ?? []),
     refusalOf,
     requireConnectable: (origin) => {
-      const isOpen = isTokenServer(origin) && inForce.some(({ isRevoking }) => isRevoking)
+      const isBlocked = inForce.some((one) => isBehind(origin, one))
+      const isOpen = !isBlocked && isTokenServer(origin) && inForce.some(({ isRevoking }) => isRevoking)
       const refusal = isOpen ? undefined : refusalOf(origin)
       if (refusal !== undefined) throw refusal
+    },
+    requireProxy: (proxy) => {
+      const found = inForce.find(({ scope, names }) => scope !== '*' && names(proxy))
+      if (found !== undefined) throw contained(proxy, found.reason, 'no')
     },
     watched: (origin, begin) =>
       new Promise((resolve, reject) => {
@@ -149,6 +164,8 @@ interface Watched {
 }
 
 interface InForce extends Pick<Containment, 'scope' | 'reason'> {
+  /** Whether the scope itself does. */
+  readonly names: (origin: CanonicalOrigin) => boolean
   readonly covers: (origin: CanonicalOrigin) => boolean
   /** Their servers can be asked for it meanwhile. */
   isRevoking: boolean

@@ -38,6 +38,7 @@ import { createOperations } from './operations.ts'
 import { type ClientOptions, type ResolvedManifest, type ResolvedOptions, resolveOptions } from './options.ts'
 import { bootstrapPolicy, createPolicies } from './policies.ts'
 import { findLoosenings, findPosture, surroundings } from './posture.ts'
+import { proxyOf } from './proxy.ts'
 import { createRates } from './rate.ts'
 import { createRetries } from './retry.ts'
 import { createSeams, type Seams } from './seams.ts'
@@ -88,7 +89,7 @@ export interface Client extends Seams {
    * come, over every seam; their connections and TLS sessions are dropped, and the tokens for them are revoked. With `*`, for all
    * origins, no other manifest comes into force either.
    *
-   * @param scope An origin pattern, or `*`.
+   * @param scope An origin pattern, or `*`. One that covers the proxy (`proxy.example:3128`) contains what goes through it.
    * @param reason For the errors, the events, and whoever is paged next.
    * @throws ConfigurationError where the scope is no pattern, or there is no reason.
    */
@@ -158,6 +159,7 @@ export function createClient(options: ClientOptions): Client {
     },
     revoke: async (matches, signal) => authorization?.revoke(matches, signal),
     isTokenServer: ({ text }) => tokenServers.has(text),
+    proxyOf: proxyOf(resolved.proxy, connection.unixSocketOf),
   })
   const policyOf = (origin: CanonicalOrigin): HostPolicy => {
     const refusal = containments.refusalOf(origin)
@@ -175,6 +177,7 @@ export function createClient(options: ClientOptions): Client {
     hasListeners,
     onChange: () => dispatcher.evidenceChanged(),
     proxyPolicyOf: policies.ofProxy,
+    requireProxy: containments.requireProxy,
   })
   const { certificate: given } = resolved
   const certificate =

@@ -32,12 +32,15 @@ export function createEvidence(
     hasListeners,
     onChange,
     proxyPolicyOf,
+    requireProxy,
   }: {
     readonly store: Store
     readonly emit: Emit
     readonly hasListeners: Emitter['hasListeners']
     readonly onChange: () => void
     readonly proxyPolicyOf: (origin: CanonicalOrigin) => HostPolicy
+    /** Throws where nothing may go through it. */
+    readonly requireProxy: (proxy: CanonicalOrigin) => void
   },
 ): ClientEvidence {
   const { maxBytes, timeoutMs, budgetMs } = network
@@ -56,11 +59,18 @@ export function createEvidence(
     deny,
     allowPrivateHosts,
   }
+  const roads = proxy && createEvidenceRoads(proxy.server, connection)
   const fetcher = createEvidenceFetcher({
     runtime,
     network: { ...network, deny },
     emit,
-    roads: proxy && createEvidenceRoads(proxy.server, connection),
+    roads:
+      roads &&
+      ((url, signal) => {
+        const road = roads(url, signal)
+        if (road !== undefined) requireProxy(proxy.server.origin)
+        return road
+      }),
     ...chosen,
   })
   const { source, want, gather, lists, close } = createEvidenceStore({

@@ -90,6 +90,16 @@ export function requireUsable(
   throw invalid('proxy.pins', 'the manifest comes through this proxy, so the manifest cannot say how to know it')
 }
 
+/** The proxy that connections to an origin go through, for those that do. */
+export function proxyOf(
+  proxy: ResolvedProxy | undefined,
+  unixSocketOf: ((origin: CanonicalOrigin) => string | undefined) | undefined,
+): ((origin: CanonicalOrigin) => CanonicalOrigin | undefined) | undefined {
+  if (proxy === undefined) return undefined
+  const { server } = proxy
+  return (origin) => (unixSocketOf?.(origin) !== undefined || server.bypasses(origin) ? undefined : server.origin)
+}
+
 function isBypassed(url: URL, server: ProxyServer): boolean {
   const origin = canonicalOrigin(url)
   return origin === undefined || server.bypasses(origin)

@@ -5,6 +5,8 @@ import { type ClientOptions, concurrency } from 'pinfetch'
 import {
   createTestRepository,
   createTestRuntime,
+  extension,
+  startProxy,
   startTlsServer,
   type TestHandler,
   type TestRepository,
@@ -305,5 +307,86 @@ describe('from elsewhere', () => {
     containment.release('keys of the manifest are safe')
     await refresh(client, runtime)
     expect(client.manifest.version).toBe(version + 1)
+  })
+})
+
+describe('a proxy is contained by its name', () => {
+  test.each(['http', 'https'] as const)(
+    '%s: nothing goes through it, what bypasses it does; released, it is used again',
+    async (kind) => {
+      const proxy = await until(
+        startProxy(kind === 'https' ? { identity: ca.issue({ names: ['proxy.example'] }) } : {}),
+      )
+      const url = `${kind}://proxy.example:${proxy.port}`
+      const world = await stage({
+        pins: PINS,
+        proxy: { url, bypass: [OTHER], ...(kind === 'https' ? { pins: [ca.issuer.pin] } : {}) },
+      })
+      const { client, events } = world
+      const body = await client.fetch(world.url('/body'))
+      const waiting = client.fetch(world.url('/slow'))
+      const direct = await client.fetch(world.url('/body', OTHER))
+      await underWay(world, 3)
+      const before = proxy.requests.length
+      expect(before).toBeGreaterThan(0)
+      const containment = client.contain(`proxy.example:${proxy.port}`, REASON)
+      await Promise.all([waiting, body.text()].map(containedIn))
+      expect(await containedIn(client.fetch(world.url()))).toMatchObject({ requestSent: 'no', host: world.scope })
+      await containedIn(client.connect(world.url(), { protocols: ['http/1.1'] }))
+      expect((await client.fetch(world.url('/', OTHER))).status).toBe(200) // the control: not through the proxy
+      const left = direct.text().catch((error: unknown) => error) // nobody ended it
+      await containment.done
+      expect([proxy.requests.length, events.length > 0]).toEqual([before, true])
+      containment.release('another proxy was set up')
+      expect((await client.fetch(world.url())).status).toBe(200)
+      expect(proxy.requests.length).toBeGreaterThan(before)
+      await client.destroy()
+      expect(await left).toMatchObject({ code: 'ERR_TRANSPORT_CLIENT_CLOSED' })
+    },
+  )
+
+  test('another port of its host is another scope, and so is the proxy of a client without one', async () => {
+    const proxy = await until(startProxy())
+    const world = await stage({ pins: PINS, proxy: `http://proxy.example:${proxy.port}` })
+    const plain = await stage()
+    world.client.contain('proxy.example', REASON)
+    plain.client.contain(`proxy.example:${proxy.port}`, REASON)
+    expect((await world.client.fetch(world.url())).status).toBe(200)
+    expect((await plain.client.fetch(plain.url())).status).toBe(200)
+  })
+
+  test('tokens are not revoked for it, and no server of tokens is asked through it', async () => {
+    const proxy = await until(startProxy())
+    const world = await authStage({
+      schemes: ({ api, server }) => [oauth(oauthAt(server, api))],
+      client: { proxy: `http://proxy.example:${proxy.port}` },
+    })
+    expect((await world.client.fetch(world.url())).status).toBe(200)
+    const [before, asked] = [proxy.requests.length, world.server.requests.length]
+    await world.client.contain(`proxy.example:${proxy.port}`, REASON).done
+    await containedIn(world.client.fetch(world.url()))
+    expect([proxy.requests.length, world.server.requests.length]).toEqual([before, asked])
+  })
+
+  test('nor are lists of revoked certificates fetched through it', async () => {
+    const proxy = await until(startProxy())
+    const listed = ca.issue({
+      names: [API],
+      extensions: [extension.crlDistributionPoints(['http://crl.example.com/list.crl'])],
+    })
+    const api = await until(startTlsServer({ identity: listed, handler }))
+    const ask = async (isContained: boolean) => {
+      const client = testClient({
+        pins: { [API]: [listed.pin] },
+        anchors: ca.anchorPem,
+        proxy: { url: `http://proxy.example:${proxy.port}`, bypass: [API] },
+        revocation: { mode: 'hard-fail', fetch: 'blocking' },
+      })
+      if (isContained) client.contain(`proxy.example:${proxy.port}`, REASON)
+      await expect(client.fetch(`https://${API}:${api.port}/`)).rejects.toThrow('api.example.com')
+      return proxy.heads.length
+    }
+    expect(await ask(true)).toBe(0)
+    expect(await ask(false)).toBeGreaterThan(0) // the control
   })
 })
