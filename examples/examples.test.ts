@@ -31,6 +31,7 @@ test.each<[string, RegExp]>([
     'report-only-rollout',
     /^report: 200 200\nreports: 1, with the key of the second server: true\nreport: 200 200\nreports: 0\nenforce: 200 200\na stranger: ERR_TRUST_PIN_MISMATCH\n$/,
   ],
+  ['walk', /^Every answer was the one that was expected\.$/m],
   ['kubernetes-configmap', /^manifest 1: 200\nmanifest 2: 200\n$/],
 ])('examples/%s.ts', async (name, expected) => {
   const { code, output } = await run(`examples/${name}.ts`)
