@@ -68,7 +68,11 @@ function cameRows({ presented, path, handshake, judged }: EvidenceBundle): reado
   return [
     [
       'came',
-      presented.length === 0 ? 'no certificate' : first === undefined ? 'what is no certificate' : first.subject.text,
+      presented.length === 0
+        ? 'no certificate'
+        : first === undefined
+          ? 'what is no certificate'
+          : printable(first.subject.text),
     ],
     ...about,
     ...path.map(({ position, spki, subject }, index) => [
@@ -89,8 +93,8 @@ function aboutCertificate(certificate: Certificate, when: number): readonly (rea
   const { issuer, serialNumber, notBefore, notAfter, keyInfo, sha256 } = certificate
   const ends = notAfter < when ? `ended ${fromNow(notAfter, when)}` : `ends ${fromNow(notAfter, when)}`
   return [
-    ['names', namesOf(certificate).join(', ') || 'none'],
-    ['issuer', issuer.text],
+    ['names', printable(namesOf(certificate).join(', ')) || 'none'],
+    ['issuer', printable(issuer.text)],
     ['valid', `${dateOf(notBefore)} until ${dateOf(notAfter)} (${ends}, seen from the handshake)`],
     ['key', keyText(keyInfo)],
     ['serial', Buffer.from(serialNumber).toString('hex')],

@@ -2,7 +2,9 @@ import { canonicalOrigin } from '../encoding/host.ts'
 import { type RequestTrace, TRACES, traced } from '../events/tracing.ts'
 import { shownMethod } from '../transport/exchange-record.ts'
 import { withInherited } from './fetch.ts'
+import { withSoundFields } from './fields.ts'
 import { shownPath } from './notices.ts'
+import type { GivenRequest } from './replay.ts'
 
 type Fetch = typeof globalThis.fetch
 
@@ -22,8 +24,7 @@ export function tracedFetch(fetch: Fetch, client: () => object): Fetch {
       return traced(
         TRACES.request,
         () => told,
-        () =>
-          fetch(input, added.size === 0 ? init : { ...withInherited(init), headers: withFields(request, init, added) }),
+        () => (added.size === 0 ? fetch(input, init) : withFields(fetch, { input, init: withInherited(init) }, added)),
         (ended, { status }) => {
           ended.status = status
         },
@@ -34,10 +35,17 @@ export function tracedFetch(fetch: Fetch, client: () => object): Fetch {
   }
 }
 
-function withFields(request: Request | undefined, init: RequestInit | undefined, added: ReadonlyMap<string, string>) {
-  const headers = new Headers(init?.headers ?? request?.headers)
+/** @throws PolicyError for fields that are refused without those that were added as well. */
+function withFields(fetch: Fetch, given: GivenRequest, added: ReadonlyMap<string, string>): Promise<Response> {
+  const { input, init } = withSoundFields(given, hostOf(given.input))
+  const headers = new Headers(init.headers ?? (isRequest(input) ? input.headers : undefined))
   for (const [name, value] of added) if (!headers.has(name)) headers.set(name, value)
-  return headers
+  return fetch(input, { ...init, headers })
+}
+
+const hostOf = (input: Parameters<Fetch>[0]): string => {
+  const text = String(isRequest(input) ? input.url : input)
+  return URL.canParse(text) ? new URL(text).host : ''
 }
 
 /** Of the npm package's realm too, whose classes are none of the runtime's. */

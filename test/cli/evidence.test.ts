@@ -113,6 +113,23 @@ test('evidence show: what a peer wrote cannot steer a terminal', async () => {
   expect(stdout + stderr).not.toContain('\u001b')
 })
 
+test('evidence show: nor can the names in a certificate', async () => {
+  const evil = '\u001b[2J\u202eaccepted'
+  const rogue = testCa({ name: `Rogue ${evil}` })
+  const identity = rogue.issue({ names: [HOST], subject: evil })
+  const { port } = await until(startTlsServer({ identity }))
+  const client = testClient({ pins: { [HOST]: [testCa().issue().pin] }, anchors: [rogue.anchorPem] })
+  const { file } = await workplace()
+  const texts: string[] = []
+  const evidence = collectEvidence(client, { write: (_, text) => void texts.push(text) })
+  await refusalOf(client.fetch(`https://${HOST}:${port}/`), 'ERR_TRUST_PIN_MISMATCH')
+  await evidence.close()
+  const { stdout, stderr } = await cli(['evidence', 'show', await file('evidence.json', texts[0] ?? '')])
+  expect(stdout).toMatch(/issuer +CN=Rogue .*accepted Intermediate/)
+  expect(stdout + stderr).not.toContain('\u001b')
+  expect(stdout + stderr).not.toContain('\u202e')
+})
+
 test('evidence: no text of a foreign bundle steers a terminal', async () => {
   const { text, file } = await kept()
   const { evidence } = JSON.parse(text)

@@ -147,6 +147,24 @@ function adding(): void {
   onTestFinished(() => void unsubscribe('tracing:pinfetch.request:start', add))
 }
 
+test('where fields are added, a bad value is refused as without them: ERR_POLICY_HEADER_INVALID, and nothing is printed of it', async () => {
+  adding()
+  const { client, url, server } = await started()
+  const secret = 'canary-8d1f\r\nx-evil: 1'
+  for (const headers of [
+    { authorization: secret },
+    [['authorization', secret]],
+    new Map([['authorization', secret]]),
+  ]) {
+    const error = await refusalOf(
+      client.fetch(url, { headers: headers as [string, string][] }),
+      'ERR_POLICY_HEADER_INVALID',
+    )
+    expect(error.message).not.toContain('canary')
+  }
+  expect(server.requests).toEqual([])
+})
+
 test('what is added at the start goes with the request, and contradicts nothing that the caller says', async () => {
   adding()
   const { client, url, server } = await started()

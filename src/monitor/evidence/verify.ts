@@ -143,7 +143,8 @@ const codesOf = (findings: readonly { readonly code: string }[]): string =>
 
 function placeOf(issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]): string {
   const [issue] = issues
-  return `${issue?.path.map(String).join('.') || 'document'}: ${issue?.message ?? 'not what was expected'}`
+  const text = `${issue?.path.map(String).join('.') || 'document'}: ${issue?.message ?? 'not what was expected'}`
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_PLACE) // names of members are whatever somebody wrote
 }
 
 function malformed(what: string): MonitorError {
@@ -152,3 +153,4 @@ function malformed(what: string): MonitorError {
 
 const MAX_BYTES = 4 * 1024 ** 2
 const MAX_DEPTH = 16
+const MAX_PLACE = 300

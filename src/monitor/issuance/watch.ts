@@ -1,4 +1,5 @@
 import { MonitorError } from '../../errors/errors.ts'
+import { scrub } from '../../errors/scrub.ts'
 import { createEmitter, type Emitter } from '../../events/emitter.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import { wait } from '../../ports/signals.ts'
@@ -38,7 +39,7 @@ export function watchIssuances(options: WatchOptions): IssuanceWatch {
 
   const follow = async (source: IssuanceSource): Promise<void> => {
     for (let failures = 0; !ended.signal.aborted; ) {
-      const { failure } = await follower.pass(source, ended.signal)
+      const { failure } = await follower.pass(source, ended.signal).catch(foreignFailure(source, ended.signal))
       failures = failure === undefined ? 0 : failures + 1
       const delayMs = failure === undefined ? aroundInterval(intervalMs, runtime) : backOff(failure, failures, runtime)
       if (failure !== undefined) {
@@ -103,6 +104,17 @@ async function hand({ onEvent }: ResolvedWatch, event: UnexpectedIssuance): Prom
     throw new MonitorError('ERR_MONITOR_DELIVERY_FAILED', `${event.source}: an alert was not taken`, { cause })
   }
 }
+
+/** A source or a store of the application's own may throw anything: the watch goes on, and asks again. */
+const foreignFailure =
+  ({ name }: IssuanceSource, signal: AbortSignal) =>
+  (error: unknown): { readonly failure: PassFailure } => {
+    signal.throwIfAborted()
+    const { name: kind, message } = scrub(error)
+    return {
+      failure: { code: 'ERR_MONITOR_SOURCE_UNREACHABLE', message: `${name}: not read to its end: ${kind}, ${message}` },
+    }
+  }
 
 const unlessEnded =
   (signal: AbortSignal) =>

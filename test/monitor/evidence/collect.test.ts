@@ -190,6 +190,10 @@ test('what the verdict rests on, changed under a digest that fits, gives another
       for (const anchor of judged.anchors?.certificates ?? []) anchor.der = 'AAAA'
     }),
   ).toThrow(malformed)
+  const evil = '\u001b[2J\u202e'
+  expect(
+    edit((judged: { policy?: object }) => Object.assign(judged.policy ?? {}, { [`${evil}${'x'.repeat(9_000)}`]: 1 })),
+  ).toThrow(expect.objectContaining({ message: expect.stringMatching(/^evidence: [\x20-\x7e]{10,300}$/) }))
 })
 
 test.each([

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { certSpotter, crtSh, type IssuanceEvent, toFile } from 'pinfetch/monitor'
+import { certSpotter, crtSh, type IssuanceEvent, type IssuanceSource, toFile } from 'pinfetch/monitor'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { memoryStore } from '../../../src/stores/memory.ts'
 import { check, eventually, folder, issuanceStage, startWatch } from './stage.ts'
@@ -23,6 +23,38 @@ describe('watchIssuances', () => {
     }
     expect(of('ct.unexpected')).toMatchObject([{ spki: bad.pin }])
     expect(of('ct.watchFailed')).toEqual([])
+  })
+
+  test('a source or a store that throws what is not ours ends no watch: ERR_MONITOR_SOURCE_UNREACHABLE', async () => {
+    const { server, rogue, known } = await issuanceStage()
+    server.issue(rogue())
+    const foreign: IssuanceSource = {
+      name: 'own',
+      place: 'own',
+      // biome-ignore lint/correctness/useYield: it fails before it has anything
+      async *read() {
+        throw new RangeError('Bearer canary-5b2e')
+      },
+    }
+    const sources = [foreign, certSpotter({ baseUrl: server.url })]
+    const { of, rested, nextPass } = startWatch({ ...known, sources })
+    await rested(2)
+    expect(of('ct.unexpected')).toHaveLength(1)
+    const failure = {
+      source: 'own',
+      code: 'ERR_MONITOR_SOURCE_UNREACHABLE',
+      message: expect.stringContaining('RangeError'),
+    }
+    expect(of('ct.watchFailed')).toMatchObject([failure])
+    expect(JSON.stringify(of('ct.watchFailed'))).not.toContain('canary')
+    await nextPass(2 * MINUTE)
+    await eventually(() => expect(of('ct.watchFailed')).toHaveLength(2)) // it is asked again
+    const broken = { ...memoryStore(), list: async () => Promise.reject(new TypeError('no such table')) }
+    const other = startWatch({ ...known, cursor: broken, sources: [certSpotter({ baseUrl: server.url })] })
+    await eventually(() => expect(other.of('ct.watchFailed')).toHaveLength(1))
+    expect(other.of('ct.watchFailed')).toMatchObject([
+      { ...failure, source: 'certspotter', message: expect.stringContaining('TypeError') },
+    ])
   })
 
   test('a watch is heard as a client is: by an outlet, and on the channels of the process', async () => {
