@@ -1,6 +1,6 @@
 import type { Diagnosis } from './doctor.ts'
 
-export type Grade = 'A' | 'B' | 'C' | 'D' | 'F'
+type Grade = 'A' | 'B' | 'C' | 'D' | 'F'
 export type CheckId = keyof typeof CHECKLIST
 
 /** A line that lowered the grade, and the best grade that it leaves. */

@@ -2,6 +2,7 @@ import { createAnchorLookup } from '../client/anchors.ts'
 import { configFromFile } from '../client/config.ts'
 import { speaksForOf } from '../client/managers.ts'
 import { type ResolvedManifest, type ResolvedOptions, resolveOptions } from '../client/options.ts'
+import { createPolicies } from '../client/policies.ts'
 import { findLoosenings } from '../client/posture.ts'
 import { type CanonicalHost, type CanonicalOrigin, canonicalHost } from '../encoding/host.ts'
 import { formatHostPattern, hostIndex, overlaps, parseHostPattern } from '../encoding/host-pattern.ts'
@@ -11,6 +12,7 @@ import type { ManifestView } from '../manifest/view.ts'
 import { type Runtime, toUnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { AnchorSet } from '../trust/anchors.ts'
+import type { HostPolicy } from '../trust/policy.ts'
 import { type ClientVerdict, judgeAsClient, viewOfWalk } from './as-client.ts'
 import type { Diagnosis } from './doctor.ts'
 import type { CheckId } from './doctor-checklist.ts'
@@ -29,6 +31,8 @@ export interface ExaminedConfig {
   readonly interceptionFor: (host: CanonicalHost) => readonly PinText[]
   /** The keys that are pinned for an origin, whether or not they count now. */
   readonly pinsFor: (origin: CanonicalOrigin) => readonly PinText[]
+  /** What a client with this configuration judges an origin by. @throws TrustError or PolicyError where it makes no connection. */
+  readonly policyFor: (origin: CanonicalOrigin) => HostPolicy
   /** What a client with this configuration says of a server. */
   readonly judge: (origin: CanonicalOrigin) => Promise<ClientVerdict>
 }
@@ -71,6 +75,7 @@ export async function examineConfig(
       inCode(host) ??
       [],
     interceptionFor: (host) => viewFor(host)?.interception ?? [],
+    policyFor: createPolicies({ options: resolved, view: viewFor, emit: () => {}, anchorsFor }).of,
     judge: (origin) => judgeAsClient(origin, resolved, viewFor),
   }
 }

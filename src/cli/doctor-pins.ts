@@ -5,7 +5,7 @@ import type { Diagnosis } from './doctor.ts'
 import { counted, dateOf, fromNow } from './text.ts'
 
 /** The keys that a configuration or a manifest pins for a host. */
-export interface HostPinSet {
+interface HostPinSet {
   readonly host: string
   readonly pins: readonly Pin[]
   readonly isDenied: (spki: PinText) => boolean

@@ -1,14 +1,21 @@
 import type { Command } from 'commander'
-import type { CanonicalOrigin } from '../encoding/host.ts'
+import { bootstrapPolicy } from '../client/policies.ts'
+import { type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
 import { pinOfSpki } from '../encoding/pin.ts'
+import { CODES } from '../errors/codes.ts'
+import { PinfetchError } from '../errors/errors.ts'
+import { toUnixMs } from '../ports/runtime.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { GeneralName } from '../x509/general-names.ts'
 import { pemOf } from '../x509/pem.ts'
-import { anchorsFrom, failureOf, type Judgement, judge, type Placed, placeAll, serverName } from './chain.ts'
+import { anchorsFrom, identityOf, type Placed, placeAll, serverName } from './chain.ts'
+import { examineConfig } from './doctor-config.ts'
+import { findingsOf, traceData, traceText } from './inspect-text.ts'
+import { type Trace, type TraceInput, traceDecision } from './inspect-trace.ts'
 import { type Io, type Paint, printable } from './io.ts'
 import { type Outcome, UsageError } from './outcome.ts'
 import type { Run } from './program.ts'
-import { type SeenServer, seeServer } from './server.ts'
+import { seeServer } from './server.ts'
 import { materialOf, openSource } from './source.ts'
 import { dateOf, fromNow, keyText, table } from './text.ts'
 
@@ -18,6 +25,7 @@ export function addInspect(program: Command, run: Run): void {
     .summary('certificates of a server or a file, and what the library would say about them')
     .argument('<source>', 'host[:port], a file with certificates, or - for standard input')
     .option('--ca <pem>', 'roots to verify with, in place of Node’s')
+    .option('--config <file>', 'judge by the pins, anchors and rules of a client’s configuration')
     .option('--sni <name>', 'name to ask the server for, and to expect in its certificate')
     .option('--pem', 'print the certificates themselves')
     .addHelpText('before', EXAMPLE)
@@ -26,13 +34,19 @@ export function addInspect(program: Command, run: Run): void {
 
 interface InspectOptions {
   readonly ca?: string
+  readonly config?: string
   readonly sni?: string
   readonly pem?: true
 }
 
-interface Seen extends SeenServer {
+interface Seen {
+  readonly source: object
+  readonly presented: readonly Uint8Array[]
+  readonly staple?: Uint8Array | undefined
+  readonly trace: Trace
   /** Whether the command is answered with no when the verdict is no: a lone file is just looked at. */
   readonly isCheck: boolean
+  readonly warnings: readonly string[]
 }
 
 async function inspect(text: string, options: InspectOptions, io: Io, paint: Paint): Promise<Outcome> {
@@ -41,50 +55,85 @@ async function inspect(text: string, options: InspectOptions, io: Io, paint: Pai
     source.kind === 'host'
       ? await inspectServer(source.origin, options, io)
       : await inspectFile(source.name, source.bytes, options, io)
-  const { presented, judgement, isCheck, warnings } = seen
+  const { presented, trace, isCheck, warnings } = seen
   const now = io.now()
-  const certificates = placeAll(presented, judgement.path)
-  const failure = isCheck ? failureOf(judgement) : undefined
-  const report = [...certificates.flatMap((placed) => describe(placed, now, paint)), ...verdict(judgement, paint)]
+  const chosen = (trace.paths.find(({ refusal }) => refusal === undefined) ?? trace.paths[0])?.path
+  const certificates = placeAll(presented, chosen)
+  const { verdict } = trace
+  const report = [...certificates.flatMap((placed) => describe(placed, now, paint)), ...traceText(trace, paint)]
   return {
     data: {
       source: seen.source,
       certificates: certificates.map((placed) => certificateData(placed, now)),
       path: {
-        verifies: judgement.findings.length === 0,
-        anchor: judgement.path?.certificates.at(-1)?.subject.text ?? null,
-        findings: judgement.findings,
+        verifies: verdict.trusted,
+        anchor: chosen?.certificates.at(-1)?.subject.text ?? null,
+        findings: findingsOf(trace),
       },
+      ...traceData(trace),
     },
     text: options.pem === true ? presented.map((der) => pemOf(der).trimEnd()) : report,
     notes: options.pem === true ? report : [],
     warnings,
     next: `pinfetch pin ${text}   # the pins of these keys`,
-    ...(failure === undefined ? {} : { failure }),
+    ...(isCheck && verdict.code !== null
+      ? { failure: { code: verdict.code, message: verdict.message, hint: CODES[verdict.code].fix } }
+      : {}),
   }
 }
 
-async function inspectServer(origin: CanonicalOrigin, { ca, sni }: InspectOptions, io: Io): Promise<Seen> {
-  const seen = await seeServer(origin, { anchors: await anchorsFrom(ca), sni: serverName(sni) }, io)
-  return { ...seen, isCheck: true }
+async function inspectServer(origin: CanonicalOrigin, options: InspectOptions, io: Io): Promise<Seen> {
+  const sni = serverName(options.sni)
+  const asked = sni === undefined ? origin : { ...origin, ...namedOrigin(sni) }
+  const rules = await rulesFor(asked, options, io)
+  const { source, presented, staple, warnings } = await seeServer(origin, { anchors: rules.policy.anchors, sni }, io)
+  const identity = identityOf(origin, sni)
+  const trace = traceDecision({ presented, identity, ...rules, staple, now: toUnixMs(io.now()) })
+  return { source, presented, trace, isCheck: true, warnings }
 }
 
-async function inspectFile(name: string, bytes: Uint8Array, { ca, sni }: InspectOptions, io: Io): Promise<Seen> {
+async function inspectFile(name: string, bytes: Uint8Array, options: InspectOptions, io: Io): Promise<Seen> {
   const presented = materialOf(name, bytes, io).flatMap((material) =>
     material.kind === 'certificate' ? [material.certificate.der] : [],
   )
   if (presented.length === 0)
     throw new UsageError(`${name}: holds no certificate`, 'For a key or a request: pinfetch pin')
-  const anchors = await anchorsFrom(ca)
-  const expected = serverName(sni)
+  const expected = serverName(options.sni)
+  if (options.config !== undefined && expected === undefined)
+    throw new UsageError('--config needs to know the host of a file', 'Give its name: --sni api.example.com')
+  const rules = await rulesFor(namedOrigin(expected ?? 'nobody.invalid'), options, io)
   const identity = expected === undefined ? undefined : ({ kind: 'dns', name: expected } as const)
+  const { revocation } = rules.policy
+  const policy = { ...rules.policy, revocation: { ...revocation, mode: 'off' as const } } // no server staples for a file
   return {
     source: { kind: 'file', name },
     presented,
-    judgement: judge({ presented, anchors, now: io.now(), identity }),
-    isCheck: ca !== undefined || sni !== undefined,
+    trace: traceDecision({ presented, identity, ...rules, policy, staple: undefined, now: toUnixMs(io.now()) }),
+    isCheck: options.ca !== undefined || options.sni !== undefined || options.config !== undefined,
     warnings: [],
   }
+}
+
+/** Of the configuration, or else those of a connection without pins. */
+async function rulesFor(
+  origin: CanonicalOrigin,
+  { ca, config }: InspectOptions,
+  io: Io,
+): Promise<Pick<TraceInput, 'policy' | 'refusal'>> {
+  if (config === undefined) return { policy: bootstrapPolicy(origin, [], await anchorsFrom(ca)) }
+  const { policyFor, anchorsFor } = await examineConfig(config, { ca, local: [] }, io)
+  try {
+    return { policy: policyFor(origin) }
+  } catch (refusal) {
+    if (!(refusal instanceof PinfetchError)) throw refusal
+    return { policy: bootstrapPolicy(origin, [], anchorsFor(origin.host)), refusal }
+  }
+}
+
+function namedOrigin(name: string): CanonicalOrigin {
+  const origin = canonicalOrigin(new URL(`https://${name}/`))
+  if (origin === undefined) throw new UsageError(`${name}: no host`, 'Give a name as in a URL: --sni api.example.com')
+  return origin
 }
 
 function certificateData({ certificate, position }: Placed, now: number) {
@@ -140,12 +189,6 @@ function limit(pathLenConstraint: number | null): string {
   return pathLenConstraint === null ? '' : `, at most ${pathLenConstraint} CA below it`
 }
 
-function verdict({ path, findings }: Judgement, paint: Paint): readonly string[] {
-  const anchor = path?.certificates.at(-1)?.subject.text
-  if (findings.length === 0) return [`path  ${paint.green('verifies')} up to ${anchor}`]
-  return [`path  ${paint.red('does not verify')}`, ...findings.map(({ code, message }) => `  ${code}  ${message}`)]
-}
-
 /** Names as a stranger wrote them, made fit for a terminal. */
 export function namesOf({ decoded }: Certificate): readonly string[] {
   return (decoded.subjectAltName ?? []).map(nameText)
@@ -184,4 +227,5 @@ const DAY_MS = 86_400_000
 const EXAMPLE = `Example:
   pinfetch inspect api.example.com
   pinfetch inspect chain.pem --ca roots.pem --sni api.example.com
+  pinfetch inspect https://api.example.com --config pinfetch.json
 `

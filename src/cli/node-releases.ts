@@ -1,5 +1,5 @@
 /** One security release of Node: what it fixed of TLS, HTTP, DNS and permissions, and in which versions. */
-export interface SecurityRelease {
+interface SecurityRelease {
   readonly published: string
   /** By release line. */
   readonly fixedIn: Readonly<Record<number, string>>
@@ -14,8 +14,8 @@ export interface NodeFix {
   readonly lines?: readonly number[]
 }
 
-/** What of the table a Node lacks. `isSupported`: false for fixes that came after the end of its line, for which there is no version. */
-export interface MissingFixes {
+/** What of the table a Node lacks. */
+interface MissingFixes {
   readonly fixes: readonly NodeFix[]
   /** The version of the same line that has them all. */
   readonly fixedIn: string | undefined

@@ -8,6 +8,8 @@ import { readPresented } from '../transport/peer.ts'
 export interface Probe {
   /** DER, as sent, end entity first. */
   readonly presented: readonly Uint8Array[]
+  /** DER of the OCSP response that came with them. */
+  readonly staple?: Uint8Array
   readonly protocol: string
   readonly address: string
   /** The handshake was finished, which takes the key of the end entity and not just a copy of its certificate. */
@@ -24,6 +26,7 @@ export function probe(origin: CanonicalOrigin, options: ProbeOptions = {}): Prom
   const { sni, signal } = options
   return new Promise((resolve, reject) => {
     let presented: readonly Uint8Array[] = []
+    let staple: Uint8Array | undefined
     const socket = tls.connect({
       host: origin.host,
       port: origin.port,
@@ -50,7 +53,7 @@ export function probe(origin: CanonicalOrigin, options: ProbeOptions = {}): Prom
       const protocol = socket.getProtocol() ?? ''
       end()
       socket.end(() => socket.destroy()) // after our Finished is out: a server need not log a broken handshake
-      resolve({ presented, protocol, address, keyProven })
+      resolve({ presented, ...(staple === undefined ? {} : { staple }), protocol, address, keyProven })
     }
     const onAbort = (): void => fail(new TransportError('ERR_TRANSPORT_CLOSED', `${origin.text}: interrupted`))
     const cancelTimeout = systemRuntime.schedule(TIMEOUT_MS, () => {
@@ -59,8 +62,9 @@ export function probe(origin: CanonicalOrigin, options: ProbeOptions = {}): Prom
     })
     signal?.addEventListener('abort', onAbort, { once: true })
 
-    socket.on('OCSPResponse', () => {
+    socket.on('OCSPResponse', (response: Uint8Array | null) => {
       presented = readPresented(socket).certificates
+      staple = response ?? undefined
     })
     socket.once('secureConnect', () => finish(true))
     socket.on('error', (error) => {

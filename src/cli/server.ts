@@ -9,6 +9,7 @@ export interface SeenServer {
   /** As the JSON answers show it. */
   readonly source: object
   readonly presented: readonly Uint8Array[]
+  readonly staple?: Uint8Array | undefined
   readonly judgement: Judgement
   readonly warnings: readonly string[]
 }
@@ -19,11 +20,12 @@ export async function seeServer(
   { anchors, sni }: { readonly anchors: AnchorSet; readonly sni: string | undefined },
   io: Io,
 ): Promise<SeenServer> {
-  const { presented, address, protocol, keyProven } = await probe(origin, { sni, signal: io.signal })
+  const { presented, staple, address, protocol, keyProven } = await probe(origin, { sni, signal: io.signal })
   const now = io.now()
   return {
     source: { kind: 'server', name: origin.text, address, protocol, keyProven, observedAt: dateOf(now) },
     presented,
+    staple,
     judgement: judge({ presented, anchors, now, identity: identityOf(origin, sni) }),
     warnings: [SEEN_FROM_HERE, ...(keyProven ? [] : [NOT_PROVEN])],
   }

@@ -29,8 +29,15 @@ test('shows a certificate as people read it', async () => {
   purposes   serverAuth
   serial     010203
 
-path  does not verify
-  ERR_TRUST_UNKNOWN_ISSUER  CN=api.example.com: self-issued and not among the trust anchors
+decision
+  path              refused   ERR_TRUST_UNKNOWN_ISSUER  CN=api.example.com: self-issued and not among the trust anchors
+  validity          skipped   no path reaches an anchor
+  name constraints  skipped   no path reaches an anchor
+  name              skipped   no name was asked for: --sni
+  pins              skipped   no path reaches an anchor
+  revocation        skipped   no path reaches an anchor
+  transparency      skipped   no path reaches an anchor
+  verdict           refused   ERR_TRUST_UNKNOWN_ISSUER  CN=api.example.com: self-issued and not among the trust anchors
 `)
   expect(stderr).toBe(`next  pinfetch pin ${source}   # the pins of these keys\n`)
   expect(exitCode).toBe(0) // nobody asked for a verdict
@@ -87,7 +94,7 @@ test('shows the chain of a server with positions, and sends nothing', async () =
 test('an interception by an unknown CA is seen as one', async () => {
   const server = await until(startTlsServer({ identity: testCa().issue({ names: ['localhost'] }) }))
   const { exitCode, stdout } = await cli(['inspect', `localhost:${server.port}`])
-  expect(stdout).toMatch(/path {2}does not verify\n {2}ERR_TRUST_UNKNOWN_ISSUER/)
+  expect(stdout).toMatch(/path +refused +ERR_TRUST_UNKNOWN_ISSUER/)
   expect(exitCode).toBe(1)
 })
 
