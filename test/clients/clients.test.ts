@@ -80,7 +80,7 @@ test('README has the table of this run', () => {
     const missing = Object.values(one.lacks ?? {}).length === 0 ? '' : ` (${reasons(one.lacks)})`
     const works = ['request', 'stream', 'upload', 'abort'].filter((use) => !(use in (one.lacks ?? {})))
     const place = places.get(one)
-    return `| ${one.name} | \`${one.through}\` | ${works.join(', ')}${missing} | ${place?.includes(' ') ? place : `\`${place}\``} |`
+    return `| ${one.name} | ${versionOf(one.name)} | \`${one.through}\` | ${works.join(', ')}${missing} | ${place?.includes(' ') ? place : `\`${place}\``} |`
   })
   expect(places.size).toBe(CLIENTS.length)
   expect(readFileSync(new URL('../../README.md', import.meta.url), 'utf8')).toContain(rows.join('\n'))
@@ -88,6 +88,13 @@ test('README has the table of this run', () => {
 
 /** Of each package, where its user finds our code. */
 const places = new Map<ClientCase, string>()
+
+/** Of what ran, as it is installed. */
+function versionOf(name: string): string {
+  if (name.startsWith('node:')) return 'of Node'
+  const file = new URL(`../../node_modules/${name}/package.json`, import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
+}
 
 function reasons(lacks: ClientCase['lacks'] = {}): string {
   return Object.entries(lacks)
