@@ -1,7 +1,18 @@
 import type { Attack } from '../attack.ts'
+import { auth } from './auth.ts'
 import { CERTIFICATE_ATTACKS } from './certificates.ts'
+import { clientCertificate } from './client-certificate.ts'
+import { desync } from './desync.ts'
+import { downgrade } from './downgrade.ts'
+import { environment } from './environment.ts'
 import { IDENTITY_ATTACKS } from './identity.ts'
 import { ISSUER_ATTACKS } from './issuers.ts'
+import { latency } from './latency.ts'
+import { manifest } from './manifest.ts'
+import { names } from './names.ts'
+import { proxy } from './proxy.ts'
+import { redirect } from './redirect.ts'
+import { reuse } from './reuse.ts'
 import { REVOCATION_ATTACKS } from './revocation.ts'
 import { TRANSPARENCY_ATTACKS } from './transparency.ts'
 
@@ -12,4 +23,15 @@ export const ATTACKS: readonly Attack[] = [
   ...IDENTITY_ATTACKS,
   ...REVOCATION_ATTACKS,
   ...TRANSPARENCY_ATTACKS,
+  ...reuse,
+  ...downgrade,
+  ...redirect,
+  ...proxy,
+  ...clientCertificate,
+  ...desync,
+  ...names,
+  ...latency,
+  ...manifest,
+  ...environment,
+  ...auth,
 ].sort((a, b) => a.id.localeCompare(b.id))

@@ -1,0 +1,76 @@
+import type { TLSSocket } from 'node:tls'
+import { allowTls12 } from '../../../dangerous/index.ts'
+import type { Attack, Attempt } from '../attack.ts'
+import { control, ended, givenFor, HOST, scenario, startStage, waitFor } from './scenario.ts'
+
+/** Responses that nobody asked for, so that a later request gets the answer of somebody else. */
+export const desync: readonly Attack[] = [
+  {
+    id: 'L37',
+    group: 'connections',
+    title: 'Sends a response in front of any request, to be taken for the answer to the first',
+    codes: ['ERR_TRANSPORT_UNSOLICITED'],
+    beatsFetch: true,
+    run: (contender, world) =>
+      scenario(async (keep) => {
+        const genuine = world.ca.issue({ names: [HOST] })
+        const pinfetch = { tls12Hosts: [allowTls12(HOST, { reason: 'the server of TLS 1.2 is who may speak first' })] }
+        const open = await keep(contender.open(givenFor(world, [genuine.pin], { pinfetch })))
+        const onSocket = (socket: TLSSocket): void => void socket.write(POISON)
+        const stage = await startStage(keep, genuine, { maxVersion: 'TLSv1.2', onSocket })
+        const { text, isAnswered, code } = await ended(open.fetch(stage.url))
+        if (!isAnswered) await stage.relay.idle()
+        const attack: Attempt = {
+          outcome: isAnswered ? 'accepted' : 'refused',
+          ...(code === undefined ? {} : { code }),
+          applicationOctets: stage.peer.applicationBytes,
+          sawClientCertificate: false,
+          ...(text === 'poison' ? { gained: 'its text was taken for the answer' } : {}),
+        }
+        const quiet = await startStage(keep, genuine, { maxVersion: 'TLSv1.2' })
+        return { attack, control: await control(open, quiet.url) }
+      }),
+  },
+  {
+    id: 'L38',
+    group: 'connections',
+    title: 'Sends a second response behind the first, or while nothing is asked, for whoever asks next',
+    codes: [],
+    beatsFetch: false,
+    run: (contender, world) =>
+      scenario(async (keep) => {
+        const genuine = world.ca.issue({ names: [HOST] })
+        const texts: string[] = []
+        for (const when of ['at once', 'later'] as const) {
+          const { url } = await startStage(keep, genuine, { onSocket: answering(when) })
+          const open = await keep(contender.open(givenFor(world, [genuine.pin])))
+          for (let round = 0; round < 4; round += 1) {
+            texts.push((await ended(open.fetch(url))).text)
+            await waitFor(GAP_MS)
+          }
+        }
+        const isPoisoned = texts.includes('poison')
+        const attack: Attempt = {
+          outcome: isPoisoned ? 'accepted' : 'unharmed',
+          applicationOctets: 0,
+          sawClientCertificate: false,
+          ...(isPoisoned ? { gained: 'its text was taken for the answer to another request' } : {}),
+        }
+        const { url } = await startStage(keep, genuine)
+        return { attack, control: await control(await keep(contender.open(givenFor(world, [genuine.pin]))), url) }
+      }),
+  },
+]
+
+const answering = (when: 'at once' | 'later') => {
+  return (socket: TLSSocket): void => {
+    socket.on('data', () => {
+      socket.write(when === 'at once' ? OK + POISON : OK)
+      if (when === 'later') void waitFor(GAP_MS / 4).then(() => socket.writable && socket.write(POISON))
+    })
+  }
+}
+
+const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
+const POISON = 'HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison'
+const GAP_MS = 40
