@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -6,10 +7,24 @@ import { join } from 'node:path'
 import { createServer, type TLSSocket } from 'node:tls'
 import type { ClientEvent } from 'pinfetch'
 import { apiKey, oauth } from 'pinfetch/auth'
-import { logTo, type Outlet, toFile, toHttp, toSyslog, violationReports, webhook } from 'pinfetch/monitor'
+import * as monitor from 'pinfetch/monitor'
+import {
+  captureEvidence,
+  collectEvidence,
+  createEventSink,
+  logTo,
+  type Outlet,
+  toFile,
+  toHttp,
+  toSyslog,
+  validationLog,
+  violationReports,
+  webhook,
+} from 'pinfetch/monitor'
 import { standardWebhook, verifyWebhooks } from 'pinfetch/signing'
 import { certificatePem, startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { CHANNELS } from '../../src/monitor/channels.ts'
 import { ocsfProblems } from '../monitor/outlets/golden.ts'
 import { oauthAt } from '../support/auth-stage.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
@@ -144,6 +159,24 @@ test('collectors that refuse, hang or are not there, and a file that takes nothi
   await Promise.all([...outlets.map((outlet) => outlet.close()), hanging.server.close()])
 }, 60_000)
 
+/** What of `pinfetch/monitor` carries nothing of a client anywhere. */
+const NO_OUTLETS = [
+  ...['cefLine', 'ecsRecord', 'ocsfRecord'], // the records of the outlets
+  ...['readTile', 'verifyTile', 'verifyEvidence', 'verifyLog'], // readers
+  ...['certSpotter', 'checkIssuances', 'crtSh', 'staticLog', 'watchIssuances'], // of what others publish
+]
+
+test('every outlet that there is takes part in the search for secrets', () => {
+  const outlets = [
+    ...[captureEvidence, collectEvidence, createEventSink, logTo, toFile, toHttp, toSyslog],
+    ...[validationLog, violationReports, webhook],
+  ].map(({ name }) => name)
+  const exported = Object.entries(monitor).flatMap(([name, one]) => (typeof one === 'function' ? [name] : []))
+  expect(exported.sort()).toEqual([...outlets, ...NO_OUTLETS].sort())
+  const [, search = ''] = readFileSync(import.meta.filename, 'utf8').split(/^test\('no secret that is in play/m)
+  expect(outlets.filter((name) => !search.includes(`${name}(`))).toEqual([])
+})
+
 test('no secret that is in play stands in any record of any outlet', async () => {
   const canaries = Object.fromEntries(
     ['key', 'body', 'answer', 'cookie', 'query', 'client', 'hook', 'access'].map((name) => [
@@ -195,6 +228,22 @@ test('no secret that is in play stands in any record of any outlet', async () =>
   const logged: unknown[] = []
   const log = (...line: unknown[]): void => void logged.push(line)
   const secret = { value: `whsec_${Buffer.from(canaries.hook).toString('base64')}` }
+  const kept: string[] = []
+  const sent: Buffer[] = []
+  const datagrams = createSocket('udp4', (message) => void sent.push(message))
+  await new Promise<void>((resolve) => datagrams.bind(0, '127.0.0.1', resolve))
+  onTestFinished(() => void datagrams.close())
+  const write = (...texts: string[]): void => void kept.push(...texts)
+  const sink = createEventSink((event) => write(JSON.stringify(event)))
+  for (const watched of [client, keyed])
+    for (const type of Object.keys(CHANNELS) as ClientEvent['type'][]) watched.on(type, sink)
+  const captured: Promise<unknown>[] = []
+  for (const watched of [client, keyed])
+    watched.on('tls.handshake', (event) => void captured.push(captureEvidence(event).then(({ text }) => write(text))))
+  const logs = [client, keyed].flatMap((watched) => [
+    validationLog(watched, { write }),
+    collectEvidence(watched, { write }),
+  ])
   const outlets = [client, keyed].flatMap((watched, index) => {
     const { url, client: own } = collected
     const { fetch } = own
@@ -207,6 +256,7 @@ test('no secret that is in play stands in any record of any outlet', async () =>
       violationReports(watched, { url, fetch }),
       violationReports(watched, { url, fetch, format: 'network-error', name: 'nel' }),
       logTo(watched, { debug: log, info: log, warn: log, error: log }),
+      toSyslog(watched, { to: { protocol: 'udp', host: '127.0.0.1', port: datagrams.address().port } }),
     ]
   })
   const init = { method: 'POST', body: canaries.body, headers: { cookie: `sid=${canaries.cookie}` } }
@@ -215,7 +265,9 @@ test('no secret that is in play stands in any record of any outlet', async () =>
   await client.fetch(`${api}/refuse?q=${canaries.query}`, init).catch(() => undefined)
   await refusalOf(keyed.fetch(`https://${API}:${attacker.port}/?q=${canaries.query}`, init), 'ERR_TRUST_PIN_MISMATCH')
   await vi.waitUntil(() => outlets.every(({ queued }) => queued === 0), patience)
-  await Promise.all(outlets.map((outlet) => outlet.close()))
+  await Promise.all([...outlets, ...logs].map((outlet) => outlet.close()))
+  await Promise.all(captured)
+  await vi.waitUntil(() => sent.length > 0 && sink.queued === 0, patience)
 
   const files = [0, 1].flatMap((index) =>
     ['ocsf', 'ecs', 'cef'].map((format) => readFileSync(join(folder, `${index}.${format}`), 'utf8')),
@@ -224,7 +276,8 @@ test('no secret that is in play stands in any record of any outlet', async () =>
     ...rawHeaders,
     Buffer.from(body).toString(),
   ])
-  const everything = [...files, ...wire, JSON.stringify(logged)]
+  const everything = [...files, ...wire, JSON.stringify(logged), ...sent.map(String), ...kept]
+  expect(kept.filter((text) => text.includes('ERR_TRUST_PIN_MISMATCH')).length).toBeGreaterThanOrEqual(3)
   expect(everything.every((text) => text.length > 0)).toBe(true)
   expect(everything.join('\n')).toContain('token.refresh')
   expect(everything.join('\n')).toContain('ERR_TRUST_PIN_MISMATCH')
