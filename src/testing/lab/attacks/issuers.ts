@@ -27,11 +27,14 @@ export const ISSUER_ATTACKS: readonly Attack[] = [
     {
       id: 'L02',
       group: 'certificates',
-      title: 'a CA that nobody trusts issues a certificate over the pinned key',
-      codes: ['ERR_TRUST_UNKNOWN_ISSUER'],
+      title: 'a CA that nobody trusts takes the names and key identifiers of the trusted one, over the pinned key',
+      codes: ['ERR_TRUST_SIGNATURE_INVALID'],
       beatsFetch: false,
     },
-    ({ ca, untrustedCa }) => overPinnedKey(ca.issue({ names }), untrustedCa.issue({ names })),
+    ({ ca }) => {
+      const impostor = impostorOf(ca.issuer, { issuer: impostorOf(ca.root) })
+      return overPinnedKey(ca.issue({ names }), impostor.issue({ names }))
+    },
   ),
   deception(
     {
