@@ -1,5 +1,6 @@
 import { type CanonicalHost, type CanonicalOrigin, canonicalOrigin } from '../encoding/host.ts'
-import { PolicyError } from '../errors/errors.ts'
+import { isOriginPattern } from '../encoding/origin-pattern.ts'
+import { ConfigurationError, PolicyError } from '../errors/errors.ts'
 import { createEmitter, type Emitter } from '../events/emitter.ts'
 import { createClockOffsets } from '../keys/clock-offset.ts'
 import { createManifestSource, type ManifestSource, type Mirror, mirrorOf } from '../manifest/sources.ts'
@@ -81,6 +82,13 @@ export interface Client extends Seams {
     readonly refresh: () => Promise<void>
     /** 0 while none is in force; of several manifests the lowest. */
     readonly version: number
+    /**
+     * The pins in force for a host, those of the code where no manifest has others: what a watch of issued certificates compares with.
+     *
+     * @param host With a port where it is not 443.
+     * @throws PolicyError as a request would, where nothing covers the host or it is contained; ConfigurationError for what is no host.
+     */
+    readonly pins: (host: string) => readonly string[]
   }
   /** Returns the function that ends the subscription. */
   readonly on: Emitter['on']
@@ -423,6 +431,9 @@ export function createClient(options: ClientOptions): Client {
         const versions = managers.all.map(({ updater }) => updater.current().version)
         return versions.length === 0 ? 0 : Math.min(...versions)
       },
+      pins: (host) => [
+        ...new Set(policyOf(originNamed(host)).pinGroups.flatMap((pins) => pins.map(({ spki }) => spki))),
+      ],
     }),
     on,
     contain: containments.contain,
@@ -431,6 +442,12 @@ export function createClient(options: ClientOptions): Client {
     [Symbol.asyncDispose]: close,
   })
   return client
+}
+
+function originNamed(host: string): CanonicalOrigin {
+  const origin = isOriginPattern(host) && !host.includes('*') ? canonicalOrigin(new URL(`https://${host}/`)) : undefined
+  if (origin !== undefined) return origin
+  throw new ConfigurationError('ERR_CONFIG_INVALID', 'manifest.pins: expected a host, with :port where it is not 443')
 }
 
 /** Once a process, even where nothing listens: somebody has days to act before requests are refused. */

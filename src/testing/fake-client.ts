@@ -112,7 +112,7 @@ export function fakeClient(options: FakeClientOptions = {}): FakeClient {
     fetch: judged === undefined ? fetch : judged(fetch),
     ready: async () => undefined,
     health: () => ({ state: 'ready', revocation: { handshakes: 0, good: 0 }, expiries: [], pins: [], ...health }),
-    manifest: { refresh: async () => undefined, version: 1 },
+    manifest: { refresh: async () => undefined, version: 1, pins: () => [] },
     on,
     contain: containments.contain,
     emit,

@@ -24,7 +24,7 @@ export interface IssuanceOptions {
   readonly includeSubdomains?: boolean
   /**
    * Pins of the keys of your own servers. An issuance with any other key is unexpected; the pin of a CA says nothing of who
-   * ordered a certificate from it.
+   * ordered a certificate from it. Those that a client has in force: `() => client.manifest.pins('api.example.com')`.
    */
   readonly pins: KnownPins
   /** Default `[certSpotter()]`. Each by itself: one that fails keeps no other waiting. */
