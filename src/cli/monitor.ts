@@ -69,7 +69,7 @@ export async function monitor(options: MonitorOptions, io: Io, paint: Paint): Pr
 }
 
 /** What has expired is what one wants to read about: then as of the day on which the status was signed. */
-async function walkEvenExpired(
+export async function walkEvenExpired(
   mirror: Mirror,
   { anchor, path, now }: { readonly anchor: Uint8Array; readonly path: string; readonly now: number },
   io: Io,
@@ -125,7 +125,7 @@ function nextStep(lapses: readonly Lapse[]): string {
   return due === undefined ? '' : WHAT_TO_DO[due.what]
 }
 
-const runtimeAt = (now: number): Runtime => ({
+export const runtimeAt = (now: number): Runtime => ({
   ...systemRuntime,
   clock: { ...systemRuntime.clock, now: () => toUnixMs(now) },
 })

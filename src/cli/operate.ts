@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { ALLOW, KEYS, lintId, type PlaceOptions, placesOf, SIGNER } from './manifest.ts'
 import type { MonitorOptions } from './monitor.ts'
 import type { Run } from './program.ts'
+import type { ReportOptions } from './report.ts'
 import type { RotateHostOptions } from './rotate.ts'
 
 /** A server's change of keys, guided. */
@@ -58,10 +59,40 @@ export function addMonitor(program: Command, run: Run): void {
     )
 }
 
+/** The same as a picture, and where an outage comes. */
+export function addReport(program: Command, run: Run): void {
+  program
+    .command('report')
+    .summary('what ends when, as a picture: here, as an SVG image, or as one page with health and the attack lab')
+    .argument('[sources...]', 'a repository, a configuration file, or servers by their https URL')
+    .option('--url <https>', 'a repository where clients find it; with --root')
+    .option('--root <json>', 'the root that the application ships (default: root.json in the folder)')
+    .option('--connect', 'look at the hosts as well, for their certificates')
+    .option('--ca <pem>', 'roots for the connections, in place of Node’s')
+    .option('--at <time>', 'as of another time: 2027-01-31, 7d')
+    .option('--lab <json>', 'what pinfetch lab --json wrote, for the page')
+    .option('--svg <file>', 'write the picture as an image')
+    .option('--html <file>', 'write a page that stands alone')
+    .option('--width <columns>', 'of the picture here')
+    .option('--days <number>', 'how far ahead (default: as far as there is something to see)')
+    .addOption(
+      new Option('--fail-on <level>', 'exit code 5 for an outage that is near; one that is there is 1 anyway').choices([
+        'warn',
+      ]),
+    )
+    .addHelpText('before', REPORT_EXAMPLE)
+    .action((sources: readonly string[], options: ReportOptions) =>
+      run(async (io, paint) => (await import('./report.ts')).report(sources, options, io, paint)),
+    )
+}
+
 const ROTATE_EXAMPLE = `Example:
   pinfetch rotate api.example.com --dir pins --to public --backup next.pem
   pinfetch rotate api.example.com --dir pins --to public
 `
 const MONITOR_EXAMPLE = `Example:
   pinfetch monitor --url https://pins.example.com/ --root root.json --fail-on warn
+`
+const REPORT_EXAMPLE = `Example:
+  pinfetch report pins --connect --html report.html
 `
