@@ -36,7 +36,7 @@ ${matrixTable(labMatrix(report))}
 }
 
 /** Rows and columns of a report, for a page. */
-export function labMatrix({ contenders, attacks }: LabReport): Matrix {
+export function labMatrix({ contenders, attacks }: Shown): Matrix {
   return {
     columns: contenders,
     rows: attacks.map(({ id, title, group }) => ({ id, title, group })),
@@ -46,7 +46,20 @@ export function labMatrix({ contenders, attacks }: LabReport): Matrix {
   }
 }
 
-function textOf({ outcome, code, reason }: LabResult): string {
+/** What a page needs of a report. */
+interface Shown {
+  readonly contenders: readonly string[]
+  readonly attacks: readonly {
+    readonly id: string
+    readonly title: string
+    readonly group: string
+    readonly results: readonly Cell[]
+  }[]
+}
+
+type Cell = Pick<LabResult, 'outcome' | 'code' | 'reason'>
+
+function textOf({ outcome, code, reason }: Cell): string {
   if (outcome === 'lost') return `lost: ${reason}`
   if (outcome === 'not-run') return `not run: ${reason}`
   return code === null ? outcome : `${outcome}: ${code}`
