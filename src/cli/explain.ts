@@ -1,35 +1,111 @@
 import type { Command } from 'commander'
 import { CODES, type ErrorCode } from '../errors/codes.ts'
+import { playbookPage } from '../errors/playbook/page.ts'
 import { exitCodeOf, type Outcome, UsageError } from './outcome.ts'
 import type { Run } from './program.ts'
-import { table } from './text.ts'
 
 export function addExplain(program: Command, run: Run): void {
   program
     .command('explain')
-    .summary('what an error code means and what to do about it')
-    .argument('<code>', 'as errors and logs print it')
+    .summary('what an error code means, whether it is an attack, and what to do about it')
+    .argument('[code]', 'as errors and logs print it')
+    .option('--all', 'every code, one page after the other')
+    .option('--markdown', 'for a wiki or a run book')
     .addHelpText('before', EXAMPLE)
-    .action((code: string) => run(async () => explain(code)))
+    .action((code: string | undefined, options: ExplainOptions) => run(async () => explain(code, options)))
 }
 
-function explain(text: string): Outcome {
+interface ExplainOptions {
+  readonly all?: true
+  readonly markdown?: true
+}
+
+function explain(text: string | undefined, { all, markdown }: ExplainOptions): Outcome {
+  if ((text === undefined) !== (all === true))
+    throw new UsageError('give a code, or --all', EXAMPLE.split('\n')[1] ?? '')
+  const printed = markdown === true ? markdownOf : textOf
+  if (text === undefined) {
+    const pages = Object.keys(CODES).filter(isCode).map(dataOf)
+    return { data: { pages }, text: pages.flatMap((page) => [...printed(page), '']) }
+  }
   const code = text.trim().toUpperCase()
   if (!isCode(code)) throw unknownCode(text)
-  const { about, retryable, fix } = CODES[code]
-  const data = { code, class: classOf(code), retryable, about, fix, exitCode: exitCodeOf(code) }
-  return {
-    data,
-    text: [
-      code,
-      ...table([
-        ['about', about],
-        ['class', data.class],
-        ['retryable', retryable ? 'yes: the same call may succeed later' : 'no: somebody has to act'],
-        ['fix', fix],
-      ]).map((line) => `  ${line}`),
-    ],
+  const page = dataOf(code)
+  return { data: page, text: printed(page) }
+}
+
+type Page = ReturnType<typeof dataOf>
+
+function dataOf(code: ErrorCode) {
+  const { happened: about, code: _, ...page } = playbookPage(code)
+  const { retryable } = CODES[code]
+  return { code, class: classOf(code), retryable, about, exitCode: exitCodeOf(code), ...page }
+}
+
+/** At most 60 lines of 100 characters: one screen and a half. */
+function textOf(page: Page): readonly string[] {
+  const { firstMinutes, related, events } = page
+  return [
+    page.code,
+    ...section('about', [page.about]),
+    ...section('class', [page.class]),
+    ...section('retryable', [retryableText(page)]),
+    ...section('your data', [page.data]),
+    ...section('attack?', [page.tell]),
+    ...section(
+      'do now',
+      firstMinutes.map((step, index) => `${index + 1}. ${step}`),
+    ),
+    ...section('call', [page.call]),
+    ...section('fix', [page.fix]),
+    ...section('prevent', [page.prevent]),
+    ...section('related', related),
+    ...section('events', events.length === 0 ? [] : [events.join(', ')]),
+  ]
+}
+
+function markdownOf(page: Page): readonly string[] {
+  const { firstMinutes, related, events } = page
+  return [
+    `## ${page.code}`,
+    '',
+    page.about,
+    '',
+    `- **Class:** ${page.class}`,
+    `- **Retryable:** ${retryableText(page)}`,
+    `- **Your data:** ${page.data}`,
+    `- **Attack or mistake:** ${page.tell}`,
+    '- **First five minutes:**',
+    ...firstMinutes.map((step, index) => `  ${index + 1}. ${step}`),
+    `- **Call:** ${page.call}`,
+    `- **Fix:** ${page.fix}`,
+    `- **Prevent:** ${page.prevent}`,
+    ...(related.length === 0
+      ? []
+      : [`- **Related:** ${related.map((code) => `[${code}](#${code.toLowerCase()})`).join(', ')}`]),
+    ...(events.length === 0 ? [] : [`- **Events:** ${events.map((event) => `\`${event}\``).join(', ')}`]),
+  ]
+}
+
+function retryableText({ retryable }: Page): string {
+  return retryable ? 'yes: the same call may succeed later' : 'no: somebody has to act'
+}
+
+/** A title at the left, the text beside it. */
+function section(title: string, paragraphs: readonly string[]): readonly string[] {
+  return paragraphs
+    .flatMap((paragraph) => wrapped(paragraph, WIDTH))
+    .map((line, index) => `  ${(index === 0 ? title : '').padEnd(MARGIN)}${line}`)
+}
+
+function wrapped(text: string, width: number): readonly string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
   }
+  return lines
 }
 
 const isCode = (text: string): text is ErrorCode => Object.hasOwn(CODES, text)
@@ -87,7 +163,10 @@ const CLASSES: Readonly<Record<Domain, string>> = {
 }
 
 const MAX_LENGTH = 80
+const MARGIN = 11
+const WIDTH = 87
 
 const EXAMPLE = `Example:
   pinfetch explain ERR_TRUST_PIN_MISMATCH
+  pinfetch explain --all --markdown > playbook.md
 `
