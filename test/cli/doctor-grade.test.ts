@@ -29,6 +29,8 @@ const ca = testCa({ name: 'Public' })
 const [known, spare, third] = [ca.issue({ names: ['localhost'] }), ca.issue(), ca.issue()]
 const stranger = testCa({ name: 'Stranger' })
 const product = testCa({ name: 'Zscaler' })
+const deep = testCa({ name: 'Deep', intermediates: 2 })
+const far = deep.issue({ names: ['localhost'] })
 const inspected = product.issue({ names: ['localhost'] })
 
 const CLEAN: Site = {
@@ -180,6 +182,17 @@ const WEAKNESSES: Readonly<Record<string, Weakness>> = {
       return site
     },
   },
+  'a denied pin that was the backup': {
+    id: 'PIN-BACKUP',
+    grade: 'B',
+    fix: /^Pin a backup key/,
+    seed: async () => {
+      const site = await published({ hosts: { localhost: [known.pin, spare.pin] } })
+      await site.repository?.deny([spare.pin])
+      return site
+    },
+    also: ['PIN-DENIED'],
+  },
   'pins that are only reported': {
     id: 'CONFIG-REPORT',
     grade: 'C',
@@ -253,6 +266,19 @@ const WEAKNESSES: Readonly<Record<string, Weakness>> = {
     grade: 'B',
     fix: /its path alone/,
     seed: () => server({ identity: { certificates: [...known.chain, stranger.issuer.der], key: known.keyPem } }),
+  },
+  'certificates out of order': {
+    id: 'SERVER-CHAIN',
+    grade: 'B',
+    fix: /^Sort it/,
+    seed: () => {
+      const [endEntity = known.der, ...issuers] = far.chain
+      return {
+        anchors: deep.anchorPem,
+        config: { pins: { localhost: [far.pin, spare.pin] } },
+        ...server({ identity: { certificates: [endEntity, ...issuers.toReversed()], key: far.keyPem } }),
+      }
+    },
   },
   'a protocol that was retired': {
     id: 'SERVER-TLS',
@@ -328,6 +354,13 @@ describe('the grade', () => {
   })
 })
 
+test('the checklist keeps its ids, which dashboards compare from one release to the next', async () => {
+  const { answer } = await examine({ server: false })
+  const checklist = (answer.data?.['checklist'] ?? []) as { id: string; about: string }[]
+  expect(checklist.map(({ id }) => id)).toEqual(IDS.trim().split(/\s+/))
+  expect(checklist.filter(({ about }) => about.length < 10)).toEqual([])
+})
+
 async function examine(spoiled: Partial<Site>) {
   const site = { ...CLEAN, ...spoiled }
   const { path, file } = await workplace()
@@ -355,3 +388,10 @@ function serve(options: Partial<TlsServerOptions>, fields: Readonly<Record<strin
   const handler: TlsServerOptions['handler'] = (_, response) => response.writeHead(200, fields).end()
   return until(startTlsServer({ identity: known, ...options, handler }))
 }
+
+const IDS = `
+  ENV-TLS ENV-ANCHORS ENV-PROXY ENV-KEYLOG ENV-PARSER ENV-REPLACED NODE-EOL NODE-CVE NODE-OPENSSL
+  NODE-KEX NODE-ANCHORS CLOCK-WALL CLOCK-SIGNED CLOCK-SERVER NET-EGRESS NET-BIND NET-PROXY CONFIG-REPORT CONFIG-LOOSENED CONFIG-ANCHORS CONFIG-CLIENT PIN-BACKUP PIN-EXPIRY PIN-DENIED PIN-LEAF
+  MANIFEST-FETCH MANIFEST-FRESH MANIFEST-CACHE SERVER-PATH SERVER-EXPIRY SERVER-CHAIN SERVER-TLS
+  SERVER-SUITE SERVER-STAPLE SERVER-HSTS SERVER-PROXY SERVER-ANSWER INTERCEPTION
+`

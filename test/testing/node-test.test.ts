@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const LIMIT_MS = 120_000 // two slow cores; it takes three seconds on an idle one
-const SUITE = fileURLToPath(new URL('under-node-test.ts', import.meta.url))
+const SUITE = fileURLToPath(new URL('./under-node-test.ts', import.meta.url))
 
 /** A process as a user starts it; the variables by which node:test and vitest know their children stay out. */
 function nodeTest(...more: readonly string[]): Promise<{ readonly exitCode: number | null; readonly output: string }> {
