@@ -178,7 +178,7 @@ function healthOf(walk: Walk, now: number): readonly HealthLine[] {
 async function readLab(path: string): Promise<Matrix> {
   const json = parseStrictJson(await readBytes(path))
   const answer = LabAnswer.safeParse(json.ok ? json.value : undefined)
-  if (answer.success) return labMatrix(answer.data.data as LabReport)
+  if (answer.success) return labMatrix(answer.data.data as unknown as LabReport)
   throw new UsageError(`${path}: no report of the lab`, 'pinfetch lab --json > lab.json')
 }
 
