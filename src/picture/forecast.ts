@@ -26,7 +26,7 @@ export function forecastOf(host: HostFact, now: number): readonly Segment[] {
 }
 
 /** Whether the pin counts: neither denied nor outside of its window. */
-export function isActive({ from, until, isDenied }: PinFact, at: number): boolean {
+function isActive({ from, until, isDenied }: PinFact, at: number): boolean {
   return isDenied !== true && isWithin({ from, until }, at)
 }
 

@@ -52,7 +52,7 @@ function drawRow({ row, band, what, label, end, bars }: RowLayout, id: string, n
 }
 
 /** A row in words: what a pointer or a screen reader gets. */
-export function sayRow({ what, label, bars }: Row, now: number): string {
+function sayRow({ what, label, bars }: Row, now: number): string {
   const said = bars.map((bar) => `${KIND_WORDS[bar.kind] ?? what} ${sayBar(bar, now)}`)
   return `${what} ${label}: ${said.length === 0 ? 'never' : said.join('; ')}`
 }

@@ -5,7 +5,7 @@ export const DAY = 86_400_000
 export const NOW = Date.UTC(2030, 0, 15, 9)
 
 /** A pin whose digest is a letter again and again. */
-export const pinOf = (letter: string): string => `sha256/${letter.repeat(43)}=`
+const pinOf = (letter: string): string => `sha256/${letter.repeat(43)}=`
 
 export function certificate(
   letter: string,
