@@ -1,9 +1,16 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
-const DOCUMENTS = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'pins/README.md', 'pins/ceremony.md']
+const GUIDES = readdirSync(join(ROOT, 'pins')).filter((name) => name.endsWith('.md'))
+const DOCUMENTS = [
+  'README.md',
+  'SECURITY.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...GUIDES.map((name) => `pins/${name}`),
+]
 
 test.each(DOCUMENTS)('every link of %s leads to a file, and to a heading of it', (path) => {
   expect(brokenLinks(path, read(path))).toEqual([])
@@ -23,8 +30,8 @@ test('SECURITY.md has every row of its guarantees shown by a test', () => {
 
 test('control: what leads nowhere is found', () => {
   const planted =
-    '## Über `a` & b\n[x](#über-a--b) [y](#none) [z](none.md) [u](README.md#pin-an-api) [v](README.md#none) [w](https://x/)'
-  expect(brokenLinks('planted.md', planted)).toEqual(['#none', 'none.md', 'README.md#none'])
+    '## Über `a` & b\n[x](#über-a--b) [y](#none) [z](none.txt) [u](README.md#pin-an-api) [v](README.md#none) [w](https://x/)'
+  expect(brokenLinks('README.md', planted)).toEqual(['#none', 'none.txt', 'README.md#none'])
   const here = 'test/static/tables.test.ts'
   const cited = `[\`${here}\`](${here}): “control: a row more is seen, and written”, “nobody wrote this”.\n[\`${here}\`](${here}) runs.`
   expect(brokenCitations(cited)).toEqual([`${here}: nobody wrote this`])
