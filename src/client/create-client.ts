@@ -431,7 +431,7 @@ export function createClient(options: ClientOptions): Client {
         const versions = managers.all.map(({ updater }) => updater.current().version)
         return versions.length === 0 ? 0 : Math.min(...versions)
       },
-      pins: (host) => [
+      pins: (host: string) => [
         ...new Set(policyOf(originNamed(host)).pinGroups.flatMap((pins) => pins.map(({ spki }) => spki))),
       ],
     }),
