@@ -134,6 +134,7 @@ async function isSignedBy(payload: string, entry: SignatureEntry, { jwk, alg }: 
   try {
     const key = await importJWK({ ...jwk, alg }, alg)
     const jws = { payload, protected: entry.protected, signature: entry.signature }
+    // Stryker disable next-line ObjectLiteral: verifyThreshold compared the algorithms already; jose is told all the same
     await flattenedVerify(jws, key, { algorithms: [alg] })
     return true
   } catch (error) {

@@ -46,7 +46,14 @@ describe('one group', () => {
     expect(codeOf(result)).toBe('ERR_TRUST_PIN_MISMATCH')
     expect(result).toMatchObject({ kind: 'mismatch', finding: { certificateIndex: null } })
     const message = result.kind === 'match' ? '' : result.finding.message
-    for (const pin of [stranger.pin, pinOfSpki(stranger.spki, 'sha512'), server.pin]) expect(message).toContain(pin)
+    expect(message).toContain(`(expected ${stranger.pin} or ${pinOfSpki(stranger.spki, 'sha512')}, saw ${server.pin})`)
+  })
+
+  test('names every pin where none is active: ERR_TRUST_PIN_NONE_ACTIVE', () => {
+    const [first, second] = [server.pin, stranger.pin].map((spki) => ({ spki, notAfter: NOW }))
+    const result = match([[first, second].filter((pin) => pin !== undefined)])
+    expect(codeOf(result)).toBe('ERR_TRUST_PIN_NONE_ACTIVE')
+    expect(result).toMatchObject({ finding: { message: expect.stringContaining(`(${server.pin}, ${stranger.pin})`) } })
   })
 
   test('does not match without a path member to match: the end entity alone is no issuer', () => {
