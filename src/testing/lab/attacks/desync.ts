@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { allowTls12 } from '../../../dangerous/index.ts'
+import { nextTurn } from '../../../ports/turn.ts'
 import type { Attack, Attempt } from '../attack.ts'
 import { control, ended, givenFor, HOST, scenario, startStage, waitFor } from './scenario.ts'
 
@@ -42,11 +43,16 @@ export const desync: readonly Attack[] = [
         const genuine = world.ca.issue({ names: [HOST] })
         const texts: string[] = []
         for (const when of ['at once', 'later'] as const) {
-          const { url } = await startStage(keep, genuine, { onSocket: answering(when) })
+          let poured: Promise<void> = Promise.resolve()
+          const onSocket = answering(when, (writing) => {
+            poured = writing
+          })
+          const { url } = await startStage(keep, genuine, { onSocket })
           const open = await keep(contender.open(givenFor(world, [genuine.pin])))
           for (let round = 0; round < 4; round += 1) {
             texts.push((await ended(open.fetch(url))).text)
-            await waitFor(GAP_MS)
+            await poured
+            await arrival()
           }
         }
         const isPoisoned = texts.includes('poison')
@@ -62,15 +68,27 @@ export const desync: readonly Attack[] = [
   },
 ]
 
-const answering = (when: 'at once' | 'later') => {
+/** @param pours Told of each second response, as a promise that settles when it was written. */
+const answering = (when: 'at once' | 'later', pours: (writing: Promise<void>) => void) => {
+  const write = (socket: TLSSocket, text: string): Promise<void> =>
+    new Promise((resolve) => (socket.writable ? socket.write(text, () => resolve()) : resolve()))
   return (socket: TLSSocket): void => {
     socket.on('data', () => {
-      socket.write(when === 'at once' ? OK + POISON : OK)
-      if (when === 'later') void waitFor(GAP_MS / 4).then(() => socket.writable && socket.write(POISON))
+      if (when === 'at once') pours(write(socket, OK + POISON))
+      else {
+        socket.write(OK)
+        pours(waitFor(GAP_MS).then(() => write(socket, POISON)))
+      }
     })
   }
 }
 
+/** A response that arrives behind a request is its answer, whoever wrote it: so the request waits until the relay has passed it on. */
+async function arrival(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn()
+  await waitFor(GAP_MS * 5)
+}
+
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
 const POISON = 'HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison'
-const GAP_MS = 40
+const GAP_MS = 20
