@@ -73,6 +73,7 @@ const answering = (when: 'at once' | 'later', pours: (writing: Promise<void>) =>
   const write = (socket: TLSSocket, text: string): Promise<void> =>
     new Promise((resolve) => (socket.writable ? socket.write(text, () => resolve()) : resolve()))
   return (socket: TLSSocket): void => {
+    socket.setNoDelay(true) // or the second would wait for the next request
     socket.on('data', () => {
       if (when === 'at once') pours(write(socket, OK + POISON))
       else {
