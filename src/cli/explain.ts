@@ -168,5 +168,5 @@ const WIDTH = 87
 
 const EXAMPLE = `Example:
   pinfetch explain ERR_TRUST_PIN_MISMATCH
-  pinfetch explain --all --markdown > playbook.md
+  pinfetch explain --all --markdown > playbook.markdown
 `

@@ -132,7 +132,7 @@ describe('certificate policies', () => {
     const chain = chainOf(issuer.issue({ extensions: [policies(...oids), requireExplicit(0)] }))
     const start = performance.now()
     const result = judge(chain, [ca.root])
-    expect(performance.now() - start).toBeLessThan(100)
+    expect(performance.now() - start).toBeLessThan(5_000) // it would be hours
     expect(result.kind).toBe('valid')
   })
 })
