@@ -25,11 +25,20 @@ export interface SpansSetup {
 
 /** Spans of what ended, each with the time it took; and what happens to a request, as events of its span. */
 export function recordSpans({ tracer, on, now, parent }: SpansSetup): () => void {
-  const ended = (name: string, ms: number, attributes: Attributes, kind: SpanKind, context: Context): Span => {
-    const end = now()
+  /** @param tell What happened in it, before it ends. */
+  const ended = (
+    name: string,
+    ms: number,
+    attributes: Attributes,
+    kind: SpanKind,
+    context: Context,
+    tell?: (span: Span) => void,
+  ): void => {
+    const end = now() // read once, or the time between two readings would be part of the span
     const span = tracer.startSpan(name, { kind, startTime: new Date(end - ms), attributes }, context)
     if (attributes[ATTRIBUTE.errorType] !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
-    return span
+    tell?.(span)
+    span.end(new Date(end))
   }
   const onHandshake = (event: EventOf<'tls.handshake'>): void => {
     if (event.cut === true) {
@@ -37,20 +46,20 @@ export function recordSpans({ tracer, on, now, parent }: SpansSetup): () => void
       return
     }
     const { timings } = event
-    const span = ended('pinfetch.connect', timings.totalMs, connectAttributes(event), SpanKind.CLIENT, parent().context)
-    violations(event, span)
-    span.end(new Date(now()))
+    const attributes = connectAttributes(event)
+    const tell = (span: Span): void => violations(event, span)
+    ended('pinfetch.connect', timings.totalMs, attributes, SpanKind.CLIENT, parent().context, tell)
   }
   const listening = [
     on('tls.handshake', onHandshake),
     on('manifest.poll', ({ ms, result }) => {
       const attributes = { [ATTRIBUTE.result]: result, ...(result === 'failed' && errorType('')) }
-      ended('pinfetch.manifest.refresh', ms, attributes, SpanKind.INTERNAL, ROOT_CONTEXT).end(new Date(now()))
+      ended('pinfetch.manifest.refresh', ms, attributes, SpanKind.INTERNAL, ROOT_CONTEXT)
     }),
     on('token.refresh', ({ ms, result, trigger, code }) => {
       const attributes = { [ATTRIBUTE.result]: result, [ATTRIBUTE.trigger]: trigger, ...errorType(code) }
       const { context } = parent()
-      ended('pinfetch.token.refresh', ms, attributes, SpanKind.INTERNAL, context).end(new Date(now()))
+      ended('pinfetch.token.refresh', ms, attributes, SpanKind.INTERNAL, context)
     }),
     on('retry.scheduled', ({ attempt, cause }) => {
       const why = typeof cause === 'number' ? { [ATTRIBUTE.status]: cause } : errorType(cause)
