@@ -39,26 +39,38 @@ export const allowUnpinned = (pattern: string, { reason }: Why): UnpinnedHost =>
  * For `tls12Hosts`: lets TLS 1.2 be spoken with hosts that have nothing better. Under 1.2 the server's certificate travels in
  * the clear; forward secrecy and authenticated encryption stay required.
  *
- * @param why.reviewBy The start says so from thirty days before it on.
  * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`, `ERR_CONFIG_INVALID`
  */
-export const allowTls12 = (pattern: string, { reason, reviewBy }: Why & { readonly reviewBy?: Date }): Tls12Host =>
-  mint({ kind: 'tls12Host', pattern, reason, ...(reviewBy === undefined ? {} : { reviewBy }) })
+export const allowTls12 = (
+  pattern: string,
+  {
+    reason,
+    reviewBy,
+  }: Why & {
+    /** The start says so from thirty days before it on. */
+    readonly reviewBy?: Date
+  },
+): Tls12Host => mint({ kind: 'tls12Host', pattern, reason, ...(reviewBy === undefined ? {} : { reviewBy }) })
 
 /**
  * For `legacyHosts`: lets TLS 1.2 with ECDHE and CBC suites be spoken, HMAC-SHA-1 included, with hosts that have nothing better.
  * Forward secrecy stays required; no static RSA, DHE, 3DES or RC4. Such a host gets an eighth of the connections, none for
  * longer than a minute, no session resumption and no HTTP/2.
  *
- * @param why.sunset From then on the host is refused with `ERR_POLICY_SUNSET`, whatever it speaks by then. An event says so
- *   30, 14, 7 and 1 days before.
- * @param why.timeouts For these hosts alone, where the client's own are too short. Retries and what waits for a rate limit keep to
- *   the client's.
  * @throws ConfigurationError `ERR_CONFIG_HOST`, `ERR_CONFIG_REASON`, `ERR_CONFIG_INVALID`
  */
 export const allowLegacy = (
   pattern: string,
-  { reason, sunset, timeouts }: Why & { readonly sunset: Date; readonly timeouts?: LegacyTimeouts },
+  {
+    reason,
+    sunset,
+    timeouts,
+  }: Why & {
+    /** From then on the host is refused with `ERR_POLICY_SUNSET`, whatever it speaks by then. An event says so 30, 14, 7 and 1 days before. */
+    readonly sunset: Date
+    /** For these hosts alone, where the client's own are too short. Retries and what waits for a rate limit keep to the client's. */
+    readonly timeouts?: LegacyTimeouts
+  },
 ): LegacyHost =>
   mint({
     kind: 'legacyHost',
@@ -71,13 +83,17 @@ export const allowLegacy = (
 /**
  * For `manifestMay`: what the signed manifest may loosen in this client. Whoever holds the manifest keys can then use it.
  *
- * @param why.anchorHosts For `'anchors'`: the hosts that anchors from the manifest may serve. Anchors add trust, so they
- *   act for no other host, whatever the manifest says.
  * @throws ConfigurationError `ERR_CONFIG_REASON`, `ERR_CONFIG_HOST`
  */
 export const manifestMay = (
   loosenings: readonly ManifestLoosening[],
-  { reason, anchorHosts = [] }: Why & { readonly anchorHosts?: readonly string[] },
+  {
+    reason,
+    anchorHosts = [],
+  }: Why & {
+    /** For `'anchors'`: the hosts that anchors from the manifest may serve. They add trust, so they act for no other host. */
+    readonly anchorHosts?: readonly string[]
+  },
 ): ManifestMay => mint({ kind: 'manifestMay', loosenings: [...loosenings], anchorHosts: [...anchorHosts], reason })
 
 /**

@@ -8,12 +8,16 @@ import { certificatePem, type IssueOptions, type PresentedCertificate, selfSigne
 
 /**
  * A CA of the attacker's own key with another CA's subject and subject key identifier.
- *
- * @param options.issuer Who signs it, for an intermediate of that look; itself by default, for a root.
  */
 export function impostorOf(
   original: PresentedCertificate,
-  { issuer, ...options }: IssueOptions & { readonly issuer?: TestCertificate } = {},
+  {
+    issuer,
+    ...options
+  }: IssueOptions & {
+    /** Who signs it, for an intermediate of that look. Default: itself, a root. */
+    readonly issuer?: TestCertificate
+  } = {},
 ): TestCertificate {
   const { subject, subjectKeyIdentifier } = original
   const look: IssueOptions = { ca: true, subject, subjectKeyIdentifier, ...options }

@@ -19,14 +19,20 @@ export interface TileEntry {
 /**
  * The entries of a data tile, each with its leaf hash. Pure, synchronous, and no more than their octets.
  *
- * @param tile.index Of the tile; its first entry is 256 times that.
- * @param tile.width How many entries it has: 256, or fewer at the end of the log.
  * @throws MonitorError `ERR_MONITOR_LOG_TILE`
  * @see https://c2sp.org/static-ct-api, TileLeaf; RFC 6962 §3.4
  */
 export function readTile(
   octets: Uint8Array,
-  { index, width }: { readonly index: number; readonly width: number },
+  {
+    index,
+    width,
+  }: {
+    /** Of the tile; its first entry is 256 times that. */
+    readonly index: number
+    /** How many entries it has: 256, or fewer at the end of the log. */
+    readonly width: number
+  },
 ): readonly TileEntry[] {
   const bytes = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
   const entries: TileEntry[] = []

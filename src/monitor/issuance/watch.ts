@@ -69,13 +69,15 @@ export interface IssuanceReport {
 /**
  * The same once: everything that is new to the cursor.
  *
- * @param options.signal Ends it, with its reason.
  * @throws ConfigurationError `ERR_CONFIG_INVALID`; MonitorError `ERR_MONITOR_CURSOR_INVALID` or StoreError for the cursor.
  */
 export async function checkIssuances({
   signal = new AbortController().signal,
   ...options
-}: IssuanceOptions & { readonly signal?: AbortSignal }): Promise<IssuanceReport> {
+}: IssuanceOptions & {
+  /** Ends it, with its reason. */
+  readonly signal?: AbortSignal
+}): Promise<IssuanceReport> {
   const resolved = resolveWatch(options)
   const { sources } = resolved
   const follower = createFollower(resolved, (event) => hand(resolved, event))

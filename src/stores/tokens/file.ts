@@ -16,10 +16,15 @@ import { takeWithin } from './wait.ts'
  * Records as files of a directory that belongs to this user alone, for the processes of one machine. A record is never
  * overwritten: each write is the next number of its key and fails where that number is taken, which is the whole of
  * compare-and-swap. Nothing is locked for it, so that no crash leaves anything locked.
- *
- * @param options.dir Made with mode 700 where it is not there; one that others may enter is refused.
  */
-export function fileTokenStore({ dir, runtime }: { readonly dir: string; readonly runtime?: Runtime }): TokenStore {
+export function fileTokenStore({
+  dir,
+  runtime,
+}: {
+  /** Made with mode 700 where it is not there; one that others may enter is refused. */
+  readonly dir: string
+  readonly runtime?: Runtime
+}): TokenStore {
   return createFileTokenStore({ dir, runtime, unusedMs: UNUSED_MS })
 }
 
