@@ -1,9 +1,13 @@
-/** Whatever the way, a denied address gets no packet: a listener there counts who comes. */
+/**
+ * Whatever the way, a denied address gets no packet: a listener there counts who comes, and every call of connect(2) in this
+ * process is counted too, for addresses at which nobody listens.
+ */
+import { createHook } from 'node:async_hooks'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { ClientOptions, PinfetchError } from 'pinfetch'
 import { type ProxyOptions, startProxy, startTlsServer, testCa } from 'pinfetch/testing'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { refusalOf, testClient, until } from '../support/client.ts'
 
 const [FIRST, SECOND, PROXY] = ['api.example.com', 'other.example.com', 'proxy.corp.example']
@@ -21,6 +25,14 @@ const WAYS: Readonly<Record<string, { readonly kit?: ProxyOptions; readonly url?
   'by socks5': { kit: { kind: 'socks5' }, url: 'socks5://127.0.0.1' },
 }
 const way = (name: string) => WAYS[name] ?? expect.fail(`no way ${name}`)
+
+let connects = 0
+const hook = createHook({
+  init: (_, type) => {
+    if (type === 'TCPCONNECTWRAP') connects += 1
+  },
+}).enable()
+afterAll(() => void hook.disable())
 
 /** A server, and at the same port of the denied address somebody who counts. */
 async function stage(name: string, options: Partial<ClientOptions>) {
@@ -54,7 +66,16 @@ async function stage(name: string, options: Partial<ClientOptions>) {
     ...options,
   })
   const asked = (): readonly string[] => proxy?.requests.map(({ host }) => host) ?? []
-  return { client, port: peer.port, connections: () => connections, asked }
+  /** Connections are accepted in their order: when one of ours was, all that came before are counted. */
+  const came = async (): Promise<number> => {
+    const before = connections
+    const own = connect(peer.port, DENIED)
+    await once(own, 'close')
+    expect(connections).toBeGreaterThan(before)
+    return connections - 1
+  }
+  const before = connects
+  return { client, port: peer.port, came, asked, connects: () => connects - before }
 }
 
 const answering = (answer: (host: string) => string): ClientOptions['resolver'] & object => {
@@ -73,45 +94,59 @@ describe.each(Object.keys(WAYS))('%s', (name) => {
     '169.254.169.254',
     'fe80::1',
   ])('a name that is %s: ERR_POLICY_ADDRESS_DENIED, 0 connections', async (address) => {
-    const { client, port, connections, asked } = await stage(name, { addresses, resolver: answering(() => address) })
+    const { client, port, ...seen } = await stage(name, { addresses, resolver: answering(() => address) })
     await refusalOf(client.fetch(`https://${FIRST}:${port}/`), CODE)
-    expect([connections(), asked()]).toEqual([0, []])
+    expect([seen.connects(), seen.asked(), await seen.came()]).toEqual([0, [], 0])
   })
 
   test.each([DENIED, `[::ffff:${DENIED}]`, '0x7f.66', '2130706498', '[64:ff9b::7f00:42]'])(
     'a URL with %s: no connection either',
     async (host) => {
-      const { client, port, connections, asked } = await stage(name, { addresses })
+      const { client, port, ...seen } = await stage(name, { addresses })
       const error = await client.fetch(`https://${host}:${port}/`).catch((reason) => reason)
       expect([CODE, 'ERR_TRUST_HOST_NOT_COVERED']).toContain(error.code)
-      expect([connections(), asked()]).toEqual([0, []])
+      expect([seen.connects(), seen.asked(), await seen.came()]).toEqual([0, [], 0])
     },
   )
+
+  test('a name that becomes it between check and connect: it is asked for once, and that answer is connected to', async () => {
+    const answers = ['127.0.0.1']
+    const asked: string[] = []
+    const resolver = answering((host) => {
+      asked.push(host)
+      return answers.shift() ?? DENIED
+    })
+    const { client, port, came } = await stage(name, { addresses, resolver })
+    expect(await (await client.fetch(`https://${FIRST}:${port}/`)).text()).toBe('ok')
+    expect([asked, await came()]).toEqual([[FIRST], 0])
+  })
 
   test('a name that becomes it between two requests: ERR_POLICY_ADDRESS_DENIED, 0 connections', async () => {
     const answers = ['127.0.0.1']
     const resolver = answering(() => answers.shift() ?? DENIED)
-    const { client, port, connections } = await stage(name, { addresses, resolver })
+    const { client, port, ...seen } = await stage(name, { addresses, resolver })
     expect(await (await client.fetch(`https://${FIRST}:${port}/`)).text()).toBe('ok')
+    const before = seen.connects()
     await refusalOf(client.fetch(`https://${FIRST}:${port}/`), CODE)
-    expect(connections()).toBe(0)
+    expect([before > 0, seen.connects() - before, await seen.came()]).toEqual([true, 0, 0])
   })
 
   test.each([`https://${SECOND}`, `https://${DENIED}`])(
     'the target of a redirect, %s: ERR_POLICY_ADDRESS_DENIED, 0 connections',
     async (target) => {
       const resolver = answering((host) => (host === SECOND ? DENIED : '127.0.0.1'))
-      const { client, port, connections } = await stage(name, { addresses, resolver })
+      const { client, port, came } = await stage(name, { addresses, resolver })
       const location = encodeURIComponent(`${target}:${port}/`)
       await refusalOf(client.fetch(`https://${FIRST}:${port}/${location}`), CODE)
-      expect(connections()).toBe(0)
+      expect(await came()).toBe(0)
     },
   )
 
   test('the control: without the rule it is connected to', async () => {
-    const { client, port, connections } = await stage(name, { resolver: answering(() => DENIED) })
+    const { client, port, ...seen } = await stage(name, { resolver: answering(() => DENIED) })
     await expect(client.fetch(`https://${FIRST}:${port}/`)).rejects.toThrow()
-    expect(connections()).toBeGreaterThan(0)
+    expect(seen.connects()).toBeGreaterThan(0)
+    expect(await seen.came()).toBeGreaterThan(0)
   })
 })
 
