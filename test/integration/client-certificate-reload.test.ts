@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { ClientEvent } from 'pinfetch'
 import { allowTls12 } from 'pinfetch/dangerous'
 import { startTlsServer, type TestCertificate, type TestConnection, testCa } from 'pinfetch/testing'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { testClient, until } from '../support/client.ts'
 import { isFull } from '../support/tier.ts'
 
@@ -15,6 +15,7 @@ const clients = testCa({ name: 'Clients', intermediates: 0 })
 const RELOADS = isFull ? 100 : 20
 const EVERY_MS = 5 // 200 requests a second
 const AT_ONCE = 64 // a machine that does not keep up gets fewer, and no line that only grows
+vi.setConfig({ testTimeout: isFull ? 600_000 : 120_000 }) // nor does such a machine make 100 reloads in a minute
 
 let made = 0
 const issue = (): TestCertificate => {
