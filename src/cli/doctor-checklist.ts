@@ -87,6 +87,8 @@ const CHECKLIST = {
   'MANIFEST-CACHE': { about: 'a restart remembers which version of the manifest was seen' },
   'SERVER-PATH': { about: 'the certificates of the server verify up to a trust anchor' },
   'SERVER-EXPIRY': { about: 'the certificate of the server does not end soon' },
+  'SERVER-LIFETIME': { about: 'the certificate of the server was issued for no longer than it may be' },
+  'SERVER-KEY': { about: 'RSA keys are long enough for as long as their certificates are valid' },
   'SERVER-CHAIN': { about: 'the server sends its path, in order, and nothing else' },
   'SERVER-TLS': { about: 'the server speaks TLS 1.3, and nothing below 1.2' },
   'SERVER-SUITE': { about: 'the server accepts no suite without forward secrecy or AEAD' },

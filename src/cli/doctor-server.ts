@@ -8,9 +8,11 @@ import { PinnedDispatcher } from '../transport/dispatcher.ts'
 import { requestFailure } from '../transport/failure.ts'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../transport/limits.ts'
 import { type AnchorSet, bundledAnchors } from '../trust/anchors.ts'
+import type { CertificationPath } from '../trust/path/path.ts'
 import { type ClientVerdict, findingsOf } from './as-client.ts'
 import { type Judgement, placeAll } from './chain.ts'
 import type { Diagnosis } from './doctor.ts'
+import { examineKeys, examineLifetime } from './doctor-certificates.ts'
 import { examineChain, examineExpiry } from './doctor-chain.ts'
 import type { ExaminedConfig } from './doctor-config.ts'
 import { examineInterception } from './doctor-interception.ts'
@@ -48,11 +50,20 @@ export async function examineServer(
     ...verdictOf(origin.text, judgement),
     ...verdicts,
     ...placeAll(presented, judgement.path).map((placed) => examineExpiry(placed, io.now())),
+    ...examineCertificates(judgement.path, anchors),
     ...examineChain(presented, judgement.path),
     ...(await probeWeaknesses(origin, io.signal)),
     ...examineInterception(presented, judgement, listed),
     ...(answer === undefined ? [] : examineAnswer(answer, io.now())),
   ]
+}
+
+/** Pure. Without a path the findings say what is wrong. */
+function examineCertificates(path: CertificationPath | undefined, anchors: AnchorSet): readonly Diagnosis[] {
+  if (path === undefined) return []
+  const { certificates } = path
+  const anchor = certificates.at(-1)
+  return [examineLifetime(certificates[0], anchor !== undefined && anchors.isPublic(anchor)), ...examineKeys(path)]
 }
 
 /** Pure. */

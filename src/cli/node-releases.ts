@@ -119,7 +119,12 @@ const SECURITY_RELEASES: readonly SecurityRelease[] = [
     fixes: [
       { cve: 'CVE-2026-105483', area: 'tls', about: 'an address in wide digits passed as a name', lines: [24, 26] },
       { cve: 'CVE-2026-106069', area: 'tls', about: 'an address with a leading zero passed as another' },
-      { cve: 'CVE-2026-106072', area: 'tls', about: 'an unusual spelling of an address passed as a name' },
+      {
+        cve: 'CVE-2026-106072',
+        area: 'tls',
+        about: 'an unusual spelling of an address passed as a name',
+        lines: [24, 26],
+      },
       { cve: 'CVE-2026-105482', area: 'dns', about: 'a name was cut off at a NUL' },
       { cve: 'CVE-2026-105481', area: 'http', about: 'a response was taken from before its request' },
       { cve: 'CVE-2026-111497', area: 'http', about: 'a Brotli body wrote out of bounds' },

@@ -261,6 +261,25 @@ const WEAKNESSES: Readonly<Record<string, Weakness>> = {
       return server({ identity: ca.issue({ names: ['localhost'], key: known.key, notBefore, notAfter }) })
     },
   },
+  'a certificate of a private CA for three years': {
+    id: 'SERVER-LIFETIME',
+    grade: 'B',
+    fix: /ACME/,
+    seed: () => {
+      const [notBefore, notAfter] = [Date.now() - 400 * DAY, Date.now() + 426 * DAY]
+      return server({ identity: ca.issue({ names: ['localhost'], key: known.key, notBefore, notAfter }) })
+    },
+  },
+  'an RSA key of 2048 bits beyond 2030': {
+    id: 'SERVER-KEY',
+    grade: 'B',
+    fix: /P-256 key, or for RSA with 3072 bits/,
+    seed: () => {
+      const identity = ca.issue({ names: ['localhost'], keyType: 'RSA-2048', notAfter: Date.UTC(2031, 0, 1) })
+      return { config: { pins: { localhost: [identity.pin, spare.pin] } }, ...server({ identity }) }
+    },
+    also: ['SERVER-LIFETIME'],
+  },
   'a certificate beside the path': {
     id: 'SERVER-CHAIN',
     grade: 'B',
@@ -392,6 +411,6 @@ function serve(options: Partial<TlsServerOptions>, fields: Readonly<Record<strin
 const IDS = `
   ENV-TLS ENV-ANCHORS ENV-PROXY ENV-KEYLOG ENV-PARSER ENV-REPLACED NODE-EOL NODE-CVE NODE-OPENSSL
   NODE-KEX NODE-ANCHORS CLOCK-WALL CLOCK-SIGNED CLOCK-SERVER NET-EGRESS NET-BIND NET-PROXY CONFIG-REPORT CONFIG-LOOSENED CONFIG-ANCHORS CONFIG-CLIENT PIN-BACKUP PIN-EXPIRY PIN-DENIED PIN-LEAF
-  MANIFEST-FETCH MANIFEST-FRESH MANIFEST-CACHE SERVER-PATH SERVER-EXPIRY SERVER-CHAIN SERVER-TLS
+  MANIFEST-FETCH MANIFEST-FRESH MANIFEST-CACHE SERVER-PATH SERVER-EXPIRY SERVER-LIFETIME SERVER-KEY SERVER-CHAIN SERVER-TLS
   SERVER-SUITE SERVER-STAPLE SERVER-HSTS SERVER-PROXY SERVER-ANSWER INTERCEPTION
 `

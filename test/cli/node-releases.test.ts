@@ -12,6 +12,8 @@ test('a fix counts up to the version before it, and for the lines that had the f
   expect(cves('22.22.99')).toContain('CVE-2026-48934')
   expect(cves('22.23.0')).not.toContain('CVE-2026-48934')
   expect(cves('22.23.3')).not.toContain('CVE-2026-105483') // 24 and 26 alone
+  expect(cves('22.23.3')).not.toContain('CVE-2026-106072') // the notes of 22.23.4 have its neighbour alone
+  expect(cves('22.23.3')).toContain('CVE-2026-106069')
   expect(cves('24.22.0')).toContain('CVE-2026-105483')
   expect(missingFixes('22.9.0').fixedIn).toBe('22.23.5')
 })
