@@ -3,6 +3,7 @@ import { type ClientAuth, ClientSecretBasic, ClientSecretPost, None, TlsClientAu
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { AuthError } from '../errors/errors.ts'
 import type { ClockOffsets } from '../keys/clock-offset.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
 import {
   type OpenSecret,
   openSecret,
@@ -12,6 +13,7 @@ import {
 } from '../keys/secret-source.ts'
 import { localSigner, type Signer } from '../keys/signer.ts'
 import type { Runtime } from '../ports/runtime.ts'
+import { createKeyChange, keyName, signerInForce } from './binding-key.ts'
 import { signJwt } from './jwt.ts'
 
 /** How the client proves to the authorization server who it is: the names of the IANA registry. */
@@ -21,7 +23,8 @@ export type ClientAuthentication =
       readonly method: 'client_secret_basic' | 'client_secret_post' | 'client_secret_jwt'
       readonly secret: SecretSource
     }
-  | { readonly method: 'private_key_jwt'; readonly signer: Signer }
+  /** A ring where the key is to be replaced without a restart: the server knows the new one from its `jwks_uri`. */
+  | { readonly method: 'private_key_jwt'; readonly signer: Signer | KeyRing }
   /** RFC 8705: by the certificate of the client's option `certificate`. */
   | { readonly method: 'tls_client_auth' | 'self_signed_tls_client_auth' }
 
@@ -53,17 +56,27 @@ export interface CredentialWorld {
   readonly host: string
   /** The server knows the secret before the newest only. */
   readonly onPrevious: () => void
+  /** Another key of the ring signs the assertions, by the names of the keys. */
+  readonly onKeyChanged: (before: string, after: string) => void
 }
 
 export function createClientCredentials(given: ClientAuthentication, world: CredentialWorld): ClientCredentials {
   if ('secret' in given) return ofSecret(given.method, given.secret, world)
-  const apply: ClientCredential['apply'] =
-    given.method === 'private_key_jwt'
-      ? (origin, signal) => assertion(given.signer, world, { origin, signal })
-      : () => (given.method === 'none' ? None() : TlsClientAuth())
+  const apply = given.method === 'private_key_jwt' ? ofKeys(given.signer, world) : () => bare(given.method)
   const credential = { apply, accepted: () => undefined, refused: () => false }
   return { next: async () => credential, isDated: given.method === 'private_key_jwt', close: () => undefined }
 }
+
+function ofKeys(keys: Signer | KeyRing, world: CredentialWorld): ClientCredential['apply'] {
+  const changed = createKeyChange(world.onKeyChanged)
+  return (origin, signal) => {
+    const signer = signerInForce(keys, world.runtime.clock)
+    changed(keyName(signer))
+    return assertion(signer, world, { origin, signal })
+  }
+}
+
+const bare = (method: ClientAuthentication['method']): ClientAuth => (method === 'none' ? None() : TlsClientAuth())
 
 function ofSecret(method: SecretMethod, source: SecretSource, world: CredentialWorld): ClientCredentials {
   const { runtime, emit } = world

@@ -1,19 +1,21 @@
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { encodeBase64Url } from '../encoding/base64.ts'
 import { BoundedMap } from '../encoding/bounded-map.ts'
-import { AuthError, ConfigurationError } from '../errors/errors.ts'
+import { AuthError } from '../errors/errors.ts'
 import { type ClockOffsets, TOLERANCE_MS } from '../keys/clock-offset.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
 import { localSigner, type Signer } from '../keys/signer.ts'
 import type { Runtime } from '../ports/runtime.ts'
+import { createBindingKeys, createKeyChange } from './binding-key.ts'
 import { tokenChallenge } from './challenge.ts'
-import { publicJwk, signJwt } from './jwt.ts'
+import { signJwt } from './jwt.ts'
 
 /**
  * Demonstrating Proof of Possession (RFC 9449): a fresh proof for every request and every attempt, with the nonce that the origin
  * asked for. Nonces belong to the origin that named them and are shown to no other.
  */
 export interface Dpop {
-  /** RFC 7638 thumbprint of the key: what the tokens are bound to. */
+  /** RFC 7638 thumbprint of the key in force: what new tokens are bound to. @throws AuthError where a ring has none. */
   readonly jkt: string
   readonly proof: (request: ProofRequest) => Promise<DpopProof>
   /** Takes a new nonce from a response, of whatever status. */
@@ -35,6 +37,8 @@ export interface ProofRequest {
   readonly url: URL
   /** For a resource server: bound into the proof as `ath`. */
   readonly accessToken?: string
+  /** Thumbprint of the key that the token is bound to: no other one proves it. Default: the key in force. */
+  readonly jkt?: string | undefined
   readonly signal: AbortSignal
 }
 
@@ -57,23 +61,27 @@ export interface DpopResponse {
 }
 
 /** @param signer `'ephemeral-es256'`: a key of this client alone, gone with it, and its tokens with it. */
-export function createDpop(signer: Signer | 'ephemeral-es256', { runtime, offsets }: DpopWorld): Dpop {
-  const key = signer === 'ephemeral-es256' ? ephemeral() : signer
-  if (key.publicKey === undefined) {
-    const message = 'dpop.signer: expected a signer with a publicKey, which every proof shows; this one has none'
-    throw new ConfigurationError('ERR_CONFIG_INVALID', message)
+export function createDpop(signer: DpopKeys, { runtime, offsets, onKeyChanged }: DpopWorld): Dpop {
+  const keys = createBindingKeys(signer === 'ephemeral-es256' ? ephemeral() : signer, runtime)
+  const changed = createKeyChange(onKeyChanged)
+  const inForce = () => {
+    const key = keys.current()
+    changed(key.jkt)
+    return key
   }
-  const jwk = publicJwk(key.publicKey)
   const nonces = new BoundedMap<string, string>(MAX_ORIGINS)
   const learn = (url: URL, headers: Headers): void => {
     const nonce = headers.get('dpop-nonce')
     if (nonce !== null && NONCE.test(nonce)) nonces.set(url.origin, nonce)
   }
   return {
-    jkt: createHash('sha256').update(JSON.stringify(jwk)).digest('base64url'),
+    get jkt() {
+      return inForce().jkt
+    },
     learn,
     hasNonce: (url) => nonces.get(url.origin) !== undefined,
-    proof: async ({ method, url, accessToken, signal }) => {
+    proof: async ({ method, url, accessToken, jkt, signal }) => {
+      const key = (jkt === undefined ? undefined : keys.of(jkt)) ?? inForce()
       const nonce = nonces.get(url.origin)
       const offsetMs = offsets.of(url.origin)
       const claims = {
@@ -84,7 +92,7 @@ export function createDpop(signer: Signer | 'ephemeral-es256', { runtime, offset
         ...(accessToken === undefined ? {} : { ath: createHash('sha256').update(accessToken).digest('base64url') }),
         ...(nonce === undefined ? {} : { nonce }),
       }
-      const header = await signJwt(key, { header: { typ: 'dpop+jwt', jwk }, claims, signal })
+      const header = await signJwt(key.signer, { header: { typ: 'dpop+jwt', jwk: key.jwk }, claims, signal })
       const isForResource = accessToken !== undefined
       return { header, url, nonce, isForResource, offsetMs, madeAt: runtime.clock.monotonic() }
     },
@@ -106,9 +114,13 @@ export function createDpop(signer: Signer | 'ephemeral-es256', { runtime, offset
   }
 }
 
+export type DpopKeys = Signer | KeyRing | 'ephemeral-es256'
+
 export interface DpopWorld {
   readonly runtime: Runtime
   readonly offsets: ClockOffsets
+  /** Another key of the ring is in force, by its thumbprint: the tokens that are bound to the one before go with it. */
+  readonly onKeyChanged: (before: string, after: string) => void
 }
 
 /** What the answer says is wrong with the proof: a token endpoint in its body, a resource server in its own challenge. */

@@ -18,7 +18,7 @@ export class HeldToken implements Windows {
   readonly renewAt: UnixMs
   readonly endsAt: UnixMs
   readonly version: string
-  /** What it is bound to: the thumbprint of the client certificate (RFC 8705 §3.1). */
+  /** What it is bound to: the thumbprint of the client certificate (RFC 8705 §3.1) or of the DPoP key (RFC 9449 §6.1). */
   readonly binding: string | undefined
   readonly tenant: string | undefined
   /** As long on the monotonic clock as on the wall: a clock that is set back does not prolong a token. */

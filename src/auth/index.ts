@@ -8,6 +8,7 @@ export {
   type RemoteJwksOptions,
   remoteJwks,
 } from '../keys/jwks.ts'
+export { type KeyRing, keyRing, type MutableKeyRing, type RingKey } from '../keys/key-ring.ts'
 export { Secret } from '../keys/secret.ts'
 export type { SecretCallback, SecretSource } from '../keys/secret-source.ts'
 export {

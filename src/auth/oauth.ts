@@ -71,6 +71,7 @@ export function oauth(options: OAuthOptions): OAuthScheme {
       grant: protocol.grant.type,
       hasTenants: own.tenant !== undefined,
       ...(protocol.mtls ? { binding: thumbprintOf(host) } : {}),
+      ...(dpop === undefined ? {} : { binding: () => dpop.jkt }),
     })
     const { runtime, emit } = host
     tellUnsealed(own.manager, emit)

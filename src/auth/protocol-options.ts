@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import { AllowedOrigins, parseOptions } from '../encoding/options.ts'
+import { ConfigurationError } from '../errors/errors.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
 import type { Signer } from '../keys/signer.ts'
 import { Source } from './api-key.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
@@ -34,8 +36,11 @@ export interface ProtocolOptions {
 }
 
 export interface DpopOptions {
-  /** `ephemeral-es256`: a key that lives as long as the client. */
-  readonly signer: Signer | 'ephemeral-es256'
+  /**
+   * `ephemeral-es256`: a key that lives as long as the client. A ring where it is to be replaced without a restart: the tokens that are
+   * bound to a key go with it, so the grant must be one that can be asked again.
+   */
+  readonly signer: Signer | KeyRing | 'ephemeral-es256'
   /** Asks an origin for its nonce, by a HEAD request, before the first request whose body cannot be sent again. Default false. */
   readonly primeNonce?: boolean
 }
@@ -63,6 +68,12 @@ export interface AuthorizationServerOptions {
 export function readProtocolOptions(options: ProtocolOptions, timeoutMs: number): AuthorizationServerOptions {
   const read = parseOptions('oauth', Schema, options)
   const { senderConstraint = 'none' } = read
+  const dpop = typeof senderConstraint === 'object' ? (senderConstraint.dpop as DpopOptions) : undefined
+  const { type } = read.grant as Grant
+  if (dpop !== undefined && isRing(dpop.signer) && ENDS_WITH_ITS_KEY.has(type)) {
+    const message = `oauth.senderConstraint.dpop.signer: expected one key with the grant ${type}, whose refresh token may be bound to it (RFC 9449 §5): replacing the key would end the session`
+    throw new ConfigurationError('ERR_CONFIG_INVALID', message)
+  }
   return Object.freeze({
     issuer: read.issuer,
     metadata: read.metadata as ServerMetadata | undefined,
@@ -74,7 +85,7 @@ export function readProtocolOptions(options: ProtocolOptions, timeoutMs: number)
     requireScopes: read.requireScopes ?? [],
     resource: read.resource ?? [],
     audience: read.audience,
-    dpop: typeof senderConstraint === 'object' ? (senderConstraint.dpop as DpopOptions) : undefined,
+    dpop,
     mtls: senderConstraint === 'mtls',
     timeoutMs,
   })
@@ -94,6 +105,10 @@ const Endpoints = {
 const Metadata = z.strictObject({ ...Endpoints, mtls_endpoint_aliases: z.strictObject(Endpoints).optional() })
 
 const SignerOption = z.custom<Signer>(isSigner, 'expected a signer, as localSigner makes one')
+const KeysOption = z.custom<Signer | KeyRing>(
+  (value) => isSigner(value) || isRing(value),
+  'expected a signer, as localSigner makes one, or a ring of keys',
+)
 const Call = z.custom<(...given: never[]) => unknown>((value) => typeof value === 'function', 'expected a function')
 
 const Client = z.strictObject({
@@ -104,7 +119,7 @@ const Client = z.strictObject({
       method: z.enum(['client_secret_basic', 'client_secret_post', 'client_secret_jwt']),
       secret: Source,
     }),
-    z.strictObject({ method: z.literal('private_key_jwt'), signer: SignerOption }),
+    z.strictObject({ method: z.literal('private_key_jwt'), signer: KeysOption }),
   ]),
 })
 
@@ -162,7 +177,7 @@ const Schema = z.strictObject({
         z.enum(['none', 'mtls']),
         z.strictObject({
           dpop: z.strictObject({
-            signer: z.union([z.literal('ephemeral-es256'), SignerOption]),
+            signer: z.union([z.literal('ephemeral-es256'), KeysOption]),
             primeNonce: z.boolean().optional(),
           }),
         }),
@@ -185,3 +200,11 @@ function isSigner(value: unknown): value is Signer {
   const signer = value as Partial<Signer> | null | undefined
   return typeof signer?.sign === 'function' && typeof signer.algorithm === 'string' && typeof signer.keyId === 'string'
 }
+
+function isRing(value: unknown): value is KeyRing {
+  const ring = value as Partial<KeyRing> | null | undefined
+  return typeof ring?.current === 'function' && Array.isArray(ring.all)
+}
+
+/** Nobody could ask for a new session by himself. */
+const ENDS_WITH_ITS_KEY: ReadonlySet<string> = new Set(['refresh_token', 'device_code', 'ciba'])

@@ -54,7 +54,7 @@ export function createTokenAuthenticator(setup: TokenAuthenticatorSetup): Authen
     if (token.tokenType === 'N_A') throw notForRequests(attempt)
     const sent: Sent = { session, version: token.version, proof: undefined, retried: retriedBefore(attempt) }
     attempt.state = sent
-    attempt.boundTo = token.binding
+    attempt.boundTo = dpop === undefined ? token.binding : undefined // by a proof, whatever the connection
     return dpop === undefined ? { authorization: token.authorization } : prove(dpop, token, sent, attempt)
   }
 
@@ -150,8 +150,8 @@ export function createTokenAuthenticator(setup: TokenAuthenticatorSetup): Authen
 
 async function prove(dpop: Dpop, token: HeldToken, sent: Sent, attempt: Attempt): Promise<HeaderPatch> {
   const { method, url, signal } = attempt
-  const { authorization, accessToken } = token
-  sent.proof = await dpop.proof({ method, url, accessToken, signal: signal ?? NEVER })
+  const { authorization, accessToken, binding: jkt } = token
+  sent.proof = await dpop.proof({ method, url, accessToken, jkt, signal: signal ?? NEVER })
   return { authorization, dpop: sent.proof.header }
 }
 

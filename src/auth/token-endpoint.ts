@@ -38,7 +38,11 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
     emit({ type: 'auth.notice', host: serverHost, kind, message })
   const offsets = createClockOffsets({ runtime, emit })
   const exchange = createServerExchange({ host, offsets, timeoutMs: options.timeoutMs })
-  const dpop = options.dpop && createDpop(options.dpop.signer, { runtime, offsets })
+  const keyChanged =
+    (use: 'private_key_jwt' | 'dpop') =>
+    (before: string, after: string): void =>
+      emit({ type: 'auth.keyChanged', host: serverHost, use, before, after })
+  const dpop = options.dpop && createDpop(options.dpop.signer, { runtime, offsets, onKeyChanged: keyChanged('dpop') })
   const metadata =
     options.metadata === undefined
       ? discoverMetadata(
@@ -58,6 +62,7 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
     host: serverHost,
     onPrevious: () =>
       notice('client-secret-previous', 'the server refused the newest client secret; the one before is used'),
+    onKeyChanged: keyChanged('private_key_jwt'),
   })
   const initial =
     grant.type === 'refresh_token'
@@ -123,7 +128,8 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
     return issued
   }
 
-  const facts = [issuer, own.id, grantFacts(grant), [...scope].sort(), [...resource].sort(), audience, dpop?.jkt]
+  /** The DPoP key is another one after it was replaced, and so are the tokens that are bound to it. */
+  const facts = () => [issuer, own.id, grantFacts(grant), [...scope].sort(), [...resource].sort(), audience, dpop?.jkt]
   let begunWith: string | undefined
   /** Two configured refresh tokens are two sessions, and perhaps of two people. */
   const beginning = async (): Promise<string | undefined> => {
@@ -143,7 +149,7 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
         throw refusalOf(revoked.answer, serverNow(revoked.answer))
     },
     scope,
-    cacheKey: async (tenant) => keyOf([...facts, tenant, await beginning()]),
+    cacheKey: async (tenant) => keyOf([...facts(), tenant, await beginning()]),
     asksPerson: grant.type === 'device_code' || grant.type === 'ciba',
     ...(initial === undefined ? {} : { initialRefreshToken: async () => (await initial.current()).secret.reveal() }),
   }
@@ -151,7 +157,7 @@ export function createProtocol(options: AuthorizationServerOptions, host: AuthHo
     credentials.close()
     initial?.close()
   }
-  return { endpoint, dpop, offsets, identity: keyOf(facts), close }
+  return { endpoint, dpop, offsets, identity: keyOf(facts()), close }
 }
 
 function keyOf(facts: readonly unknown[]): string {

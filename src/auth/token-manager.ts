@@ -65,7 +65,7 @@ export interface TokenManagerSetup {
   /** `'refresh'`: refresh tokens only. Default `false`. */
   readonly revokeOnClose?: boolean | 'refresh'
   readonly onReauthRequired?: (error: AuthError) => void
-  /** Of certificate-bound tokens: the thumbprint in force. */
+  /** Of tokens that are bound to a certificate or a key: the thumbprint in force. */
   readonly binding?: () => string | undefined
   /** Whether requests name a tenant: without one there is no token then. */
   readonly hasTenants?: boolean

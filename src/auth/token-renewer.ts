@@ -48,7 +48,7 @@ export class TokenRenewer {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const binding = this.#binding()
       const renewal = await this.#round({ ...request, tenant: this.#tenant, binding })
-      // The certificate changed on the way: nobody knows which one the token is bound to, so it is shown to nobody.
+      // Certificate or key changed on the way: nobody knows which one the token is bound to, so it is shown to nobody.
       isRebound = this.#binding() !== binding
       if (renewal !== 'again' && !isRebound) return renewal
     }
@@ -57,7 +57,7 @@ export class TokenRenewer {
         'ERR_STORE_CONFLICT',
         `token store: the record changed during ${MAX_ROUNDS} renewals in a row`,
       )
-    throw new AuthError('ERR_AUTH_CERT_BINDING', `token: the client certificate changed during ${MAX_ROUNDS} renewals`)
+    throw new AuthError('ERR_AUTH_CERT_BINDING', `token: what it is bound to changed during ${MAX_ROUNDS} renewals`)
   }
 
   /** Nothing of it is in the store afterwards, and whoever renews starts anew. */

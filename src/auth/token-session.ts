@@ -120,7 +120,7 @@ export class TokenSession {
     return true
   }
 
-  /** Neither renewed since, nor bound to a certificate that was replaced: the next request gets another in either case. */
+  /** Neither renewed since, nor bound to a certificate or key that was replaced: the next request gets another in either case. */
   #isInForce(current: HeldToken, version: string): boolean {
     return current.version === version && current.binding === this.#world.binding?.()
   }

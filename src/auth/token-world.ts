@@ -22,7 +22,7 @@ export interface TokenWorld {
    * `unlocked` where the operator takes the risk of a refresh token sent twice.
    */
   readonly alone: 'yes' | 'unlocked' | 'no'
-  /** What access tokens are bound to, when they are (RFC 8705): `undefined` while there is no certificate. */
+  /** What access tokens are bound to, when they are (RFC 8705, RFC 9449): `undefined` while there is no certificate. */
   readonly binding: (() => string | undefined) | undefined
   /** Aborted when the time for closing is over. */
   readonly signal: AbortSignal
@@ -43,7 +43,7 @@ export interface RenewalRequest {
 /** A renewal, and whose. */
 export interface Demand extends RenewalRequest {
   readonly tenant: string | undefined
-  /** What the certificate in force asks for. */
+  /** What the certificate, or the key, in force asks for. */
   readonly binding: string | undefined
 }
 

@@ -15,7 +15,7 @@ export interface Fapi2Options
   extends Pick<OAuthOptions, 'issuer' | 'metadata' | 'allowedEndpointOrigins' | 'discovery' | 'scope' | 'resource'> {
   readonly clientId: string
   /** Signs the client's assertions (`private_key_jwt`, RFC 7523). */
-  readonly clientKey: Signer
+  readonly clientKey: Signer | KeyRing
   /** Default: client credentials. */
   readonly grant?: OAuthOptions['grant']
   /** As `https://api.bank.com`: who sees the token and gets signatures. */
@@ -118,7 +118,7 @@ const Options = z.strictObject({
   scope: z.unknown().optional(),
   resource: z.unknown().optional(),
   clientId: z.string().min(1),
-  clientKey: z.custom<Signer>(isObject, 'expected a signer'),
+  clientKey: Keys,
   grant: z.unknown().optional(),
   resources: AllowedOrigins,
   senderConstraint: z.union([z.literal('mtls'), z.strictObject({ dpop: z.unknown() })], 'expected mtls or { dpop }'),

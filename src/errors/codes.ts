@@ -1306,8 +1306,8 @@ export const CODES = {
   },
   ERR_AUTH_CERT_BINDING: {
     retryable: true,
-    about: 'A token is bound to a client certificate, and no certificate, or another one, is in force.',
-    fix: 'Look at why the certificate is missing, or why it changes faster than tokens are issued.',
+    about: 'A token is bound to a client certificate or a DPoP key, and none, or another one, is in force.',
+    fix: 'Look at why the certificate is missing, or why it or the key changes faster than tokens are issued.',
   },
   ERR_AUTH_ORIGIN_NOT_ALLOWED: {
     retryable: false,

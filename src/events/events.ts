@@ -176,6 +176,18 @@ export type ClientEvent =
       readonly kind: 'refresh-token-ignored' | 'scope-reduced' | 'metadata-kept' | 'client-secret-previous'
       readonly message: string
     }
+  /**
+   * Another key of a ring proves this client from here on: to its authorization server (`private_key_jwt`), or as what its tokens are
+   * bound to (`dpop`; those of the key before go with it). `before` and `after`: names of keys, as the other side knows them; of a
+   * DPoP key, and of one without a name, its RFC 7638 thumbprint.
+   */
+  | {
+      readonly type: 'auth.keyChanged'
+      readonly host: string
+      readonly use: 'private_key_jwt' | 'dpop'
+      readonly before: string
+      readonly after: string
+    }
   /** Another version of a secret is in force; the one before stays at hand for servers that do not know the new one yet. */
   | { readonly type: 'secret.changed'; readonly name: string; readonly source: string; readonly version: string }
   /** A secret could not be read again, or what was read is none; the one in force stays until it ends. */

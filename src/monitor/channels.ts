@@ -56,6 +56,7 @@ export const CHANNELS: { readonly [Type in ClientEvent['type']]: ChannelName | C
   'token.revoked': 'auth:revoked',
   'auth.stepUp': 'auth:stepUp',
   'auth.notice': 'auth:notice',
+  'auth.keyChanged': 'auth:keyChanged',
   'auth.overridden': 'auth:overridden',
   'auth.notReplayed': 'auth:notReplayed',
   'approval.asked': 'approval:asked',

@@ -69,7 +69,8 @@ describe.skipIf(!isPresent)('the proofs of RFC 9449', () => {
         random: () => Uint8Array.from(Buffer.from(claims.jti, 'base64url')),
         schedule: () => () => undefined,
       }
-      const dpop = createDpop(signer, { runtime, offsets: createClockOffsets({ runtime, emit: () => undefined }) })
+      const offsets = createClockOffsets({ runtime, emit: () => undefined })
+      const dpop = createDpop(signer, { runtime, offsets, onKeyChanged: () => undefined })
       expect(dpop.jkt).toBe(jkt)
       const { signal } = new AbortController()
       const url = new URL(`${claims.htu}?a=1#b`)

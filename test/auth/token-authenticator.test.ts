@@ -309,6 +309,7 @@ describe('DPoP', () => {
     const dpop = createDpop('ephemeral-es256', {
       runtime: world.runtime,
       offsets: createClockOffsets({ runtime: world.runtime, emit: () => undefined }),
+      onKeyChanged: () => undefined,
     })
     const scene = apiScene({ dpop })
     const { request } = scene.server
