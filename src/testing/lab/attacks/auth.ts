@@ -11,8 +11,19 @@ import { verifyRequests } from '../../../signing/verify-requests.ts'
 import type { TestRequest } from '../../tls-server.ts'
 import type { Attack, AttackResult, Attempt } from '../attack.ts'
 import type { Contender } from '../contenders.ts'
+import {
+  asAttempt,
+  attempt,
+  codeIn,
+  control,
+  ended,
+  givenFor,
+  HOST,
+  scenario,
+  startStage,
+  witnessOf,
+} from '../stage.ts'
 import type { World } from '../world.ts'
-import { attempt, codeIn, control, ended, givenFor, HOST, scenario, startStage, witnessOf } from './scenario.ts'
 
 /** Credentials and signatures in the hands of somebody whom TLS lets in. */
 export const auth: readonly Attack[] = [
@@ -83,14 +94,12 @@ export const auth: readonly Attack[] = [
 
 /** A token that came in an answer, at somebody who verifies it or, having nothing to do so, takes its word. */
 async function received(ask: () => Promise<Response>, isKnown: boolean, jwk: object): Promise<Attempt> {
-  const none = { applicationOctets: 0, sawClientCertificate: false }
-  const { text, isAnswered, code } = await ended(ask())
-  if (!isAnswered) return { outcome: 'refused', ...(code === undefined ? {} : { code }), ...none }
-  if (!isKnown) return { outcome: 'accepted', ...none }
+  const ending = await ended(ask())
+  if (!ending.isAnswered || !isKnown) return asAttempt(ending)
   const options = { issuer: ISSUER, audience: ISSUER, algorithms: ['RS256'], type: 'at+jwt' } as const
-  return verifyToken(text, { ...options, keys: localJwks({ keys: [jwk] }) }).then(
-    () => ({ outcome: 'accepted', ...none }),
-    (error: unknown) => ({ outcome: 'refused', ...codeIn(error), ...none }),
+  return verifyToken(ending.text, { ...options, keys: localJwks({ keys: [jwk] }) }).then(
+    () => asAttempt({ isAnswered: true }),
+    (error: unknown) => asAttempt({ isAnswered: false, ...codeIn(error) }),
   )
 }
 
@@ -130,12 +139,11 @@ function gatewayAttack(of: {
       })
       /** Whether all of these are taken: of a client that cannot sign, because nothing can be asked of it. */
       const serve = async (requests: readonly TestRequest[]): Promise<Attempt> => {
-        const none = { applicationOctets: 0, sawClientCertificate: false }
         for (const { method, path, rawHeaders, body } of open.client === undefined ? [] : requests) {
           const refusal = await verify({ method, url: path, rawHeaders }, body).then(() => undefined, codeIn)
-          if (refusal !== undefined) return { outcome: 'refused', ...refusal, ...none }
+          if (refusal !== undefined) return asAttempt({ isAnswered: false, ...refusal })
         }
-        return { outcome: 'accepted', ...none }
+        return asAttempt({ isAnswered: true })
       }
       const send = async (): Promise<TestRequest> => {
         const headers = { 'content-type': 'application/json' }

@@ -1,6 +1,6 @@
 import { allowTls12 } from '../../../dangerous/index.ts'
 import type { Attack } from '../attack.ts'
-import { attempt, control, givenFor, HOST, scenario, startStage, witnessOf, worstOf } from './scenario.ts'
+import { attempt, control, givenFor, HOST, scenario, startStage, witnessOf, worstOf } from '../stage.ts'
 
 /** Who collects client certificates learns whom it talks to, and under TLS 1.2 everybody on the way does. */
 export const clientCertificate: readonly Attack[] = [
@@ -13,20 +13,16 @@ export const clientCertificate: readonly Attack[] = [
     run: (contender, world) =>
       scenario(async (keep) => {
         const genuine = world.ca.issue({ names: [HOST] })
-        const own = world.ca.issue({ subject: 'client', extendedKeyUsage: ['clientAuth'] })
-        const certificate = { cert: own.pem, key: own.keyPem }
         const tls12Hosts = [allowTls12(HOST, { reason: 'both versions are attacked' })]
-        const openOne = () =>
-          keep(contender.open(givenFor(world, [genuine.pin], { certificate, pinfetch: { tls12Hosts } })))
+        const openOne = () => keep(contender.open(givenFor(world, [genuine.pin], { pinfetch: { tls12Hosts } })))
         const harvest = async (version: 'TLSv1.2' | 'TLSv1.3') => {
           const forged = world.otherCa.issue({ names: [HOST] })
-          const bounds = { minVersion: version, maxVersion: version, requestCert: true } as const
-          const stage = await startStage(keep, forged, bounds)
+          const stage = await startStage(keep, forged, { minVersion: version, maxVersion: version })
           return attempt(await openOne(), stage.url, witnessOf(stage))
         }
         const codes = ['ERR_TRUST_PIN_MISMATCH'] as const
         const attack = worstOf({ codes }, [await harvest('TLSv1.2'), await harvest('TLSv1.3')])
-        const wanted = await startStage(keep, genuine, { requestCert: true })
+        const wanted = await startStage(keep, genuine)
         const accepted = await control(await openOne(), wanted.url)
         return { attack, control: accepted }
       }),

@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import { allowTls12 } from '../../../dangerous/index.ts'
 import { nextTurn } from '../../../ports/turn.ts'
 import type { Attack, Attempt } from '../attack.ts'
-import { control, ended, givenFor, HOST, scenario, startStage, waitFor } from './scenario.ts'
+import { asAttempt, control, ended, givenFor, HOST, scenario, startStage, waitFor } from '../stage.ts'
 
 /** Responses that nobody asked for, so that a later request gets the answer of somebody else. */
 export const desync: readonly Attack[] = [
@@ -19,14 +19,12 @@ export const desync: readonly Attack[] = [
         const open = await keep(contender.open(givenFor(world, [genuine.pin], { pinfetch })))
         const onSocket = (socket: TLSSocket): void => void socket.write(POISON)
         const stage = await startStage(keep, genuine, { maxVersion: 'TLSv1.2', onSocket })
-        const { text, isAnswered, code } = await ended(open.fetch(stage.url))
-        if (!isAnswered) await stage.relay.idle()
+        const ending = await ended(open.fetch(stage.url))
+        if (!ending.isAnswered) await stage.relay.idle()
         const attack: Attempt = {
-          outcome: isAnswered ? 'accepted' : 'refused',
-          ...(code === undefined ? {} : { code }),
+          ...asAttempt(ending), // the certificate is for a server with the pinned key
           applicationOctets: stage.peer.applicationBytes,
-          sawClientCertificate: false,
-          ...(text === 'poison' ? { gained: 'its text was taken for the answer' } : {}),
+          ...(ending.text === 'poison' ? { gained: 'its text was taken for the answer' } : {}),
         }
         const quiet = await startStage(keep, genuine, { maxVersion: 'TLSv1.2' })
         return { attack, control: await control(open, quiet.url) }

@@ -6,7 +6,6 @@ import { type Relay, startRelay } from '../../relay.ts'
 import type { Attack, Attempt } from '../attack.ts'
 import type { Contender } from '../contenders.ts'
 import { startProgram } from '../programs.ts'
-import type { World } from '../world.ts'
 import {
   attempt,
   control,
@@ -15,10 +14,12 @@ import {
   type Keep,
   scenario,
   startStage,
+  urlAt,
   wireOf,
   witnessOf,
   worstOf,
-} from './scenario.ts'
+} from '../stage.ts'
+import type { World } from '../world.ts'
 
 const WHY = { reason: 'the suite is what is attacked here, not the version' }
 
@@ -35,15 +36,14 @@ export const downgrade: readonly Attack[] = [
         const genuine = world.ca.issue({ names: [HOST] })
         const given = givenFor(world, [genuine.pin])
         const old = await startStage(keep, genuine, { maxVersion: 'TLSv1.2' })
-        const attempts = [await attempt(await keep(contender.open(given)), old.url, witnessOf(old))] as const
-        const older: Attempt[] = []
+        const attempts = [await attempt(await keep(contender.open(given)), old.url, witnessOf(old))]
         for (const hello of OLD_HELLOS) {
           const relay = await startAnswering(keep, hello)
-          older.push(await attempt(await keep(contender.open(given)), `${relay.origin}/`, wireOf(relay)))
+          attempts.push(await attempt(await keep(contender.open(given)), urlAt(relay), wireOf(relay)))
         }
         const { url } = await startStage(keep, genuine)
         const accepted = await control(await keep(contender.open(given)), url)
-        return { attack: worstOf({ codes: ['ERR_TLS_VERSION'] }, [...attempts, ...older]), control: accepted }
+        return { attack: worstOf({ codes: ['ERR_TLS_VERSION'] }, attempts), control: accepted }
       }),
   },
   {
@@ -63,16 +63,14 @@ export const downgrade: readonly Attack[] = [
           const path = world.programOf(program) ?? program
           const { port } = await keep(startProgram(path, { files, args: ([at = 0]) => argumentsOf(program, at, args) }))
           const relay = await keep(startRelay({ target: { port } }))
-          attempts.push(await attempt(await keep(contender.open(given)), `${relay.origin}/`, wireOf(relay), GET))
+          attempts.push(await attempt(await keep(contender.open(given)), urlAt(relay), wireOf(relay), GET))
         }
         const { url } = await startStage(keep, server, {
           maxVersion: 'TLSv1.2',
           ciphers: 'ECDHE-RSA-AES128-GCM-SHA256',
         })
-        const [first, ...rest] = attempts
-        if (first === undefined) throw new Error('no suite was tried')
         const accepted = await control(await keep(contender.open(given)), url)
-        return { attack: worstOf({ codes: ['ERR_TLS_HANDSHAKE'] }, [first, ...rest]), control: accepted }
+        return { attack: worstOf({ codes: ['ERR_TLS_HANDSHAKE'] }, attempts), control: accepted }
       }),
   },
   {
@@ -85,7 +83,7 @@ export const downgrade: readonly Attack[] = [
       scenario(async (keep) => {
         const given = givenFor(world, [world.ca.issuer.pin])
         const relay = await startAnswering(keep, 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
-        const attack = await attempt(await keep(contender.open(given)), `${relay.origin}/`, wireOf(relay))
+        const attack = await attempt(await keep(contender.open(given)), urlAt(relay), wireOf(relay))
         return { attack, control: await genuineControl(keep, contender, world) }
       }),
   },
@@ -122,7 +120,7 @@ async function startAnswering(keep: Keep, answer: string | Buffer): Promise<Rela
     socket.once('data', () => socket.end(answer))
   })
   const port = await listen(server)
-  await keep(Promise.resolve({ close: () => closeServer(server, sockets) }))
+  await keep({ close: () => closeServer(server, sockets) })
   return keep(startRelay({ target: { port } }))
 }
 

@@ -1,5 +1,5 @@
 import type { Attack } from '../attack.ts'
-import { attempt, control, givenFor, HOST, scenario, startStage, witnessOf, worstOf } from './scenario.ts'
+import { attempt, control, givenFor, HOST, scenario, startStage, witnessOf, worstOf } from '../stage.ts'
 
 /** What somebody else does to the process: a variable, a patched function. Each is tried by itself. */
 export const environment: readonly Attack[] = [

@@ -3,7 +3,7 @@ import { systemRuntime } from '../../../ports/system.ts'
 import { closeServer, LOOPBACK, listen } from '../../loopback.ts'
 import type { Attack, Attempt } from '../attack.ts'
 import type { OpenClient } from '../contenders.ts'
-import { control, ended, givenFor, HOST, type Keep, scenario, startStage } from './scenario.ts'
+import { control, ended, givenFor, HOST, type Keep, scenario, startStage } from '../stage.ts'
 
 /** Nothing is wrong with what arrives; it takes longer to. */
 export const latency: readonly Attack[] = [
@@ -68,7 +68,7 @@ async function startDetour(keep: Keep, target: number, onChunk: () => void): Pro
     client.pipe(upstream).pipe(client)
   })
   const port = await listen(server)
-  await keep(Promise.resolve({ close: () => closeServer(server, sockets) }))
+  await keep({ close: () => closeServer(server, sockets) })
   return port
 }
 

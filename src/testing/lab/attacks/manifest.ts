@@ -4,21 +4,22 @@ import { type ManifestServer, startManifestServer } from '../../manifest-server.
 import { createTestRepository, type TestRepository } from '../../repository.ts'
 import { createTestRuntime, type TestRuntime } from '../../runtime.ts'
 import type { Attack, AttackResult, Attempt } from '../attack.ts'
-import type { Contender, OpenClient } from '../contenders.ts'
-import type { World } from '../world.ts'
+import type { Contender } from '../contenders.ts'
 import {
   attempt,
   codeIn,
   control,
+  givenFor,
   HOST,
+  hastyRuntime,
   type Keep,
-  type Stage,
   scenario,
   startStage,
   waitFor,
   witnessOf,
   worstOf,
-} from './scenario.ts'
+} from '../stage.ts'
+import type { World } from '../world.ts'
 
 /**
  * Whoever has the host of the manifest serves what he likes, so that the key of a thief is trusted, whose certificate is of a trusted
@@ -60,7 +61,7 @@ export const manifest: readonly Attack[] = [
         const { host, options } = await startHost(keep, world, repository)
         const [good, bad] = [await startStage(keep, server), await startStage(keep, leaked)]
         const pinfetch = { runtime, manifest: options }
-        const open = await keep(contender.open({ anchors: world.anchors, pins: hosts, pinfetch }))
+        const open = await keep(contender.open(givenFor(world, [], { pins: hosts, pinfetch })))
         if (open.client !== undefined) await settled(open.client.ready(), runtime)
         const accepted = await control(open, good.url)
         host.freeze()
@@ -96,12 +97,11 @@ export const manifest: readonly Attack[] = [
       const mixed = new Map(repository.files())
       const [old] = documentsOf(before).values()
       for (const path of documentsOf(mixed).keys()) if (old !== undefined) mixed.set(path, old)
-      const bomb = gzipSync(Buffer.alloc(BOMB_OCTETS))
       return [
         (host) => host.serve(mixed),
         (host) => host.respond('*', { ending: 'truncate' }),
         (host) => host.respond('*', { body: 'x'.repeat(LONG_OCTETS) }),
-        (host) => host.respond('*', { body: bomb, headers: { 'content-encoding': 'gzip' } }),
+        (host) => host.respond('*', { body: bomb(), headers: { 'content-encoding': 'gzip' } }),
       ]
     },
   }),
@@ -134,8 +134,9 @@ function servedAttack({ ways, ...rest }: Served): Attack {
       await repository.publish({ hosts: { [HOST]: [server.pin] } })
       const { host, options } = await startHost(keep, world, repository)
       const [good, bad] = [await startStage(keep, server), await startStage(keep, thief)]
-      const pins = { [HOST]: [server.pin] }
-      const open = await keep(contender.open({ anchors: world.anchors, pins, pinfetch: { manifest: options } }))
+      const { runtime, skip } = hastyRuntime()
+      const given = givenFor(world, [server.pin], { pinfetch: { manifest: options, runtime } })
+      const open = await keep(contender.open(given))
       await open.client?.ready()
       const forged = async (): Promise<TestRepository> => {
         const evil = await createTestRepository({ hosts: { [HOST]: [thief.pin] } })
@@ -143,29 +144,26 @@ function servedAttack({ ways, ...rest }: Served): Attack {
         return evil
       }
       const attempts: Attempt[] = []
-      for (const attack of await ways({ repository, before, forged })) {
-        attack(host)
-        attempts.push(await tried(open, bad))
-        host.thaw()
-        host.respond('*', undefined)
+      // Who knows of no manifest is none the wiser, whatever the host does.
+      if (open.client === undefined) attempts.push(await attempt(open, bad.url, witnessOf(bad)))
+      else {
+        for (const attack of await ways({ repository, before, forged })) {
+          attack(host)
+          skip(REFRESH_GAP_MS)
+          const refusal = await open.client.manifest.refresh().then(() => ({}), codeIn)
+          // Sends to the thief what is his if the client took it.
+          attempts.push({ ...(await attempt(open, bad.url, witnessOf(bad))), ...refusal })
+          host.thaw()
+          host.respond('*', undefined)
+        }
       }
-      const [first, ...others] = attempts
-      if (first === undefined) throw new Error('the host did nothing')
-      return { attack: worstOf(rest, [first, ...others]), control: await control(open, good.url) }
+      return { attack: worstOf(rest, attempts), control: await control(open, good.url) }
     })
   return { ...rest, group: 'manifest', beatsFetch: true, run }
 }
 
-/** Refreshes, which the client may well refuse, and sends to the thief what is his if it did not. */
-async function tried(open: OpenClient, bad: Stage): Promise<Attempt> {
-  if (open.client === undefined) return attempt(open, bad.url, witnessOf(bad))
-  await waitFor(REFRESH_GAP_MS)
-  const refusal = await open.client.manifest.refresh().then(() => ({}), codeIn)
-  return { ...(await attempt(open, bad.url, witnessOf(bad))), ...refusal }
-}
-
 async function startHost(keep: Keep, world: World, repository: TestRepository) {
-  const identity = world.ca.issue({ names: [HOST] })
+  const identity = world.ca.issue({ names: ['localhost'] })
   const host = await keep(startManifestServer({ files: repository, identity }))
   return { host, options: { url: host.url, root: repository.root, memoryOnly: true } }
 }
@@ -207,6 +205,10 @@ async function settled<T>(work: Promise<T>, runtime: TestRuntime): Promise<T> {
 }
 
 const NEWER = 4
-const REFRESH_GAP_MS = 1_100 // a client asks no more often than once a second
+const REFRESH_GAP_MS = 1_000 // a client asks no more often than once a second
 const LONG_OCTETS = 5_000_000
-const BOMB_OCTETS = 1_000_000_000 // a megabyte on the wire
+const BOMB_PARTS = 100
+const BOMB_PART_OCTETS = 10_000_000 // ten kilobytes on the wire
+
+/** A gigabyte of zeros, as one member of a gzip file after the other (RFC 1952 §2.2): to pack it in one piece takes seconds. */
+const bomb = (): Buffer => Buffer.concat(Array<Buffer>(BOMB_PARTS).fill(gzipSync(Buffer.alloc(BOMB_PART_OCTETS))))

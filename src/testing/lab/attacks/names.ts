@@ -3,8 +3,20 @@ import { closeServer } from '../../loopback.ts'
 import { startTlsServer, type TestHandler } from '../../tls-server.ts'
 import type { Attack, Attempt } from '../attack.ts'
 import type { Contender, OpenClient } from '../contenders.ts'
+import {
+  asAttempt,
+  control,
+  ended,
+  givenFor,
+  HOST,
+  type Keep,
+  SECRET,
+  scenario,
+  urlAt,
+  waitFor,
+  worstOf,
+} from '../stage.ts'
 import type { World } from '../world.ts'
-import { control, ended, type Keep, SECRET, scenario, waitFor, worstOf } from './scenario.ts'
 
 /** Names that lead elsewhere: whoever answers for them decides where a connection goes, and nothing else may depend on that. */
 export const names: readonly Attack[] = [
@@ -16,27 +28,27 @@ export const names: readonly Attack[] = [
     beatsFetch: true,
     run: (contender, world) =>
       scenario(async (keep) => {
-        const genuine = world.ca.issue({ names: [NAME] })
+        const genuine = world.ca.issue({ names: [HOST] })
         const server = await keep(startTlsServer({ identity: genuine, handler: closing }))
-        const thief = await keep(startTlsServer({ identity: world.otherCa.issue({ names: [NAME] }) }))
+        const thief = await keep(
+          startTlsServer({ identity: world.otherCa.issue({ names: [HOST] }), requestCert: true }),
+        )
         const other = await startElsewhere(keep, server.port, (socket) => {
           const upstream = connect({ host: thief.host, port: thief.port })
           upstream.on('error', () => socket.destroy())
           socket.pipe(upstream).pipe(socket)
         })
         let address = '127.0.0.1'
-        const given = { anchors: world.anchors, pins: { [NAME]: [genuine.pin] }, resolve: () => [address] }
-        const open = await keep(contender.open(given))
-        const url = `https://${NAME}:${server.port}/`
+        const open = await keep(contender.open(givenFor(world, [genuine.pin], { resolve: () => [address] })))
+        const url = urlAt(server)
         const accepted = await control(open, url)
         address = other.address
-        const { isAnswered, code } = await ended(open.fetch(url, SECRET))
-        await until(() => thief.connections.every(({ socket }) => isAnswered || socket.destroyed))
+        const ending = await ended(open.fetch(url, SECRET))
+        await until(() => thief.connections.every(({ socket }) => ending.isAnswered || socket.destroyed))
         const attack: Attempt = {
-          outcome: isAnswered ? 'accepted' : 'refused',
-          ...(code === undefined ? {} : { code }),
+          ...asAttempt(ending),
           applicationOctets: thief.applicationBytes,
-          sawClientCertificate: false,
+          sawClientCertificate: thief.clientCertificates.length > 0,
         }
         return { attack, control: accepted }
       }),
@@ -66,19 +78,16 @@ export const names: readonly Attack[] = [
         const accepted = await control(stage.open, stage.url)
         // A client that refuses none of these would leave the machine with the last.
         const outside = stage.open.client === undefined ? [] : OUTSIDE
-        const attempts = [
-          await stage.reachAt(stage.inside.includes(':') ? stage.inside : `::ffff:${stage.inside}`),
-        ] as const
-        const more: Attempt[] = []
-        for (const address of outside) more.push(await stage.reachAt(address))
-        return { attack: worstOf({ codes: ['ERR_POLICY_ADDRESS_DENIED'] }, [...attempts, ...more]), control: accepted }
+        const attempts = [await stage.reachAt(stage.inside.includes(':') ? stage.inside : `::ffff:${stage.inside}`)]
+        for (const address of outside) attempts.push(await stage.reachAt(address))
+        return { attack: worstOf({ codes: ['ERR_POLICY_ADDRESS_DENIED'] }, attempts), control: accepted }
       }),
   },
 ]
 
 /** A server, and at the same port of an address that the operator denies somebody who counts who comes. */
 async function startInside(keep: Keep, contender: Contender, world: World): Promise<Inside> {
-  const genuine = world.ca.issue({ names: [NAME] })
+  const genuine = world.ca.issue({ names: [HOST] })
   const server = await keep(startTlsServer({ identity: genuine, handler: closing }))
   let connections = 0
   const inside = await startElsewhere(keep, server.port, (socket) => {
@@ -87,23 +96,17 @@ async function startInside(keep: Keep, contender: Contender, world: World): Prom
   })
   let answer = '127.0.0.1'
   const addresses = { deny: [inside.address.includes(':') ? '::1/128' : `${inside.address}/32`] }
-  const pins = { [NAME]: [genuine.pin] }
-  const open = await keep(
-    contender.open({ anchors: world.anchors, pins, resolve: () => [answer], pinfetch: { addresses } }),
-  )
-  const url = `https://${NAME}:${server.port}/`
+  const given = givenFor(world, [genuine.pin], { resolve: () => [answer], pinfetch: { addresses } })
+  const open = await keep(contender.open(given))
+  const url = urlAt(server)
   return {
     open,
     url,
     inside: inside.address,
     reachAt: async (address) => {
       answer = address
-      const { isAnswered, code } = await ended(open.fetch(url, SECRET))
       return {
-        outcome: isAnswered ? 'accepted' : 'refused',
-        ...(code === undefined ? {} : { code }),
-        applicationOctets: 0,
-        sawClientCertificate: false,
+        ...asAttempt(await ended(open.fetch(url, SECRET))),
         ...(connections > 0 ? { gained: 'a connection to an address inside' } : {}),
       }
     },
@@ -131,7 +134,7 @@ async function startElsewhere(
     onSocket(socket)
   })
   const address = await listenAt(server, port, OTHER_ADDRESSES)
-  await keep(Promise.resolve({ close: () => closeServer(server, sockets) }))
+  await keep({ close: () => closeServer(server, sockets) })
   return { address }
 }
 
@@ -158,6 +161,5 @@ async function until(isSo: () => boolean): Promise<void> {
 /** Ends the connection with the response, so that the next request asks for the address again. */
 const closing: TestHandler = (_, response) => response.writeHead(200, { connection: 'close' }).end('ok')
 
-const NAME = 'api.example.com'
 const OTHER_ADDRESSES = ['127.0.0.66', '::1']
 const OUTSIDE = ['::ffff:7f00:42', '64:ff9b::7f00:42', '2002:7f00:42::1', '169.254.169.254', 'fe80::1']

@@ -3,7 +3,7 @@ import { startProxy } from '../../proxy.ts'
 import { startTlsServer } from '../../tls-server.ts'
 import type { Attack, Attempt } from '../attack.ts'
 import type { OpenClient } from '../contenders.ts'
-import { control, ended, givenFor, HOST, scenario } from './scenario.ts'
+import { asAttempt, control, ended, givenFor, HOST, scenario, urlAt } from '../stage.ts'
 
 /** Proxies that were asked for a tunnel. */
 export const proxy: readonly Attack[] = [
@@ -17,11 +17,11 @@ export const proxy: readonly Attack[] = [
       scenario(async (keep) => {
         const genuine = world.ca.issue({ names: [HOST] })
         const server = await keep(startTlsServer({ identity: genuine }))
-        const reader = await keep(startInterceptor({ target: server, ca: world.otherCa }))
+        const reader = await keep(startInterceptor({ target: server, ca: world.otherCa, requestCert: true }))
         const [hostile, honest] = [await keep(startProxy({ targetOf: () => reader })), await keep(startProxy())]
         const openBy = (url: string) => keep(contender.open(givenFor(world, [genuine.pin], { proxy: url })))
-        const attack = await throughProxy(await openBy(hostile.url), `${server.origin}/`, () => reader.applicationBytes)
-        return { attack, control: await control(await openBy(honest.url), `${server.origin}/`) }
+        const attack = await throughProxy(await openBy(hostile.url), urlAt(server), () => reader.applicationBytes)
+        return { attack, control: await control(await openBy(honest.url), urlAt(server)) }
       }),
   },
   {
@@ -47,20 +47,19 @@ export const proxy: readonly Attack[] = [
         )
         const honest = await keep(startProxy())
         const openBy = (url: string) => keep(contender.open(givenFor(world, [genuine.pin], { proxy: url })))
-        const attack = await throughProxy(await openBy(hostile.url), `${server.origin}/`, () => octets)
-        return { attack, control: await control(await openBy(honest.url), `${server.origin}/`) }
+        const attack = await throughProxy(await openBy(hostile.url), urlAt(server), () => octets)
+        return { attack, control: await control(await openBy(honest.url), urlAt(server)) }
       }),
   },
 ]
 
 /** A client that goes without the proxy is not reached by who runs it: it is unharmed. */
 async function throughProxy(open: OpenClient, url: string, octets: () => number): Promise<Attempt> {
-  const { isAnswered, text, code } = await ended(open.fetch(url))
-  const isReached = octets() > 0 || text === 'evil!'
+  const ending = await ended(open.fetch(url))
+  const isReached = octets() > 0 || ending.text === 'evil!'
   return {
-    outcome: !isAnswered ? 'refused' : isReached ? 'accepted' : 'unharmed',
-    ...(code === undefined ? {} : { code }),
+    ...asAttempt(ending),
+    ...(ending.isAnswered && !isReached ? { outcome: 'unharmed' } : {}),
     applicationOctets: octets(),
-    sawClientCertificate: false,
   }
 }

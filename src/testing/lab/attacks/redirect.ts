@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { closeServer, listen } from '../../loopback.ts'
 import type { TestHandler } from '../../tls-server.ts'
 import type { Attack } from '../attack.ts'
-import { attempt, control, givenFor, HOST, scenario, startStage, type Witness, witnessOf } from './scenario.ts'
+import { attempt, control, givenFor, HOST, scenario, startStage, type Witness, witnessOf } from '../stage.ts'
 
 /** Answers that send the client elsewhere, with what it meant for the server alone. */
 export const redirect: readonly Attack[] = [
@@ -21,7 +21,7 @@ export const redirect: readonly Attack[] = [
           response.end('read')
         })
         const port = await listen(plain)
-        await keep(Promise.resolve({ close: () => closePlain() }))
+        await keep({ close: () => closePlain() })
         const closePlain = (): Promise<void> => {
           plain.closeAllConnections()
           return closeServer(plain, [])
@@ -30,7 +30,7 @@ export const redirect: readonly Attack[] = [
         const open = await keep(contender.open(givenFor(world, [genuine.pin], { pinfetch: { redirect: EVERYWHERE } })))
         const witness: Witness = {
           octets: () => octets,
-          sawClientCertificate: () => false,
+          clientCertificates: () => 0,
           idle: async () => undefined,
         }
         const attack = await attempt(open, `${url}away`, witness, { headers: { 'x-api-key': 'secret' } })

@@ -3,7 +3,7 @@ import { startManifestServer } from '../../manifest-server.ts'
 import { createTestRepository } from '../../repository.ts'
 import type { TestHandler } from '../../tls-server.ts'
 import type { Attack } from '../attack.ts'
-import { attempt, control, givenFor, HOST, scenario, startStage, waitFor, witnessOf } from './scenario.ts'
+import { attempt, control, givenFor, HOST, hastyRuntime, scenario, startStage, witnessOf } from '../stage.ts'
 
 /** TLS sessions that outlive what they were made under: who resumes shows no certificate, and is judged by none. */
 export const reuse: readonly Attack[] = [
@@ -18,16 +18,17 @@ export const reuse: readonly Attack[] = [
         const [stolen, next] = [world.ca.issue({ names: [HOST] }), world.ca.issue({ names: [HOST] })]
         const pins: Record<string, readonly string[]> = { [HOST]: [stolen.pin] }
         const repository = await createTestRepository({ hosts: { [HOST]: [stolen.pin] } })
-        const identity = world.ca.issue({ names: [HOST] })
+        const identity = world.ca.issue({ names: ['localhost'] })
         const host = await keep(startManifestServer({ files: repository, identity }))
         const stage = await startStage(keep, stolen, { handler: closing })
+        const { runtime, skip } = hastyRuntime()
         const manifest = { url: host.url, root: repository.root, memoryOnly: true }
-        const open = await keep(contender.open({ anchors: world.anchors, pins, pinfetch: { manifest } }))
+        const open = await keep(contender.open(givenFor(world, [], { pins, pinfetch: { manifest, runtime } })))
         await open.client?.ready()
         for (let round = 0; round < 2; round += 1) await control(open, stage.url) // a session, and its first use
         pins[HOST] = [next.pin]
         await repository.publish({ hosts: { [HOST]: [next.pin] } })
-        await waitFor(REFRESH_GAP_MS)
+        skip(REFRESH_GAP_MS)
         await open.client?.manifest.refresh()
         const attack = await attempt(open, stage.url, witnessOf(stage))
         stage.peer.setIdentity(next)
@@ -57,4 +58,4 @@ export const reuse: readonly Attack[] = [
 /** Ends the connection with the response, so that the next request makes a handshake. */
 const closing: TestHandler = (_, response) => response.writeHead(200, { connection: 'close' }).end('ok')
 
-const REFRESH_GAP_MS = 1_100 // a client asks no more often than once a second
+const REFRESH_GAP_MS = 1_000 // a client asks no more often than once a second

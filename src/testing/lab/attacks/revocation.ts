@@ -1,10 +1,11 @@
 import { createServer } from 'node:http'
 import { systemRuntime } from '../../../ports/system.ts'
 import { extension } from '../../../x509/extension-writer.ts'
+import type { TestCertificate } from '../../ca.ts'
 import { closeServer, listen } from '../../loopback.ts'
 import { crl, ocspResponse } from '../../revocation.ts'
 import type { Attack } from '../attack.ts'
-import { attempt, deception, givenBy, HOST, passed, stand } from '../stage.ts'
+import { attempt, control, deception, givenFor, HOST, scenario, startStage, waitFor, witnessOf } from '../stage.ts'
 
 /** The pinned key was stolen and its certificate revoked: in each of these the thief uses it all the same. */
 export const REVOCATION_ATTACKS: readonly Attack[] = [
@@ -32,23 +33,21 @@ export const REVOCATION_ATTACKS: readonly Attack[] = [
     title: 'a revoked certificate; the list of the CA says so, which was fetched beside an earlier request',
     codes: ['ERR_TRUST_CERT_REVOKED'],
     beatsFetch: true,
-    run: async (contender, world) => {
-      const list = await startList(() => crl({ issuer: world.ca.issuer, revoked: [stolen], reason: KEY_COMPROMISE }))
-      const extensions = [extension.crlDistributionPoints([list.url])]
-      const [server, stolen] = [world.ca.issue({ names, extensions }), world.ca.issue({ names, extensions })]
-      const [genuine, attacker] = [await stand({ identity: server }), await stand({ identity: stolen })]
-      const pins = { [HOST]: [server.pin, stolen.pin] }
-      const client = await contender.open(givenBy(world, { pins, pinfetch: { revocationNetwork: list.network } }))
-      try {
-        const arrived = new Promise<void>((resolve) => client.client?.on('revocation.refreshed', () => resolve()))
-        const control = await attempt(contender, client, HOST, genuine)
-        if (client.client !== undefined) await Promise.race([arrived, passed(PATIENCE_MS)])
-        return { control, attack: await attempt(contender, client, HOST, attacker) }
-      } finally {
-        await client.close()
-        await Promise.all([genuine, attacker, list].map((one) => one.close()))
-      }
-    },
+    run: (contender, world) =>
+      scenario(async (keep) => {
+        const revoked: TestCertificate[] = []
+        const list = await keep(startList(() => crl({ issuer: world.ca.issuer, revoked, reason: KEY_COMPROMISE })))
+        const extensions = [extension.crlDistributionPoints([list.url])]
+        const [server, stolen] = [world.ca.issue({ names, extensions }), world.ca.issue({ names, extensions })]
+        revoked.push(stolen)
+        const [genuine, attacker] = [await startStage(keep, server), await startStage(keep, stolen)]
+        const pinfetch = { revocationNetwork: list.network }
+        const open = await keep(contender.open(givenFor(world, [server.pin, stolen.pin], { pinfetch })))
+        const arrived = new Promise<void>((resolve) => open.client?.on('revocation.refreshed', () => resolve()))
+        const accepted = await control(open, genuine.url)
+        if (open.client !== undefined) await Promise.race([arrived, waitFor(PATIENCE_MS)])
+        return { attack: await attempt(open, attacker.url, witnessOf(attacker)), control: accepted }
+      }),
   },
   deception(
     {
