@@ -5,15 +5,18 @@ import { pinOfSpki } from '../encoding/pin.ts'
 import { CODES } from '../errors/codes.ts'
 import { PinfetchError } from '../errors/errors.ts'
 import { toUnixMs } from '../ports/runtime.ts'
+import type { HostPolicy } from '../trust/policy.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { GeneralName } from '../x509/general-names.ts'
 import { pemOf } from '../x509/pem.ts'
 import { anchorsFrom, identityOf, type Placed, placeAll, serverName } from './chain.ts'
 import { examineConfig } from './doctor-config.ts'
+import { writeWhole } from './files.ts'
 import { findingsOf, traceData, traceText } from './inspect-text.ts'
+import { inspectTimeline } from './inspect-timeline.ts'
 import { type Trace, type TraceInput, traceDecision } from './inspect-trace.ts'
 import { type Io, type Paint, printable } from './io.ts'
-import { type Outcome, UsageError } from './outcome.ts'
+import { type Failure, type Outcome, UsageError } from './outcome.ts'
 import type { Run } from './program.ts'
 import { seeServer } from './server.ts'
 import { materialOf, openSource } from './source.ts'
@@ -28,6 +31,10 @@ export function addInspect(program: Command, run: Run): void {
     .option('--config <file>', 'judge by the pins, anchors and rules of a client’s configuration')
     .option('--sni <name>', 'name to ask the server for, and to expect in its certificate')
     .option('--pem', 'print the certificates themselves')
+    .option(
+      '--timeline <file>',
+      'what ends when, as an SVG image: each certificate of the path, and the pins of --config',
+    )
     .addHelpText('before', EXAMPLE)
     .action((source: string, options: InspectOptions) => run((io, paint) => inspect(source, options, io, paint)))
 }
@@ -37,13 +44,16 @@ interface InspectOptions {
   readonly config?: string
   readonly sni?: string
   readonly pem?: true
+  readonly timeline?: string
 }
 
 interface Seen {
+  readonly name: string
   readonly source: object
   readonly presented: readonly Uint8Array[]
   readonly staple?: Uint8Array | undefined
   readonly trace: Trace
+  readonly policy: HostPolicy
   /** Whether the command is answered with no when the verdict is no: a lone file is just looked at. */
   readonly isCheck: boolean
   readonly warnings: readonly string[]
@@ -55,11 +65,20 @@ async function inspect(text: string, options: InspectOptions, io: Io, paint: Pai
     source.kind === 'host'
       ? await inspectServer(source.origin, options, io)
       : await inspectFile(source.name, source.bytes, options, io)
-  const { presented, trace, isCheck, warnings } = seen
+  const { presented, trace, policy, isCheck, warnings } = seen
   const now = io.now()
   const chosen = (trace.paths.find(({ refusal }) => refusal === undefined) ?? trace.paths[0])?.path
   const certificates = placeAll(presented, chosen)
   const { verdict } = trace
+  const failure: Failure | undefined =
+    isCheck && verdict.code !== null
+      ? { code: verdict.code, message: verdict.message, hint: CODES[verdict.code].fix }
+      : undefined
+  if (options.timeline !== undefined) {
+    const subject = { name: seen.name, placed: certificates, refusal: failure }
+    await writeWhole(options.timeline, inspectTimeline(subject, policy, now), { replace: true })
+  }
+  const written = options.timeline === undefined ? [] : [`written  ${options.timeline}`]
   const report = [...certificates.flatMap((placed) => describe(placed, now, paint)), ...traceText(trace, paint)]
   return {
     data: {
@@ -73,12 +92,10 @@ async function inspect(text: string, options: InspectOptions, io: Io, paint: Pai
       ...traceData(trace),
     },
     text: options.pem === true ? presented.map((der) => pemOf(der).trimEnd()) : report,
-    notes: options.pem === true ? report : [],
+    notes: [...(options.pem === true ? report : []), ...written],
     warnings,
     next: `pinfetch pin ${text}   # the pins of these keys`,
-    ...(isCheck && verdict.code !== null
-      ? { failure: { code: verdict.code, message: verdict.message, hint: CODES[verdict.code].fix } }
-      : {}),
+    ...(failure === undefined ? {} : { failure }),
   }
 }
 
@@ -89,7 +106,7 @@ async function inspectServer(origin: CanonicalOrigin, options: InspectOptions, i
   const { source, presented, staple, warnings } = await seeServer(origin, { anchors: rules.policy.anchors, sni }, io)
   const identity = identityOf(origin, sni)
   const trace = traceDecision({ presented, identity, ...rules, staple, now: toUnixMs(io.now()) })
-  return { source, presented, trace, isCheck: true, warnings }
+  return { name: origin.text, source, presented, trace, policy: rules.policy, isCheck: true, warnings }
 }
 
 async function inspectFile(name: string, bytes: Uint8Array, options: InspectOptions, io: Io): Promise<Seen> {
@@ -106,7 +123,9 @@ async function inspectFile(name: string, bytes: Uint8Array, options: InspectOpti
   const { revocation } = rules.policy
   const policy = { ...rules.policy, revocation: { ...revocation, mode: 'off' as const } } // no server staples for a file
   return {
+    name: expected ?? name,
     source: { kind: 'file', name },
+    policy,
     presented,
     trace: traceDecision({ presented, identity, ...rules, policy, staple: undefined, now: toUnixMs(io.now()) }),
     isCheck: options.ca !== undefined || options.sni !== undefined || options.config !== undefined,
@@ -227,5 +246,5 @@ const DAY_MS = 86_400_000
 const EXAMPLE = `Example:
   pinfetch inspect api.example.com
   pinfetch inspect chain.pem --ca roots.pem --sni api.example.com
-  pinfetch inspect https://api.example.com --config pinfetch.json
+  pinfetch inspect https://api.example.com --config pinfetch.json --timeline api.svg
 `

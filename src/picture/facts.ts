@@ -33,6 +33,8 @@ export interface HostFact {
   readonly groups?: readonly (readonly number[])[]
   /** What its servers showed. Empty where nobody looked: then it is the pins alone that are judged. */
   readonly certificates: readonly CertificateFact[]
+  /** Certificates above those, up to the anchor: at the end of any of them the path has ended. */
+  readonly issuers?: readonly IssuerFact[]
   /** Pins that do not match are only reported until then: `Infinity` for ever. Default: they are refused. */
   readonly enforcedFrom?: number
   /** The host is refused from then on, whatever it shows. */
@@ -52,6 +54,10 @@ export interface CertificateFact extends Window {
   readonly subject: string
   /** The keys of its verified path, end entity first: under every hash that a pin may use. */
   readonly path: readonly (readonly string[])[]
+}
+
+export interface IssuerFact extends Window {
+  readonly subject: string
 }
 
 export interface OwnFact extends Window {

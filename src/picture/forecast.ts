@@ -10,7 +10,7 @@ export type Segment = { readonly from: number; readonly until: number } & (
 /**
  * What becomes of connections to a host if nobody acts: from `now` on, without gaps, up to `Infinity`. Pure.
  *
- * A connection passes while one of the certificates that were seen is valid and, in every group, a pin that is active stands on its
+ * A connection passes while one of the certificates that were seen is valid, with all above it, and, in every group, a pin that is active stands on its
  * path; where no certificate was seen, while every group has an active pin.
  */
 export function forecastOf(host: HostFact, now: number): readonly Segment[] {
@@ -48,7 +48,7 @@ type State =
   | { readonly kind: 'hole'; readonly why: string; readonly code: ErrorCode }
 
 function stateAt(host: HostFact, at: number): State {
-  const { pins, certificates, refusedFrom, enforcedFrom = -Infinity } = host
+  const { pins, certificates, issuers = [], refusedFrom, enforcedFrom = -Infinity } = host
   if (refusedFrom !== undefined && at >= refusedFrom.at) return hole(refusedFrom.why, refusedFrom.code)
   const valid = certificates.filter((certificate) => isWithin(certificate, at))
   if (certificates.length > 0 && valid.length === 0) {
@@ -56,6 +56,12 @@ function stateAt(host: HostFact, at: number): State {
     return isOver
       ? hole('its certificate has ended', 'ERR_TRUST_CERT_EXPIRED')
       : hole('its certificate is not valid yet', 'ERR_TRUST_CERT_NOT_YET_VALID')
+  }
+  const above = issuers.find((issuer) => !isWithin(issuer, at))
+  if (above !== undefined) {
+    return at >= (above.until ?? Infinity)
+      ? hole(`${above.subject} has ended`, 'ERR_TRUST_CERT_EXPIRED')
+      : hole(`${above.subject} is not valid yet`, 'ERR_TRUST_CERT_NOT_YET_VALID')
   }
   const active = new Set(pins.filter((pin) => isActive(pin, at)))
   const keys = new Set([...active].map(({ spki }) => spki)).size > 1 ? 'several' : 'one'
@@ -77,8 +83,8 @@ function groupsOf({ pins, groups }: HostFact): readonly (readonly PinFact[])[] {
   return groups.map((positions) => positions.flatMap((position) => pins[position] ?? []))
 }
 
-function edgesOf({ pins, certificates, refusedFrom, enforcedFrom }: HostFact): readonly number[] {
-  const windows = [...pins, ...certificates].flatMap(({ from, until }) => [from, until])
+function edgesOf({ pins, certificates, issuers = [], refusedFrom, enforcedFrom }: HostFact): readonly number[] {
+  const windows = [...pins, ...certificates, ...issuers].flatMap(({ from, until }) => [from, until])
   return [...windows, refusedFrom?.at, enforcedFrom].flatMap((at) => at ?? [])
 }
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { selfSigned, startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, test } from 'vitest'
 import { certificatesOfPem } from '../../src/x509/pem.ts'
@@ -106,6 +107,49 @@ test('--pem prints the certificates alone', async () => {
   const { stdout } = await cli(['inspect', `localhost:${server.port}`, '--pem'])
   expect(certificatesOfPem(stdout)).toHaveLength(chain.length)
   expect(stdout.replace(/-----BEGIN[\s\S]*?-----END CERTIFICATE-----\n/g, '')).toBe('')
+})
+
+test('--timeline draws what ends when: each certificate of the path, and the pins of a configuration', async () => {
+  const { file, path } = await workplace()
+  const ca = testCa()
+  const identity = ca.issue({ names: ['localhost'] })
+  const [spare, foreign] = [ca.issue().pin, ca.issue().pin]
+  const server = await until(startTlsServer({ identity }))
+  await file('roots.pem', ca.anchorPem)
+  const drawn = async (pins: readonly string[]) => {
+    const config = await file(
+      'pinfetch.json',
+      JSON.stringify({ anchorsFile: './roots.pem', pins: { localhost: pins } }),
+    )
+    const ran = await cli(['inspect', `localhost:${server.port}`, '--config', config, '--timeline', path('out.svg')])
+    return { ...ran, image: await readFile(path('out.svg'), 'utf8') }
+  }
+  const { exitCode, stderr, image } = await drawn([identity.pin, spare])
+  expect([exitCode, stderr]).toEqual([0, expect.stringContaining(`written  ${path('out.svg')}`)])
+  expect(image).toMatch(/^<svg [\s\S]*<\/svg>\n$/)
+  for (const row of [
+    'certificate CN=localhost',
+    'issuer CN=Test Intermediate',
+    'issuer CN=Test Root',
+    'active pin',
+    'backup pin',
+  ])
+    expect(image).toContain(`<title>${row}`)
+  expect(image).toContain('its certificate has ended')
+
+  const refused = await drawn([spare, foreign])
+  expect(refused.exitCode).toBe(1)
+  expect(refused.image).toMatch(/outage if nobody acts from now without an end/)
+})
+
+test('--timeline of a file is of its certificates alone', async () => {
+  const { file, path } = await workplace()
+  const ca = testCa()
+  const chain = await file('chain.pem', ca.issue({ names: ['api.example.com'] }).pem + ca.issuer.pem)
+  expect((await cli(['inspect', chain, '--timeline', path('out.svg')])).exitCode).toBe(0)
+  const image = await readFile(path('out.svg'), 'utf8')
+  expect(image).toContain('<title>issuer CN=Test Intermediate')
+  expect(image).not.toMatch(/<title>\S+ pin/)
 })
 
 test('what a certificate says cannot steer a terminal', async () => {

@@ -104,6 +104,16 @@ describe('where an outage comes', () => {
     ])
   })
 
+  test('comes with the end of a certificate above that of the server, and is there before one begins', () => {
+    const above = (from: number, until: number) => {
+      const issuers = [{ subject: 'CN=Above', from: NOW + from * DAY, until: NOW + until * DAY }]
+      return holesOf({ pins: [pin('A')], certificates: [certificate('A', -9, 50)], issuers })
+    }
+    expect(above(-9, 20)[0]).toMatchObject({ from: NOW + 20 * DAY, why: 'CN=Above has ended' })
+    expect(above(-9, 60)[0]).toMatchObject({ from: NOW + 50 * DAY, why: 'its certificate has ended' })
+    expect(above(5, 60)[0]).toMatchObject({ from: NOW, until: NOW + 5 * DAY, code: 'ERR_TRUST_CERT_NOT_YET_VALID' })
+  })
+
   test('is near below 30 days and a quarter of a life', () => {
     const level = (from: number, until: number) =>
       holesOf({ pins: [pin('A')], certificates: [certificate('A', from, until)] })[0]?.level
