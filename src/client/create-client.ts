@@ -123,12 +123,13 @@ export function createClient(options: ClientOptions): Client {
   const judged = resolved.operations && createOperations(resolved.operations, runtime)
   const interacting = resolved.interactionId && createInteractions(resolved.interactionId, runtime)
   const emitter = createEmitter(processChannels)
-  const { emit, hasListeners, isAwaited, on } = emitter
+  const { emit, hasListeners, isAwaited, later, on } = emitter
   const connection: Omit<DispatcherOptions, 'policyOf'> = {
     runtime,
     emit,
     hasListeners,
     isAwaited,
+    later,
     timeouts,
     timeoutsOf: legacyTimeoutsOf(resolved.legacyHosts),
     limits,
@@ -228,7 +229,7 @@ export function createClient(options: ClientOptions): Client {
     expiring: () => expiringOf(resolved, { managers: managers.all, certificate, evidence }),
   })
   const pinUsage = createPinUsage()
-  if (resolved.monitor !== false) on('tls.handshake', pinUsage.note)
+  if (resolved.monitor !== false) emitter.follow('tls.handshake', pinUsage.note)
 
   /** The loop is cut here: the manifest arrives over a dispatcher that knows bootstrap pins and no manifest. */
   function startManifest(given: ResolvedManifest): Manager {
@@ -312,7 +313,7 @@ export function createClient(options: ClientOptions): Client {
   const revokingFetch = (): typeof globalThis.fetch => {
     revoking ??= new PinnedDispatcher({
       ...connection,
-      ...{ runtime: judging, emit, evidence },
+      ...{ runtime: judging, emit, evidence, egress },
       ...(certificate === undefined ? {} : { certificate: certificate.current }),
       policyOf: (origin) => {
         containments.requireConnectable(origin)
@@ -417,14 +418,17 @@ export function createClient(options: ClientOptions): Client {
       await held(Promise.all([certificate?.loading(), ...serve]))
       certificate?.current()
     },
-    health: () => ({
-      ...withCertificate(healthOf(managers.all, resolved.pins.length > 0), certificate),
-      ...containedBy(containments),
-      ...(closing === undefined ? {} : { state: 'closed' as const }),
-      revocation: { ...revocation },
-      expiries: monitoring.expiries(),
-      pins: pinUsage.all(),
-    }),
+    health: () => {
+      emitter.catchUp()
+      return {
+        ...withCertificate(healthOf(managers.all, resolved.pins.length > 0), certificate),
+        ...containedBy(containments),
+        ...(closing === undefined ? {} : { state: 'closed' as const }),
+        revocation: { ...revocation },
+        expiries: monitoring.expiries(),
+        pins: pinUsage.all(),
+      }
+    },
     manifest: Object.freeze({
       refresh: async () => void (await held(Promise.all(managers.all.map(({ updater }) => updater.refresh())))),
       get version() {

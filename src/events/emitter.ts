@@ -1,3 +1,4 @@
+import { inLaterTurn } from '../ports/turn.ts'
 import type { ClientEvent, Emit, EventOf } from './events.ts'
 
 export interface Emitter {
@@ -8,6 +9,10 @@ export interface Emitter {
   readonly isAwaited: (type: ClientEvent['type']) => boolean
   /** As `on`, for who only keeps count: what it tells of need not wait for it. */
   readonly follow: Emitter['on']
+  /** Runs what tells of something that nobody awaits, once that had its turn: its request is on the way by then. */
+  readonly later: (tell: () => void) => void
+  /** Runs at once what `later` put off: somebody is about to stop listening. */
+  readonly catchUp: () => void
   /** Returns the function that ends the subscription. */
   readonly on: <Type extends ClientEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void) => () => void
 }
@@ -24,6 +29,7 @@ export type Everybody = Pick<Emitter, 'emit' | 'hasListeners'>
 export function createEmitter(everybody?: Everybody): Emitter {
   const listeners = new Map<string, Set<(event: never) => void>>()
   const followers = new Map<string, number>()
+  const untold = new Set<() => void>()
   const emitter: Emitter = {
     emit: (event) => {
       for (const listener of [...(listeners.get(event.type) ?? [])]) {
@@ -50,17 +56,45 @@ export function createEmitter(everybody?: Everybody): Emitter {
         hasEnded = true
       }
     },
+    later: (tell) => {
+      untold.add(tell)
+      inLaterTurn(() => {
+        if (untold.delete(tell)) tell()
+      })
+    },
+    catchUp: () => {
+      for (const tell of untold) {
+        untold.delete(tell)
+        tell()
+      }
+    },
     on: (type, listener) => {
       const set = listeners.get(type) ?? new Set()
       listeners.set(type, set.add(listener))
       return () => void set.delete(listener)
     },
   }
-  emitters.set(emitter.on, emitter.emit)
+  emitters.set(emitter.on, emitter)
   return emitter
 }
 
 /** How what serves the listeners of a client tells them of itself; `undefined` for an `on` that is not of an emitter. */
-export const emitterOf = (on: Emitter['on']): Emit | undefined => emitters.get(on)
+export const emitterOf = (on: Emitter['on']): Emit | undefined => emitters.get(on)?.emit
 
-const emitters = new WeakMap<Emitter['on'], Emit>()
+/**
+ * Subscribes what writes down, sends or counts: what it hears of does not wait for it. Ending it, it hears first of what was put off.
+ * To an `on` that is not of an emitter, as a listener like any other.
+ */
+export function followerOf(on: Emitter['on']): Emitter['on'] {
+  const emitter = emitters.get(on)
+  if (emitter === undefined) return on
+  return (type, listener) => {
+    const end = emitter.follow(type, listener)
+    return () => {
+      emitter.catchUp()
+      end()
+    }
+  }
+}
+
+const emitters = new WeakMap<Emitter['on'], Emitter>()

@@ -1,5 +1,6 @@
 /** What watches a client, and carries what is seen to where people look. */
 export { createEventSink, type EventSink } from '../events/sink.ts'
+export { type Bypass, type KnowsPinnedHosts, watchBypasses } from './bypass.ts'
 export { captureEvidence, collectEvidence, type EvidenceCollection, type EvidenceOptions } from './evidence/collect.ts'
 export type { SealedEvidence } from './evidence/seal.ts'
 export { type EvidenceSummary, type VerifiedEvidence, verifyEvidence } from './evidence/verify.ts'

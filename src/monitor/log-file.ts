@@ -7,9 +7,19 @@ export interface LogFile {
   readonly lastLine: string | undefined
   /** What stands after it, without the last line end: writers died, or the disk was full. Never removed. */
   readonly torn: Uint8Array | undefined
-  /** What is torn gets its line end with the first text: a writer that dies in between leaves all of it torn. */
-  readonly append: (text: string) => Promise<void>
+  /**
+   * Writes lines, given without their ends. What is torn gets its line end with the first of them: a writer that dies in between
+   * leaves all of it torn.
+   *
+   * @returns how many of them stand in the file as a whole, and of fewer than all the reason.
+   */
+  readonly append: (lines: readonly string[]) => Promise<Appended>
   readonly close: () => Promise<void>
+}
+
+export interface Appended {
+  readonly whole: number
+  readonly error?: unknown
 }
 
 /**
@@ -32,9 +42,18 @@ export async function openLogFile(path: string, isLine: (text: string) => boolea
     return {
       lastLine: last?.text,
       torn: after < tail.length ? whole.subarray(after) : undefined,
-      append: async (text) => {
-        await file.appendFile(missing + text)
-        missing = ''
+      append: async (lines) => {
+        const before = Buffer.from(missing)
+        const bytes = Buffer.concat([before, ...lines.map((line) => Buffer.from(`${line}\n`))])
+        let done = 0
+        try {
+          while (done < bytes.length) done += (await file.write(bytes, done)).bytesWritten
+          missing = ''
+          return { whole: lines.length }
+        } catch (error) {
+          const ends = bytes.subarray(before.length, done).filter((octet) => octet === LINE_END)
+          return { whole: ends.length, error }
+        }
       },
       close: () => file.close(),
     }

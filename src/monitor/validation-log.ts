@@ -1,14 +1,14 @@
 import { canonicalJson } from '../encoding/canonical-json.ts'
 import { ConfigurationError } from '../errors/errors.ts'
-import type { Emitter } from '../events/emitter.ts'
+import { type Emitter, followerOf } from '../events/emitter.ts'
 import type { HandshakeEvent } from '../events/handshake.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
+import { createGathering, inTurns } from './gathering.ts'
 import { after, type ChainPosition, chainedLine, parseChainedLine, START } from './hash-chain.ts'
-import { type LogFile, openLogFile } from './log-file.ts'
+import { type Appended, type LogFile, openLogFile } from './log-file.ts'
 import { createOutage } from './outage.ts'
 import { type JsonObject, sha256, validationRecord } from './validation-record.ts'
-import { createWorkQueue } from './work-queue.ts'
 
 export interface ValidationLogOptions {
   /** Appended to; made with mode 0600. One process at a time: two would write two chains into one file. */
@@ -52,33 +52,47 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
   if ((file === undefined) === (write === undefined)) throw invalid('expected either file or write')
   if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1_000_000)
     throw invalid(`capacity: expected 1 to 1000000, got ${String(capacity)}`)
-  const queue = createWorkQueue(capacity)
   const outage = createOutage(client.on, `validation log ${file ?? 'written by the application'}`)
+  const waiting: HandshakeEvent[] = []
+  let isNew = true // the log says since when, also where nothing happens
   let position: ChainPosition = START
   let opened: Pick<LogFile, 'append' | 'close'> | undefined
   let lost = 0
   let untold = 0 // of those that were lost, how many the log does not know of yet
   let failure: string | undefined
 
-  const append = async (record: JsonObject): Promise<void> => {
-    const line = isChained ? chainedLine(position, record) : canonicalJson(record)
-    if (write === undefined) await opened?.append(`${line}\n`)
-    else await write(line)
-    if (isChained) position = after(position, line)
+  /** @returns how many of the records stand in the log now, and of fewer than all the reason. */
+  const append = async (records: readonly JsonObject[]): Promise<Appended> => {
+    const lines: string[] = []
+    const positions: ChainPosition[] = []
+    let next = position
+    await inTurns(records, (record) => {
+      const line = isChained ? chainedLine(next, record) : canonicalJson(record)
+      next = after(next, line)
+      lines.push(line)
+      positions.push(next)
+    })
+    const appended = (await opened?.append(lines)) ?? { whole: 0 }
+    if (isChained) position = positions[appended.whole - 1] ?? position
+    return appended
+  }
+  const appendOne = async (record: JsonObject): Promise<void> => {
+    const { whole, error } = await append([record])
+    if (whole === 0) throw error
   }
   const isLine = (text: string): boolean => !isChained || parseChainedLine(text) !== undefined
   const begin = async (): Promise<void> => {
-    const { lastLine, torn, ...rest } = write === undefined ? await openLogFile(file ?? '', isLine) : NO_FILE
+    const { lastLine, torn, ...rest } = write === undefined ? await openLogFile(file ?? '', isLine) : writtenBy(write)
     opened = rest
     if (!isChained) return
     const at = new Date(runtime.clock.now()).toISOString()
     if (lastLine === undefined && torn === undefined) {
       position = START
-      return append({ type: 'log.begun', at })
+      return appendOne({ type: 'log.begun', at })
     }
     const last = lastLine === undefined ? undefined : parseChainedLine(lastLine)
     position = lastLine === undefined || last === undefined ? START : { next: last.seq + 1, head: sha256(lastLine) }
-    await append({ type: 'log.continued', at, torn: torn && sha256(torn) })
+    await appendOne({ type: 'log.continued', at, torn: torn && sha256(torn) })
   }
   /** A line that failed may stand in the file by half: opened again, the log goes on from its last whole line. */
   const giveUp = async (error: unknown): Promise<void> => {
@@ -104,31 +118,53 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
   const tellLost = async (): Promise<void> => {
     const telling = untold
     if (telling === 0) return
-    await append({ type: 'log.lost', handshakes: telling })
+    await appendOne({ type: 'log.lost', handshakes: telling })
     untold -= telling
   }
-  const note = async (record: JsonObject): Promise<void> => {
-    const isWritten = await writing(async () => {
+  const writeSome = async (): Promise<number> => {
+    if (isNew) {
+      await writing(async () => undefined)
+      isNew = false
+      return 1
+    }
+    const events = waiting.slice(0, write === undefined ? LINES_A_WRITE : 1)
+    let stand = 0
+    await writing(async () => {
       await tellLost()
-      await append(record)
+      const { whole, error } = await append(events.map(validationRecord))
+      stand = whole
+      if (whole < events.length) throw error
     })
-    if (!isWritten) loseOne()
+    lose(events.length - stand)
+    waiting.splice(0, events.length)
+    return events.length
   }
-  const loseOne = (): void => {
-    lost += 1
-    untold += 1
+  const lose = (count: number): void => {
+    lost += count
+    untold += count
   }
+  const queued = (): number => waiting.length + (isNew ? 1 : 0)
+  const gathering = createGathering({
+    size: queued,
+    enough: Math.min(LINES_A_WRITE, Math.ceil(capacity / 2)),
+    handOn: writeSome,
+    schedule: systemRuntime.schedule,
+  })
   const onHandshake = (event: HandshakeEvent): void => {
-    const record = validationRecord(event)
-    if (!queue.add(() => note(record))) loseOne()
+    if (queued() >= capacity) {
+      lose(1)
+      return
+    }
+    waiting.push(event)
+    gathering.added(event.outcome === 'accepted')
   }
 
-  queue.add(async () => void (await writing(async () => undefined))) // the log says since when, also where nothing happens
-  const stop = client.on('tls.handshake', onHandshake)
+  gathering.added(false)
+  const stop = followerOf(client.on)('tls.handshake', onHandshake)
   let closing: Promise<void> | undefined
   const end = async (): Promise<void> => {
     stop()
-    await queue.idle()
+    await gathering.close()
     if (untold > 0) await writing(tellLost)
     await opened?.close().catch(() => undefined)
   }
@@ -137,7 +173,7 @@ export function validationLog(client: { readonly on: Emitter['on'] }, options: V
       return position === START ? undefined : position.head
     },
     get queued() {
-      return queue.queued
+      return queued()
     },
     get lost() {
       return lost
@@ -156,4 +192,22 @@ function invalid(what: string): ConfigurationError {
   return new ConfigurationError('ERR_CONFIG_INVALID', `validationLog: ${what}`)
 }
 
-const NO_FILE: LogFile = { lastLine: undefined, torn: undefined, append: async () => {}, close: async () => {} }
+/** Each line alone: one that it refuses says nothing of the next. */
+function writtenBy(write: (line: string) => unknown): LogFile {
+  return {
+    lastLine: undefined,
+    torn: undefined,
+    append: async (lines) => {
+      let whole = 0
+      try {
+        for (; whole < lines.length; whole += 1) await write(lines[whole] ?? '')
+        return { whole }
+      } catch (error) {
+        return { whole, error }
+      }
+    },
+    close: async () => {},
+  }
+}
+
+const LINES_A_WRITE = 100

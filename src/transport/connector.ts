@@ -121,7 +121,7 @@ export interface Connector {
  */
 export function createConnector(options: ConnectorOptions): Connector {
   const { certificate, policyOf, runtime, emit, hasListeners, isAwaited, evidence, http2 = 'never' } = options
-  const { timeouts, timeoutsOf, protocols: usual = ALPN[http2] } = options
+  const { timeouts, timeoutsOf, protocols: usual = ALPN[http2], later = inLaterTurn } = options
   const routes = createRoutes(options)
   const { proxy, proxyPolicyOf = policyOf } = options
   const tunnels = proxy && createTunnels(proxy, { ...options, proxyPolicyOf }, createConnector)
@@ -144,7 +144,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   const tellLater = (record: HandshakeRecord): void => {
     record.ended()
-    inLaterTurn(() => tell(record))
+    later(() => tell(record))
   }
 
   /** Judges and tells; the verdict's one way into an exception. */
@@ -328,6 +328,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
+      released.add(tlsSocket)
       emit({
         type: 'revocation.checked',
         host: origin.text,
@@ -491,6 +492,10 @@ export function createConnector(options: ConnectorOptions): Connector {
     closeSessions,
   }
 }
+
+/** Whether a verdict stands behind a connection, whichever connector of this process made it. */
+export const carriesVerdict = (socket: object): boolean => released.has(socket)
+const released = new WeakSet<object>()
 
 /** What a server sent that a verdict is about. */
 export type Sent = Pick<TrustInput, 'presented' | 'staple'>

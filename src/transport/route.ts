@@ -13,6 +13,8 @@ export interface RouteOptions {
   readonly hasListeners?: Emitter['hasListeners'] | undefined
   /** Whether one of them may act on it. Default: as `hasListeners`. */
   readonly isAwaited?: Emitter['isAwaited'] | undefined
+  /** What nobody acts on is told by it. Default: in a later turn. */
+  readonly later?: Emitter['later'] | undefined
   /** Default: the system's. */
   readonly resolver?: Resolver
   /** Default: as `addresses` of the client without any member. */
@@ -133,7 +135,8 @@ export function isPlainPolicy(
   return resolver === undefined && isDefault && allowedAddresses === undefined
 }
 
-function lookupBy(resolve: () => Promise<readonly string[]>): LookupFunction {
+/** What `tls.connect` asks for the addresses of a name. */
+export function lookupBy(resolve: () => Promise<readonly string[]>): LookupFunction {
   return (_, { all }, callback) => {
     const answer = (addresses: readonly string[]): void => {
       const list = addresses.map((address) => ({ address, family: isIP(address) }))

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { createEmitter } from '../../src/events/emitter.ts'
+import { expect, test, vi } from 'vitest'
+import { createEmitter, followerOf } from '../../src/events/emitter.ts'
 
 const event = { type: 'posture', subject: 'a', effect: 'b' } as const
 
@@ -49,4 +49,26 @@ test('who follows hears as everybody does, and what is told of does not wait for
   off()
   emit(event)
   expect([heard, hasListeners('posture'), isAwaited('posture')]).toEqual([['a'], false, false])
+})
+
+test('what was put off is told in a later turn, once, and before a follower stops listening', async () => {
+  const { emit, on, later, catchUp } = createEmitter()
+  const heard: string[] = []
+  const end = followerOf(on)('posture', ({ subject }) => heard.push(subject))
+  const tell = (subject: string) => later(() => emit({ ...event, subject }))
+  tell('a')
+  expect(heard).toEqual([])
+  await vi.waitUntil(() => heard.length === 1)
+  tell('b')
+  catchUp()
+  tell('c')
+  end()
+  await new Promise((resolve) => void setTimeout(resolve, 20))
+  expect(heard).toEqual(['a', 'b', 'c'])
+})
+
+test('an `on` that is of no emitter is followed like any other', () => {
+  const asked: string[] = []
+  followerOf((type) => () => void asked.push(type))('posture', () => undefined)()
+  expect(asked).toEqual(['posture'])
 })

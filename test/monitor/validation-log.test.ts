@@ -1,8 +1,19 @@
-import { appendFile, mkdtemp, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  type FileHandle,
+  mkdtemp,
+  open,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createTestRuntime } from 'pinfetch/testing'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createEmitter } from '../../src/events/emitter.ts'
 import type { HandshakeEvent } from '../../src/events/handshake.ts'
 import { type ValidationLogOptions, validationLog } from '../../src/monitor/validation-log.ts'
@@ -36,6 +47,12 @@ async function verify(file: string, head?: string): Promise<LogReport> {
     })(),
     head,
   )
+}
+
+async function opened(file: string): Promise<FileHandle> {
+  const handle = await open(file)
+  onTestFinished(() => handle.close())
+  return handle
 }
 
 const linesOf = async (file: string): Promise<string[]> => (await readFile(file, 'utf8')).trimEnd().split('\n')
@@ -310,6 +327,48 @@ test('a disk that is full, and a folder that is not there, cost lines and nothin
     expect(log.lost).toBe(3)
     expect(log.failure).toMatch(/ENOSPC|ENOENT|EINVAL|expected a/)
   }
+})
+
+test('of lines that are written together, those that a full disk took whole are in the log, the others lost', async () => {
+  const file = await place()
+  const { on, emit } = createEmitter()
+  const log = validationLog({ on }, { file })
+  await expect.poll(() => log.queued).toBe(0)
+  const handle = Object.getPrototypeOf(await opened(file)) as FileHandle
+  const write = vi.spyOn(handle, 'write')
+  onTestFinished(() => write.mockRestore())
+  write.mockImplementationOnce(async function (this: FileHandle, ...[bytes]: unknown[]) {
+    const whole = bytes as Buffer
+    const end = whole.indexOf('\n', whole.indexOf('\n') + 1) + 10 // two lines, and a piece of the third
+    await this.appendFile(whole.subarray(0, end))
+    write.mockRejectedValueOnce(Object.assign(new Error('no space'), { code: 'ENOSPC' }))
+    return { bytesWritten: end, buffer: whole }
+  } as never)
+  for (const event of numbered(5)) emit(event)
+  await expect.poll(() => log.queued, { timeout: 20_000 }).toBe(0)
+  expect(log).toMatchObject({ lost: 3, failure: expect.stringContaining('no space') })
+  emit(handshakeOf())
+  await log.close()
+  expect(await verify(file, log.head)).toMatchObject({ handshakes: 3, lost: 3, restarts: 1, flaws: [] })
+})
+
+test('accepted connections wait for each other, another verdict for none; the order is that of the events', async () => {
+  const file = await place()
+  const { on, emit } = createEmitter()
+  const log = validationLog({ on }, { file })
+  await expect.poll(() => log.queued).toBe(0)
+  const handle = Object.getPrototypeOf(await opened(file)) as FileHandle
+  const write = vi.spyOn(handle, 'write')
+  onTestFinished(() => write.mockRestore())
+  for (const event of numbered(20)) emit(event)
+  await expect.poll(() => log.queued, { timeout: 20_000 }).toBe(0)
+  expect(write).toHaveBeenCalledTimes(1)
+  for (const event of [...numbered(2, 20), handshakeOf({ host: 'h22.example.com', outcome: 'refused' })]) emit(event)
+  await expect.poll(() => log.queued, { timeout: 20_000 }).toBe(0)
+  await log.close()
+  const hosts = (await linesOf(file)).slice(1).map((line) => JSON.parse(line).record.host)
+  expect(hosts).toEqual(Array.from({ length: 23 }, (_, index) => `h${index}.example.com`))
+  expect((await verify(file)).flaws).toEqual([])
 })
 
 test('a log goes on, with the number of what it lost, when the disk has room again', async () => {

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { BoundedMap } from '../../encoding/bounded-map.ts'
 import { parseOptions } from '../../encoding/options.ts'
-import type { Emitter } from '../../events/emitter.ts'
+import { type Emitter, followerOf } from '../../events/emitter.ts'
 import type { HandshakeEvent } from '../../events/handshake.ts'
 import type { Signer } from '../../keys/signer.ts'
 import { systemRuntime } from '../../ports/system.ts'
@@ -114,14 +114,15 @@ export function collectEvidence(client: { readonly on: Emitter['on'] }, options:
       lose(kind, error)
     }
   }
+  const follow = followerOf(client.on)
   const ends = [
-    client.on('posture', ({ subject, effect }) => {
+    follow('posture', ({ subject, effect }) => {
       if (environment.size < MAX_POSTURES) environment.set(subject, { subject, effect })
     }),
-    client.on('tls.interception', ({ host, spki, outcome }) => {
+    follow('tls.interception', ({ host, spki, outcome }) => {
       if (outcome === 'accepted') intercepted.set(host, spki) // of one that was refused, its handshake tells
     }),
-    client.on('tls.handshake', onHandshake),
+    follow('tls.handshake', onHandshake),
   ]
   return {
     get written() {

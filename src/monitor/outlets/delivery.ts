@@ -4,7 +4,7 @@ import type { Emit } from '../../events/events.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import { raceSignal, wait } from '../../ports/signals.ts'
 import { keepProcessAlive } from '../../ports/system.ts'
-import { nextTurn } from '../../ports/turn.ts'
+import { createGathering } from '../gathering.ts'
 
 /** Something that carries what a client tells to somewhere else. */
 export interface Outlet {
@@ -24,7 +24,7 @@ export interface DeliveryOptions<Item, Batch> {
   /** Items that are delivered together. */
   readonly batchSize: number
   /** What is sent for the items, made once and not for every attempt; `undefined` where there is nothing to send. */
-  readonly prepare: (items: readonly Item[]) => Batch | undefined
+  readonly prepare: (items: readonly Item[]) => Batch | undefined | Promise<Batch | undefined>
   /** Settles when the batch arrived. Rejects with `Undeliverable` for what no further attempt would mend. */
   readonly deliver: (batch: Batch, signal: AbortSignal) => Promise<void>
   /** Frees what `deliver` holds. */
@@ -34,7 +34,8 @@ export interface DeliveryOptions<Item, Batch> {
 }
 
 export interface Delivery<Item> extends Outlet {
-  readonly offer: (item: Item) => void
+  /** @param mayWait For others, to be sent with them. */
+  readonly offer: (item: Item, mayWait?: boolean) => void
 }
 
 /** Another attempt would fail for the same reason. */
@@ -56,7 +57,6 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
   let dropped = 0
   let droppedBefore = 0 // this outage
   let isFailing = false
-  let emptying: Promise<void> | undefined
   let closed: Promise<void> | undefined
 
   const fail = (message: string): void => {
@@ -75,23 +75,27 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
     fail(message)
   }
 
-  const empty = async (): Promise<void> => {
-    while (waiting.length > 0 && !over.signal.aborted) {
-      await nextTurn()
-      const items = waiting.slice(0, batchSize)
-      const failure = await deliverAll(items)
-      waiting.splice(0, items.length)
-      if (failure === undefined) recover()
-      else lose(items.length, failure)
-    }
-    emptying = undefined
+  const handOn = async (): Promise<number> => {
+    if (over.signal.aborted) return waiting.length
+    const items = waiting.slice(0, batchSize)
+    const failure = await deliverAll(items)
+    waiting.splice(0, items.length)
+    if (failure === undefined) recover()
+    else lose(items.length, failure)
+    return items.length
   }
+  const gathering = createGathering({
+    size: () => waiting.length,
+    enough: Math.min(batchSize, Math.ceil(capacity / 2)),
+    handOn,
+    schedule,
+  })
 
   /** @returns why the items are lost. */
   const deliverAll = async (items: readonly Item[]): Promise<string | undefined> => {
     const began = clock.monotonic()
     try {
-      const batch = prepare(items)
+      const batch = await prepare(items)
       if (batch === undefined) return undefined
       for (let failures = 0; ; ) {
         const error = await attempt(batch)
@@ -140,7 +144,7 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
     const release = keepProcessAlive()
     const cancel = schedule(CLOSE_MS, () => over.abort())
     try {
-      await emptying
+      await gathering.close()
       await raceSignal(Promise.resolve(dispose?.()), over.signal)
     } catch {
       // what was to be freed hangs, or failed: the rest is the system's
@@ -154,14 +158,14 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
   }
 
   return {
-    offer: (item) => {
+    offer: (item, mayWait = false) => {
       if (closed !== undefined) return
       if (waiting.length >= capacity) {
         lose(1, `the queue of ${capacity} is full`)
         return
       }
       waiting.push(item)
-      emptying ??= empty()
+      gathering.added(mayWait)
     },
     get queued() {
       return waiting.length

@@ -31,9 +31,10 @@ export function toFile(client: Watched, options: FileOutletOptions): Outlet {
   return carry<ToldEvent, Unwritten>(client, rest, {
     name: `file ${path}`,
     select: whole,
+    gathers: true,
     batchSize: 200,
-    prepare: (told) => {
-      const lines = written(write, told)
+    prepare: async (told) => {
+      const lines = await written(write, told)
       return lines && { bytes: Buffer.from(`${lines.join('\n')}\n`), done: 0 }
     },
     deliver: (batch) => file.append(batch),

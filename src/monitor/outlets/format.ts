@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { inTurns } from '../gathering.ts'
 import { cefLine } from './cef.ts'
 import { ecsRecord } from './ecs.ts'
 import { ocsfRecord } from './ocsf.ts'
@@ -12,8 +13,15 @@ export function writerOf(format: RecordFormat): (told: ToldEvent) => string | un
 }
 
 /** Nothing for events that have no record. */
-export function written(write: ReturnType<typeof writerOf>, told: readonly ToldEvent[]): readonly string[] | undefined {
-  const lines = told.map(write).filter((line) => line !== undefined)
+export async function written(
+  write: ReturnType<typeof writerOf>,
+  told: readonly ToldEvent[],
+): Promise<readonly string[] | undefined> {
+  const lines: string[] = []
+  await inTurns(told, (one) => {
+    const line = write(one)
+    if (line !== undefined) lines.push(line)
+  })
   return lines.length === 0 ? undefined : lines
 }
 

@@ -39,9 +39,10 @@ export function toHttp(client: Watched, options: HttpOutletOptions): Outlet {
     name: `http ${new URL(url).origin}`,
     host: hostOf(url),
     select: whole,
+    gathers: true,
     batchSize: 100,
-    prepare: (told) => {
-      const lines = written(write, told)
+    prepare: async (told) => {
+      const lines = await written(write, told)
       if (lines === undefined) return undefined
       return body === 'array' ? `[${lines.join(',')}]` : `${lines.join('\n')}\n`
     },

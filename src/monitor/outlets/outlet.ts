@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { canonicalOrigin } from '../../encoding/host.ts'
 import { ConfigurationError } from '../../errors/errors.ts'
-import { type Emitter, emitterOf } from '../../events/emitter.ts'
+import { type Emitter, emitterOf, followerOf } from '../../events/emitter.ts'
 import type { ClientEvent, Emit } from '../../events/events.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import { systemRuntime } from '../../ports/system.ts'
@@ -33,6 +33,8 @@ interface Carrying<Item, Batch>
   readonly host?: string | undefined
   /** Default: all that records are made of. */
   readonly wanted?: readonly ClientEvent['type'][]
+  /** Whether connections that are as they should be wait a moment for others, to be sent together. */
+  readonly gathers?: true
   /** What waits of an event, nothing where it is passed over. In the tick of its cause: nothing dear. */
   readonly select: (told: ToldEvent) => Item | undefined
 }
@@ -42,15 +44,16 @@ type Heard = { readonly [Name in keyof OutletOptions]: OutletOptions[Name] | und
 /** Hears a client, and carries what it tells. */
 export function carry<Item, Batch>(client: Watched, options: Heard, carrying: Carrying<Item, Batch>): Outlet {
   const { runtime = systemRuntime, capacity = 1_000, name = carrying.name, events } = options
-  const { host, wanted = RECORDED, select, ...how } = carrying
+  const { host, wanted = RECORDED, select, gathers = false, ...how } = carrying
   const delivery = createDelivery<Item, Batch>({ ...how, name, capacity, runtime, tell: tellerOf(client) })
   const hear = (event: ClientEvent): void => {
     if (host !== undefined && (event as { readonly host?: string }).host === host) return
     if ((event as { readonly outlet?: string }).outlet === name) return
     const item = select({ event, at: runtime.clock.now() })
-    if (item !== undefined) delivery.offer(item)
+    if (item !== undefined) delivery.offer(item, gathers && isRoutine(event))
   }
-  const ends = (events ?? wanted).map((type) => client.on(type, hear))
+  const follow = followerOf(client.on)
+  const ends = (events ?? wanted).map((type) => follow(type, hear))
   return Object.freeze({
     get queued() {
       return delivery.queued
@@ -64,6 +67,9 @@ export function carry<Item, Batch>(client: Watched, options: Heard, carrying: Ca
     },
   })
 }
+
+/** Nobody is in a hurry to read of it, and there is one for every connection. */
+const isRoutine = (event: ClientEvent): boolean => event.type === 'tls.handshake' && event.outcome === 'accepted'
 
 /** All of it. */
 export const whole = (told: ToldEvent): ToldEvent => told

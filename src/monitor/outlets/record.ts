@@ -38,11 +38,12 @@ interface AlternativeName {
 
 /** What a record says of a certificate. A peer may show anything: what cannot be read has a digest alone. */
 export function factsOf(der: Uint8Array): CertificateFacts {
-  const sha256 = hash('sha256', der, 'hex')
-  const known = facts.get(sha256)
+  const known = seen.get(der)
   if (known !== undefined) return known
-  const read = readFacts(der, sha256)
+  const sha256 = hash('sha256', der, 'hex')
+  const read = facts.get(sha256) ?? readFacts(der, sha256)
   facts.set(sha256, read)
+  seen.set(der, read)
   return read
 }
 
@@ -107,6 +108,7 @@ function addressOf(bytes: Uint8Array): string {
 }
 
 const facts = new BoundedMap<string, CertificateFacts>(256)
+const seen = new WeakMap<Uint8Array, CertificateFacts>() // the same octets stand behind every connection of a session
 
 const MAX_ENTRIES = 20
 const MAX_DIGITS = 100

@@ -6,6 +6,7 @@ import * as z from 'zod'
 import { canonicalHost, canonicalOrigin } from '../../encoding/host.ts'
 import { parseOptions } from '../../encoding/options.ts'
 import { onAbort } from '../../ports/signals.ts'
+import { inTurns } from '../gathering.ts'
 import { type Outlet, Undelivered } from './delivery.ts'
 import { Format, type RecordFormat, writerOf } from './format.ts'
 import { meaningOf, type Severity } from './meaning.ts'
@@ -57,11 +58,13 @@ export function toSyslog(client: Watched, options: SyslogOutletOptions): Outlet 
     name: `syslog ${protocol} ${host}:${port}`,
     host: canonicalOrigin(new URL(urlOf(to)))?.text,
     select: whole,
+    gathers: true,
     batchSize: 100,
-    prepare: (told) => {
-      const messages = told.flatMap((one) => {
+    prepare: async (told) => {
+      const messages: Buffer[] = []
+      await inTurns(told, (one) => {
         const text = write(one)
-        return text === undefined ? [] : [Buffer.from(`${head(one)}${text.replaceAll('\n', ' ')}`)]
+        if (text !== undefined) messages.push(Buffer.from(`${head(one)}${text.replaceAll('\n', ' ')}`))
       })
       return messages.length === 0 ? undefined : { messages, sent: 0 }
     },

@@ -30,6 +30,53 @@ test('items are delivered in order, in batches, and not in the tick of their cau
   expect(batches).toEqual([[0, 1], [2, 3], [4]])
 })
 
+test('what may wait is sent together after a fifth of a second, or at once with what may not', async () => {
+  const batches: (readonly number[])[] = []
+  const { delivery, runtime } = scene(async (batch) => void batches.push(batch), { capacity: 100, batchSize: 10 })
+  for (const item of [1, 2, 3]) delivery.offer(item, true)
+  await runtime.advance(199)
+  expect([batches, delivery.queued]).toEqual([[], 3])
+  await runtime.advance(1)
+  expect([batches, delivery.queued]).toEqual([[[1, 2, 3]], 0])
+
+  delivery.offer(4, true)
+  delivery.offer(5)
+  await runtime.advance(0)
+  expect([batches[1], runtime.pendingTimers]).toEqual([[4, 5], 0])
+})
+
+test('a whole batch waits for no more, nor does half of a queue, nor what close sends', async () => {
+  const batches: (readonly number[])[] = []
+  const deliver = async (batch: readonly number[]): Promise<void> => void batches.push(batch)
+  const roomy = scene(deliver, { capacity: 100, batchSize: 2 })
+  for (const item of [1, 2]) roomy.delivery.offer(item, true)
+  await roomy.runtime.advance(0)
+  const small = scene(deliver, { capacity: 4, batchSize: 100 })
+  for (const item of [3, 4]) small.delivery.offer(item, true)
+  await small.runtime.advance(0)
+  const last = scene(deliver, { capacity: 100, batchSize: 100 })
+  last.delivery.offer(5, true)
+  await last.delivery.close()
+  expect(batches).toEqual([[1, 2], [3, 4], [5]])
+  expect(last.runtime.pendingTimers).toBe(0)
+})
+
+test('what comes while others are sent is gathered anew', async () => {
+  const batches: (readonly number[])[] = []
+  const { delivery, runtime } = scene(
+    async (batch) => {
+      batches.push(batch)
+      if (batches.length === 1) for (const item of [2, 3]) delivery.offer(item, true)
+    },
+    { capacity: 100, batchSize: 10 },
+  )
+  delivery.offer(1, true)
+  await runtime.advance(200)
+  expect(batches).toEqual([[1]])
+  await runtime.advance(200)
+  expect(batches).toEqual([[1], [2, 3]])
+})
+
 test('where nobody takes them, the queue fills, the newest are dropped, and it is told once when it begins and once when it ends', async () => {
   let isUp = false
   const arrived: number[] = []

@@ -5,7 +5,7 @@ import { type SyslogOutletOptions, toSyslog } from 'pinfetch/monitor'
 import { createTestRuntime, fakeClient } from 'pinfetch/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { readCef } from './golden.ts'
-import { handshake, mismatch } from './samples.ts'
+import { handshake, mismatch, refused } from './samples.ts'
 
 const patience = { timeout: 20_000 }
 
@@ -146,7 +146,7 @@ test('TLS: a connection that comes too late is ended', async () => {
   } as const
   const client = fakeClient()
   const outlet = toSyslog(client, { to, runtime })
-  client.emit(handshake())
+  client.emit(refused())
   await vi.waitUntil(() => asked, patience)
   const closed = outlet.close()
   await runtime.advance(6_000)
