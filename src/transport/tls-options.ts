@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import type { LookupFunction } from 'node:net'
 import type { PeerCertificate, SecureContext } from 'node:tls'
 import type { CanonicalOrigin } from '../encoding/host.ts'
 import { PinfetchError, TlsError } from '../errors/errors.ts'
@@ -6,11 +7,17 @@ import type { HostPolicy } from '../trust/policy.ts'
 import type { ClientIdentity } from './client-certificate.ts'
 import { type Connector, secondOpinion } from './connector.ts'
 import { contextFor, type Offer, offerOf } from './contexts.ts'
+import { createRoutes, lookupBy, type RouteOptions } from './route.ts'
 
 /** What `tls.connect` takes, for clients that call it themselves. */
 export interface VerifyingTlsOptions {
   readonly host: string
   readonly port: number
+  /** By `resolver` and `addresses`: permitted addresses alone. Absent for an IP address, which was judged when this was made. */
+  readonly lookup?: LookupFunction
+  readonly localAddress?: string
+  /** The Unix socket that stands for the host. */
+  readonly path?: string
   /** Absent for an IP address: RFC 6066 §3. */
   readonly servername?: string
   readonly rejectUnauthorized: true
@@ -28,15 +35,17 @@ export interface VerifyingTlsOptions {
  * a policy needs what is not at hand here, the answer is a refusal.
  *
  * Node asks `checkServerIdentity` of no session that is resumed, and heeds no answer under `rejectUnauthorized: false`: a caller who sets
- * `session` or that beside these has no verdict.
+ * `session` or that beside these has no verdict. Who opens the socket, or names another `host`, has no address judged either, and no
+ * such connection goes through the client's proxy.
  *
- * @throws PinfetchError where no policy covers the origin.
+ * @throws PinfetchError where no policy covers the origin, or it is an address that may not be connected to.
  */
-export function verifyingTlsOptions(
-  origin: CanonicalOrigin,
-  { judge, policyOf, certificate }: Judging,
-): VerifyingTlsOptions {
+export function verifyingTlsOptions(origin: CanonicalOrigin, options: Judging): VerifyingTlsOptions {
+  const { judge, policyOf, certificate } = options
   const policy = policyOf(origin)
+  const routes = createRoutes(options)
+  const { settings } = routes.to(origin, policy)
+  const permitted = async (): Promise<readonly string[]> => routes.permitted(origin, policyOf(origin)) // another one perhaps by then
   const checkServerIdentity = (_: string, shown: PeerCertificate): Error | undefined => {
     try {
       const presented = presentedIn(shown)
@@ -51,8 +60,8 @@ export function verifyingTlsOptions(
     }
   }
   return Object.freeze({
-    host: origin.host,
-    port: origin.port,
+    ...settings,
+    ...(settings.lookup === undefined ? {} : { lookup: lookupBy(permitted) }),
     ...(origin.kind === 'dns' ? { servername: origin.host } : {}),
     rejectUnauthorized: true,
     secureContext: contextFor(policy, certificate?.()),
@@ -61,7 +70,7 @@ export function verifyingTlsOptions(
   })
 }
 
-export interface Judging {
+export interface Judging extends RouteOptions {
   readonly judge: Connector['judge']
   readonly policyOf: (origin: CanonicalOrigin) => HostPolicy
   readonly certificate?: (() => ClientIdentity) | undefined

@@ -1,13 +1,13 @@
 /** What others do with what they are lent: late, again, beyond what egress allows, and after the client is closed. */
 import { once } from 'node:events'
 import { Agent, request } from 'node:https'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Client, ClientOptions } from 'pinfetch'
 import { allowTls12 } from 'pinfetch/dangerous'
-import { testCa } from 'pinfetch/testing'
+import { startTlsServer, testCa } from 'pinfetch/testing'
 import { request as undiciRequest } from 'undici'
 import { describe, expect, test } from 'vitest'
-import { refusalOf, testClient } from '../support/client.ts'
+import { refusalOf, testClient, until } from '../support/client.ts'
 import { startScene } from '../support/scene.ts'
 
 const HOST = 'api.example'
@@ -42,6 +42,50 @@ describe('client.tlsOptions', () => {
       expect(verdicts).toBe(2)
     },
   )
+
+  test('the name is resolved by the client, and a denied address gets no packet: ERR_POLICY_ADDRESS_DENIED', async () => {
+    const scene = await startScene(pinned)
+    const answers = [['127.0.0.1'], ['::ffff:127.0.0.1'], ['127.0.0.1']]
+    const resolver = async () => answers.shift() ?? []
+    const connect = (addresses: ClientOptions['addresses']) =>
+      connectTls(clientWith({ resolver, ...(addresses && { addresses }) }).tlsOptions(scene.url(HOST)))
+    for (let round = 0; round < 2; round += 1) {
+      const refused = connect({ private: 'refuse' })
+      expect((await once(refused, 'error'))[0]).toMatchObject({ code: 'ERR_POLICY_ADDRESS_DENIED' })
+    }
+    const socket = connect(undefined) // the control
+    await once(socket, 'secureConnect')
+    socket.destroy()
+    expect(scene.relay.connections.length).toBe(1)
+  })
+
+  test('a target that is itself such an address is refused at once: ERR_POLICY_ADDRESS_DENIED', () => {
+    const options = { pins: { '127.0.0.66': [pinned.pin] }, addresses: { deny: ['127.0.0.66/32'] } }
+    const target = { host: '127.0.0.66', port: 443 }
+    const denied = expect.objectContaining({ code: 'ERR_POLICY_ADDRESS_DENIED' })
+    expect(() => clientWith(options).tlsOptions(target)).toThrow(denied)
+    expect(clientWith({ ...options, addresses: {} }).tlsOptions(target)).toMatchObject(target)
+  })
+
+  test('options that were made before the client was contained lead nowhere: ERR_POLICY_CONTAINED', async () => {
+    const scene = await startScene(pinned)
+    const client = clientWith()
+    const options = client.tlsOptions(scene.url(HOST))
+    client.contain('*', 'an incident')
+    expect((await once(connectTls(options), 'error'))[0]).toMatchObject({ code: 'ERR_POLICY_CONTAINED' })
+    expect(scene.relay.connections.length).toBe(0)
+  })
+
+  test('connections come from localAddress', async () => {
+    const seen: unknown[] = []
+    const onSocket = (socket: TLSSocket): void => void seen.push(socket.remoteAddress)
+    const peer = await until(startTlsServer({ identity: pinned, onSocket }))
+    const target = { host: HOST, port: peer.port }
+    const socket = connectTls(clientWith({ localAddress: '127.0.0.9' }).tlsOptions(target))
+    await once(socket, 'secureConnect')
+    await expect.poll(() => seen).toEqual(['127.0.0.9'])
+    socket.destroy()
+  })
 
   test('options of a client that is closed accept nobody: ERR_TRANSPORT_CLIENT_CLOSED', async () => {
     const scene = await startScene(pinned)
