@@ -176,7 +176,7 @@ describe('what a containment ends, and what it lets go on', () => {
 })
 
 describe('tokens', () => {
-  const revoking = async () => {
+  const revoking = async (options: Partial<ClientOptions> = {}) => {
     const revoked: string[] = []
     let issued = 0
     let scheme: OAuthScheme | undefined
@@ -192,6 +192,7 @@ describe('tokens', () => {
         response.end()
       },
       judge: false,
+      client: options,
     })
     await world.client.fetch(world.url())
     return { ...world, revoked, scheme }
@@ -248,6 +249,19 @@ describe('tokens', () => {
     finish()
     await containment.done
     expect(asked).toEqual(['/token', '/agent', '/revoke'])
+  })
+
+  test.each([
+    [['POST'], ['/token'], []],
+    [['POST'], ['/token', '/revoke'], ['access-1']], // the control
+  ])('`egress` speaks of their server then, too: %j of %j', async (methods, paths, expected) => {
+    const { client, server, revoked } = await revoking({
+      egress: [{ origins: [`${API}:*`] }, { origins: [`${SERVER}:*`], methods, paths }],
+    })
+    const asked = server.requests.length
+    await client.contain('*', REASON).done
+    expect(revoked).toEqual(expected)
+    expect(server.requests.length).toBe(asked + expected.length)
   })
 
   test('those for another origin stay', async () => {
