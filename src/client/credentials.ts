@@ -40,5 +40,5 @@ const KNOWN: readonly string[] = [
   'idempotency-key', // whoever knows it can have the answer of the request that it was made for
 ]
 const TELLING = /auth|token|secret|key|pass[wcp]|pwd|credential|bearer|session|signature|assertion|cookie|client-cert/
-const TELLING_SHORT = /[cx]srf|jw[est]|saml|dpop|hmac|(?:^|-)(?:sig|t?otp|pin|pass|sid|mac)(?:-|$)/
+const TELLING_SHORT = /[cx]srf|jw[est]|saml|dpop|hmac|(?:^|-)(?:sig|t?otp|pin|pass|pw|pat|ticket|sid|mac)(?:-|$)/
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2

@@ -9,7 +9,7 @@ describe('a header field that carries a credential', () => {
     ...['authorization', 'Cookie', 'proxy-authorization', 'DPoP', 'x-api-key', 'signature', 'signature-input'],
     ...['x-amz-security-token', 'x-jws-signature', 'Idempotency-Key', 'x-auth-token', 'apikey', 'x-goog-api-key'],
     ...['ocp-apim-subscription-key', 'x-csrf-token', 'x-client-secret', 'x-session-id', 'x-sig', 'x-password'],
-    ...['client-assertion-jwt', 'x-otp', 'x-hmac', 'x-credential'],
+    ...['client-assertion-jwt', 'x-otp', 'x-hmac', 'x-credential', 'x-user-pw', 'x-pat', 'x-cas-ticket'],
     ...['client-cert', 'x-forwarded-client-cert', 'x-bearer', 'saml-assertion', 'x-pwd', 'x-passcode', 'x-pin', 'sid'],
   ])('%s is one', (name) => expect(isCredential(name)).toBe(true))
 
@@ -25,6 +25,7 @@ describe('a header field that carries a credential', () => {
       'x-passenger',
       'x-machine',
       'x-side',
+      'x-path',
     ],
   ])('%s is none', (name) => expect(isCredential(name)).toBe(false))
 
