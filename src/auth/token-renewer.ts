@@ -1,6 +1,7 @@
 import { AuthError, StoreError } from '../errors/errors.ts'
 import type { Lease } from '../stores/tokens/store.ts'
 import { digest } from './held-token.ts'
+import { createPatience, ENDLESS } from './store-patience.ts'
 import { type Entry, TokenLedger } from './token-ledger.ts'
 import { identityOf, type TokenContent, withSpent } from './token-record.ts'
 import { TokenSender } from './token-sender.ts'
@@ -45,9 +46,10 @@ export class TokenRenewer {
   /** @throws AuthError, StoreError, KeyError */
   async renew(request: RenewalRequest): Promise<Renewal> {
     let isRebound = false
+    const patience = this.#world.alone === 'yes' ? createPatience(this.#world.runtime) : ENDLESS
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const binding = this.#binding()
-      const renewal = await this.#round({ ...request, tenant: this.#tenant, binding })
+      const renewal = await this.#round({ ...request, tenant: this.#tenant, binding, patience })
       // Certificate or key changed on the way: nobody knows which one the token is bound to, so it is shown to nobody.
       isRebound = this.#binding() !== binding
       if (renewal !== 'again' && !isRebound) return renewal
@@ -111,10 +113,11 @@ export class TokenRenewer {
   async #round(demand: Demand): Promise<Renewal | 'again'> {
     const ledger = await this.#openLedger()
     if (ledger === undefined) return await this.#sender.ask({ demand })
+    const { within } = demand.patience
     let seen: Entry
     let lease: Lease
     try {
-      seen = await ledger.read()
+      seen = await within(() => ledger.read())
       const found = adoptable(seen, demand, this.#world)
       if (found !== undefined) return found
       const got = await this.#lease(ledger, demand)
@@ -125,14 +128,14 @@ export class TokenRenewer {
     }
     const turn: Turn = { ledger, demand, lease }
     try {
-      seen = await ledger.read()
+      seen = await within(() => ledger.read())
       return adoptable(seen, demand, this.#world) ?? (await this.#redeem(turn, seen))
     } catch (error) {
       if (error instanceof StoreError) return await this.#alone(ledger, demand, error)
       throw error
     } finally {
       // While the store has not got the new refresh token, the lease keeps others from sending the old one: it runs out by itself.
-      if (!ledger.isUnsaved) await release(lease)
+      if (!ledger.isUnsaved) await within(() => release(lease)).catch(() => undefined)
     }
   }
 
@@ -147,18 +150,20 @@ export class TokenRenewer {
   /** Waits for the right to renew, and meanwhile for what whoever has it may store. */
   async #lease(ledger: TokenLedger, demand: Demand): Promise<Lease | Renewal> {
     const { clock } = this.#world.runtime
+    const { within } = demand.patience
     const leaseMs = leaseMsOf(this.#world.policy)
     const start = clock.monotonic()
     const tell = (held: boolean): void =>
       this.#world.emit({ type: 'store.lease_wait', ms: clock.monotonic() - start, held, ...this.#tenantHash })
-    // Longer than a lease lasts: a holder that crashed is outlived.
-    for (let waited = 0; waited <= leaseMs + 2 * LEASE_SLICE_MS; waited += LEASE_SLICE_MS) {
-      const lease = await ledger.lease({ ttlMs: leaseMs, waitMs: LEASE_SLICE_MS })
+    const take = (waitMs: number) => ledger.lease({ ttlMs: leaseMs, waitMs })
+    // Longer than a lease lasts: a holder that crashed is outlived. Waiting for a holder is no fault of the store.
+    for (let waited = 0; waited <= leaseMs + 3 * LEASE_SLICE_MS; waited += LEASE_SLICE_MS) {
+      const lease = waited === 0 ? await within(() => take(0), discard) : await take(LEASE_SLICE_MS)
       if (lease !== undefined) {
         tell(true)
         return lease
       }
-      const found = adoptable(await ledger.read(), demand, this.#world)
+      const found = adoptable(await within(() => ledger.read()), demand, this.#world)
       if (found !== undefined) {
         tell(false)
         return found
@@ -248,6 +253,9 @@ export class TokenRenewer {
 interface Turn extends Ask {
   readonly ledger: TokenLedger
 }
+
+/** One that came when nobody waited for it any more would keep the others waiting. */
+const discard = (lease: Lease | undefined): void => void (lease && release(lease))
 
 async function release(lease: Lease): Promise<void> {
   try {

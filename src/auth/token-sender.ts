@@ -95,7 +95,8 @@ export class TokenSender {
         spent: spentAfter(turn),
         ...(kept !== undefined && { refreshToken: kept }),
       }
-      const theirs = ledger === undefined ? undefined : await this.#store(ledger, turn.base ?? ledger.known, content)
+      const theirs =
+        ledger === undefined ? undefined : await this.#store(turn, ledger, turn.base ?? ledger.known, content)
       if (theirs?.tombstone !== undefined) throw reauthRequired(theirs.tombstone.reason)
       const adopted = theirs && adoptable(theirs, demand, this.#world)
       return adopted ?? { token: hold(token, demand, this.#world), isAdopted: false }
@@ -136,18 +137,18 @@ export class TokenSender {
     const content: TokenContent = { ...base.content, refreshToken: rotated, spent: spentAfter(turn) }
     turn.isRotated = true
     turn.base = { ...base, content }
-    await this.#store(ledger, base, content)
+    await this.#store(turn, ledger, base, content)
   }
 
   /** What cannot be stored is held here, and stored later: the token was issued, and the one before it is spent. */
-  async #store(ledger: TokenLedger, base: Entry, content: TokenContent): Promise<Entry | undefined> {
+  async #store({ demand }: Ask, ledger: TokenLedger, base: Entry, content: TokenContent): Promise<Entry | undefined> {
     const { token } = content
     const ttlMs =
       content.refreshToken === undefined && token !== undefined
         ? Math.max(1_000, endOf(token) - this.#now())
         : undefined
     try {
-      return await ledger.write(base, content, { ttlMs })
+      return await demand.patience.within(() => ledger.write(base, content, { ttlMs }))
     } catch (error) {
       const effect = content.refreshToken === undefined ? 'not shared' : 'unsaved'
       const code = effect === 'unsaved' ? 'ERR_STORE_WRITE_FAILED' : codeOf(error)

@@ -4,6 +4,7 @@ import type { Runtime } from '../ports/runtime.ts'
 import type { Lease, TokenCipher, TokenStore } from '../stores/tokens/store.ts'
 import { HeldToken } from './held-token.ts'
 import type { RenewalPolicy } from './renewal.ts'
+import type { Patience } from './store-patience.ts'
 import type { TokenEndpoint, TokenRequest } from './token.ts'
 import type { Entry, TokenLedger } from './token-ledger.ts'
 import type { StoredAccessToken } from './token-record.ts'
@@ -45,6 +46,8 @@ export interface Demand extends RenewalRequest {
   readonly tenant: string | undefined
   /** What the certificate, or the key, in force asks for. */
   readonly binding: string | undefined
+  /** Of whoever waits for the renewal, with the store. */
+  readonly patience: Patience
 }
 
 /** One request to the token endpoint, and where its answer goes. */
