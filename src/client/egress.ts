@@ -52,11 +52,11 @@ function compile({ origins, methods, paths }: EgressRule) {
 
 /**
  * Whether every server reads the path alike. Some decode `%2e`, `%2f` and `%5c` before they look for dot segments, some twice,
- * and some take `..;` for `..`: what begins with `/v1/` would end outside of it. Of octets that are no UTF-8, and of `%u002e`,
- * some make a dot or a slash as well (`%c0%ae`, RFC 3629 §10).
+ * and some take `..;` for `..`, behind a proxy that may decode `%3b`: what begins with `/v1/` would end outside of it. Of octets
+ * that are no UTF-8, and of `%u002e`, some make a dot or a slash as well (`%c0%ae`, RFC 3629 §10).
  */
 export function isUnambiguous(path: string): boolean {
-  if (/%(?:2e|2f|5c|25|[01][0-9a-f]|7f)|\/\.{1,2};/i.test(path) || !isUtf8(path)) return false
+  if (/%(?:2e|2f|5c|25|[01][0-9a-f]|7f)|\/\.{1,2}(?:;|%3b)/i.test(path) || !isUtf8(path)) return false
   const url = `https://host.invalid${path}`
   return URL.canParse(url) && new URL(url).pathname === path // no dot segment, backslash or fragment, and from the root
 }

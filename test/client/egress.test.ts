@@ -93,6 +93,7 @@ describe('paths', () => {
     '/v2/a.b',
     '/v2/...',
     '/v2/a;b=c',
+    '/v2/a..%3bb',
   ])('%s may be asked for', (path) => {
     expect(codeOf(rules, 'https://a.example', 'GET', path)).toBeUndefined()
   })
@@ -119,6 +120,8 @@ describe('paths', () => {
     '/v2/..;/admin',
     '/v2/..;a=b/admin',
     '/v2/.;/admin',
+    '/v2/..%3b/admin',
+    '/v2/..%3Ba=b/admin',
     '/v2/%c0%ae%c0%ae/admin',
     '/v2/%e0%80%ae./admin',
     '/v2/%u002e%u002e/admin',
