@@ -40,8 +40,9 @@ export function watchBypasses(
     tell({ host, via })
   }
   const onConnect = (message: unknown): void => {
-    const { connectParams, socket } = message as UndiciConnected
-    if (socket === undefined || !carriesVerdict(socket)) look('undici', connectParams)
+    const { connectParams, socket, error } = message as UndiciConnected
+    const isOurs = socket === undefined ? error instanceof PinfetchError : carriesVerdict(socket)
+    if (!isOurs) look('undici', connectParams)
   }
   const onRequest = (message: unknown): void => {
     const { request } = message as { readonly request: ClientRequest & { readonly agent?: unknown } }
@@ -75,8 +76,9 @@ interface Target {
 
 interface UndiciConnected {
   readonly connectParams: Target
-  /** Absent where the connection failed: ours have a verdict before undici hears of them. */
+  /** Absent where the connection failed. */
   readonly socket?: object
+  readonly error?: unknown
 }
 
 /** The port stands in the Host field alone, which may be the caller's own: it counts where it names the host. */

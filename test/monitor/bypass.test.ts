@@ -1,5 +1,6 @@
 /** B32: what goes around the client in its own process is told; what goes through it is not. */
 
+import { channel } from 'node:diagnostics_channel'
 import { get as getPlain } from 'node:http'
 import { get } from 'node:https'
 import type { Client, ClientOptions } from 'pinfetch'
@@ -8,6 +9,7 @@ import { type Bypass, watchBypasses } from 'pinfetch/monitor'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import { request as undiciRequest } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
+import { TransportError } from '../../src/errors/errors.ts'
 import { testClient, until } from '../support/client.ts'
 
 const HOST = 'localhost' // the others resolve it, too
@@ -67,6 +69,18 @@ test('the control: neither a host that nothing covers nor anything that goes thr
   ]
   for (const way of ways) await way(client).catch(() => undefined)
   expect(told).toEqual([])
+})
+
+test('a connection of the client’s own that undici would make again, and does not get, is not told', async () => {
+  const { told, port } = await stage()
+  const failed = (error: Error): void => {
+    const connectParams = { protocol: 'https:', hostname: HOST, port: String(port) }
+    channel('undici:client:connectError').publish({ connectParams, error })
+  }
+  failed(new TransportError('ERR_TRANSPORT_CLOSED', 'lost', { host: HOST }))
+  expect(told).toEqual([])
+  failed(new Error('the control: of somebody else'))
+  expect(told).toHaveLength(1)
 })
 
 test('a contained host is told, though nobody can say its pins; after close nothing is', async () => {
