@@ -7,7 +7,7 @@ header,main{max-width:1120px;margin:0 auto;padding:0 16px}
 header{padding-top:28px}
 h1{margin:0;font-size:1.5rem;line-height:1.25;overflow-wrap:anywhere}
 h2{margin:0 0 12px;font-size:1.125rem}
-p{margin:4px 0}
+p{margin:4px 0;overflow-wrap:anywhere}
 .headline{font-weight:600;overflow-wrap:anywhere}
 .soft{color:var(--soft)}
 nav ul{display:flex;flex-wrap:wrap;gap:4px 20px;margin:12px 0 0;padding:0;list-style:none}

@@ -17,6 +17,13 @@ export interface PageContent {
   readonly days?: number
 }
 
+export interface MatrixContent {
+  readonly title: string
+  /** What was run, and when. */
+  readonly about: string
+  readonly matrix: Matrix
+}
+
 /**
  * One page that stands alone: its policy allows it one style sheet, by its hash, and nothing else, so that no text in it can run or
  * ask for anything, whoever wrote it. Whatever the picture shows stands in a table as well. Pure.
@@ -29,6 +36,20 @@ export function pageOf({ title, timeline, health, matrix, days }: PageContent): 
     ...(matrix === undefined ? [] : [{ id: 'lab', title: 'Attack lab', body: matrixTable(matrix) }]),
     { id: 'dates', title: 'Every date', body: timelineTable(timeline) },
   ]
+  const lead = `<p class="headline">${escaped(headlineOf(timeline))}</p>
+<p class="soft">As of <time datetime="${instantOf(timeline.now)}">${instantOf(timeline.now)}</time></p>
+<nav aria-label="Parts of this page"><ul>${sections.map(({ id, title }) => `<li><a href="#${id}">${title}</a></li>`).join('')}</ul></nav>`
+  return shell(title, '<a class="skip" href="#outages">Skip to the outages</a>', lead, sections)
+}
+
+/** The matrix alone, under the same policy. Pure. */
+export function matrixPage({ title, about, matrix }: MatrixContent): string {
+  const lead = `<p class="soft">${escaped(about)}</p>`
+  return shell(title, '', lead, [{ id: 'results', title: 'Results', body: matrixTable(matrix) }])
+}
+
+/** Everything around the sections. `before` and `lead` are HTML, the title is not. */
+function shell(title: string, before: string, lead: string, sections: readonly Section[]): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -41,12 +62,10 @@ export function pageOf({ title, timeline, health, matrix, days }: PageContent): 
 <style>${STYLE}</style>
 </head>
 <body class="pf-page">
-<a class="skip" href="#outages">Skip to the outages</a>
+${before}
 <header>
 <h1>${escaped(title)}</h1>
-<p class="headline">${escaped(headlineOf(timeline))}</p>
-<p class="soft">As of <time datetime="${instantOf(timeline.now)}">${instantOf(timeline.now)}</time></p>
-<nav aria-label="Parts of this page"><ul>${sections.map(({ id, title }) => `<li><a href="#${id}">${title}</a></li>`).join('')}</ul></nav>
+${lead}
 </header>
 <main>
 ${sections.map(sectionOf).join('\n')}

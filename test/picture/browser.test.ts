@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { axisOf, placeOf } from '../../src/picture/axis.ts'
 import type { Facts } from '../../src/picture/facts.ts'
 import { layoutOf } from '../../src/picture/layout.ts'
-import { pageOf } from '../../src/picture/page.ts'
+import { matrixPage, pageOf } from '../../src/picture/page.ts'
 import { svgTimeline } from '../../src/picture/svg.ts'
 import { timelineOf } from '../../src/picture/timeline.ts'
 import { CHROMIUM } from '../support/chromium.ts'
@@ -117,6 +117,17 @@ describe.skipIf(CHROMIUM === undefined)('in a browser', { timeout: 120_000 }, ()
     const unguarded = htmlOf(busy).replace(/<meta http-equiv[^>]*>/, '')
     const open = await show(unguarded.replace('</body>', `${injection}</body>`), WIDE)
     expect(await open.page.title()).toBe('ran') // so it is the policy that stops it
+  })
+
+  test('the matrix alone is such a page too', async () => {
+    const content = matrixPage({ title: 'Attack lab', about: HOSTILE.join(' '), matrix })
+    const { page, requests, complaints } = await show(content, { width: 360, height: 800 })
+    const tree = await page.locator('body').ariaSnapshot()
+    for (const part of ['heading "Attack lab" [level=1]', 'heading "Results" [level=2]', 'table "What each client did'])
+      expect(tree).toContain(part)
+    const isCutOff = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
+    expect(await page.evaluate(isCutOff)).toBe(false)
+    expect([requests, complaints]).toEqual([[], []])
   })
 
   test('the image stands alone, follows light and dark, and is well-formed whoever named the hosts', async () => {
