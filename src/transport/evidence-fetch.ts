@@ -34,16 +34,19 @@ export function createEvidenceFetcher(options: {
   readonly runtime: Runtime
   readonly network: EvidenceNetwork
   readonly resolver?: Resolver
+  /** Where direct connections come from. */
+  readonly localAddress?: string
   /** Through the client's own proxy, unless `network` names one. Default: directly. */
   readonly roads?: EvidenceRoads | undefined
   /** For what the resolver has to tell. Default: nobody listens. */
   readonly emit?: Emit
 }): EvidenceFetcher {
-  const { runtime, network, resolver = systemResolver, emit = () => undefined } = options
+  const { runtime, network, resolver = systemResolver, localAddress, emit = () => undefined } = options
   const roadTo = network.proxy === undefined ? options.roads : undefined
   const settings = {
     connect: { lookup: publicOnly(network, (host) => resolver(host, { emit })), rejectUnauthorized: true },
     pipelining: 0,
+    ...(localAddress === undefined ? {} : { localAddress }),
   }
   const agent: Dispatcher =
     network.proxy === undefined ? new Agent(settings) : new ProxyAgent({ uri: network.proxy, proxyTunnel: false })

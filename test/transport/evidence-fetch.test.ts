@@ -39,14 +39,18 @@ async function startRaw(onSocket: (socket: Socket) => void): Promise<number> {
 /** `inside.test` is a host whose private address is allowed, `evil.test` one whose is not; both are this machine. */
 async function get(
   request: Partial<EvidenceRequest> & { readonly url: string },
-  network: Partial<EvidenceNetwork> & { readonly addresses?: readonly string[] } = {},
+  network: Partial<EvidenceNetwork> & {
+    readonly addresses?: readonly string[]
+    readonly localAddress?: string
+  } = {},
 ): Promise<string> {
   const port = Number(/:(\d+)\//.exec(request.url)?.[1] ?? 80)
-  const { addresses = ['127.0.0.1'], ...rest } = network
+  const { addresses = ['127.0.0.1'], localAddress, ...rest } = network
   const fetcher = createEvidenceFetcher({
     runtime: systemRuntime,
     network: { allowPrivateHosts: ['inside.test'], ports: [port], ...rest },
     resolver: async () => addresses,
+    ...(localAddress === undefined ? {} : { localAddress }),
   })
   onTestFinished(() => fetcher.close())
   const chunks: Uint8Array[] = []
@@ -55,6 +59,13 @@ async function get(
 }
 
 describe('addresses', () => {
+  test('connections come from localAddress, where there is one', async () => {
+    const source = await startSource(({ socket }, response) => response.end(socket.remoteAddress))
+    const url = `http://inside.test:${source.port}/`
+    expect(await get({ url }, { localAddress: '127.0.0.9' })).toBe('127.0.0.9')
+    expect(await get({ url })).toBe('127.0.0.1')
+  })
+
   test('what the client denies is denied here, to hosts that may be private too: ERR_TRUST_FETCH_BLOCKED_ADDRESS', async () => {
     const source = await startSource((_, response) => response.end('crl'))
     const url = `http://inside.test:${source.port}/`
