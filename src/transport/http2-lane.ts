@@ -32,8 +32,9 @@ export class Http2Lane extends Lane {
   /** The last stream that the peer took up, once it said so. */
   #lastTaken = Number.POSITIVE_INFINITY
   #ended: Error | undefined
-  #cancelIdle: Cancel | undefined
-  #cancelPing: Cancel | undefined
+  /** Since when it carries something, waits for use, or was asked whether the peer is there: of the monotonic clock. */
+  #since = 0
+  #cancelLook: Cancel | undefined
   #cancelGrace: Cancel | undefined
 
   constructor(connection: Connection, host: string, runtime: Runtime, limits: Limits, onRoom: (lane: Lane) => void) {
@@ -91,7 +92,6 @@ export class Http2Lane extends Lane {
 
   run(exchange: Exchange): void {
     exchange.assign(this)
-    this.#cancelIdle?.()
     if (this.isIdle) {
       this.socket.ref()
       this.#watch()
@@ -115,16 +115,14 @@ export class Http2Lane extends Lane {
       this.#ping()
     }
     if (!this.isIdle) return
-    this.#cancelPing?.()
     this.socket.unref()
     if (this.#isOver) this.end()
   }
 
   waitForUse(): void {
     if (!this.isIdle) return
-    this.#cancelIdle?.()
     this.socket.unref()
-    this.#cancelIdle = this.runtime.schedule(IDLE_MS, () => this.end())
+    this.#watch()
   }
 
   end(): void {
@@ -147,11 +145,11 @@ export class Http2Lane extends Lane {
     this.#isOver = true
     this.#ended ??= reason
     const told = reason ?? closed()
-    const ended = [...this.#streams].filter(([, stream]) => stream.silence(told))
+    const ended = [...this.#streams.values()].map((stream) => stream.silence(told))
     this.#session.destroy(reason, constants.NGHTTP2_CANCEL)
     this.socket.destroy()
     queueMicrotask(() => {
-      for (const [exchange] of ended) exchange.onError(told)
+      for (const exchange of ended) exchange?.onError(told)
     })
   }
 
@@ -162,13 +160,27 @@ export class Http2Lane extends Lane {
   /** What failed was a stream of its own: nothing of it can reach another. */
   discard(): void {}
 
-  /** A peer that is gone without a word would hold every exchange until its own deadline, and those to come as well. */
+  /**
+   * A peer that is gone without a word would hold every exchange until its own deadline, and those to come as well. One timer that
+   * looks at it now and then: to set one for each exchange would cost more than all the rest of this class.
+   */
   #watch(): void {
-    this.#cancelPing?.()
-    this.#cancelPing = this.runtime.schedule(PING_AFTER_MS, () => {
-      if (this.isIdle) return
-      this.#watch()
-      this.#ping()
+    this.#since = this.runtime.clock.monotonic()
+    if (this.#cancelLook === undefined) this.#lookIn(PING_AFTER_MS)
+  }
+
+  #lookIn(ms: number): void {
+    this.#cancelLook = this.runtime.schedule(ms, () => {
+      const left = (this.isIdle ? IDLE_MS : PING_AFTER_MS) - (this.runtime.clock.monotonic() - this.#since)
+      if (left <= 0 && this.isIdle) {
+        this.end()
+        return
+      }
+      if (left <= 0) {
+        this.#since = this.runtime.clock.monotonic()
+        this.#ping()
+      }
+      this.#lookIn(left <= 0 ? PING_AFTER_MS : Math.max(1, Math.min(left, PING_AFTER_MS)))
     })
   }
 
@@ -192,8 +204,7 @@ export class Http2Lane extends Lane {
 
   #onClose(): void {
     this.#isOver = true
-    this.#cancelIdle?.()
-    this.#cancelPing?.()
+    this.#cancelLook?.()
     this.#cancelGrace?.()
     this.#session.destroy()
     this.socket.destroy()

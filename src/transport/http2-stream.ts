@@ -28,12 +28,12 @@ export interface StreamEnd {
  * that it is complete only when the peer said so: Node raises `end` for one that was cut as well.
  */
 export class Http2Stream {
-  readonly #exchange: Exchange
+  /** Until it is over: Node keeps a stream longer than that, and would keep all that was asked and answered with it. */
+  #exchange: Exchange | undefined
   readonly #headerBytes: number
   readonly #failureOf: (end: StreamEnd) => Error
   #stream: ClientHttp2Stream | undefined
   #hasResponded = false
-  #isOver = false
   /** The peer said END_STREAM. */
   #isWhole = false
   #cause: Error | undefined
@@ -50,17 +50,19 @@ export class Http2Stream {
 
   /** @throws Error where the request cannot be written, or the connection takes none any longer. */
   start(session: ClientHttp2Session, authority: string, socket: Socket): void {
-    const { sent } = this.#exchange
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    const { sent } = exchange
     const told = tellOf(sent, authority)
     this.#told = told
     const request = http2RequestOf(told === undefined ? sent : { ...sent, headers: told.headers }, authority)
-    this.#exchange.onConnect((reason) => this.abort(reason ?? new errors.RequestAbortedError()))
+    exchange.onConnect((reason) => this.abort(reason ?? new errors.RequestAbortedError()))
     if (this.#isOver) return // by the caller, who was told just now
     const stream = session.request(request.headers, { endStream: request.body === undefined })
     this.#stream = stream
     told?.onSent(socket)
     this.#watchForEnd(stream)
-    const isHead = request.headers[':method'] === 'HEAD'
+    const isHead = sent.method === 'HEAD'
     // Each of them comes once at most; `once` would cost three calls more.
     stream.on('headers', (fields: Fields, _: number, raw: string[]) => this.#onInterim(fields, raw))
     stream.on('response', (fields: Fields, _: number, raw: string[]) => this.#onResponse(fields, raw, isHead))
@@ -87,16 +89,21 @@ export class Http2Stream {
 
   /** Ends this exchange alone. */
   abort(reason: Error): void {
-    if (this.silence(reason)) this.#exchange.onError(reason)
+    this.silence(reason)?.onError(reason)
   }
 
-  /** Nothing more is told of it; who ended the connection tells the exchange. */
-  silence(reason: Error): boolean {
-    if (this.#isOver) return false
-    this.#isOver = true
+  /** Nothing more is told of it; who ended the connection tells the exchange, where that is not over. */
+  silence(reason: Error): Exchange | undefined {
+    const exchange = this.#exchange
+    if (exchange === undefined) return undefined
+    this.#exchange = undefined
     this.#told?.onFailed(reason)
     this.#cancel()
-    return true
+    return exchange
+  }
+
+  get #isOver(): boolean {
+    return this.#exchange === undefined
   }
 
   #cancel(): void {
@@ -110,14 +117,14 @@ export class Http2Stream {
     }
     if (body !== undefined) {
       stream.end(body)
-      this.#exchange.onBodySent(body)
+      this.#exchange?.onBodySent(body)
     }
     if (!this.#isOver) this.#onSent()
   }
 
   #onSent(): void {
     this.#told?.onBodySent()
-    this.#exchange.onRequestSent()
+    this.#exchange?.onRequestSent()
   }
 
   async #sendPieces(
@@ -135,7 +142,7 @@ export class Http2Stream {
         if (length !== undefined && sent > length) throw new errors.RequestContentLengthMismatchError()
         if (!stream.write(bytes)) await drained()
         if (this.#isOver) return
-        this.#exchange.onBodySent(bytes)
+        this.#exchange?.onBodySent(bytes)
       }
       if (length !== undefined && sent !== length) throw new errors.RequestContentLengthMismatchError()
       if (this.#isOver) return
@@ -147,28 +154,35 @@ export class Http2Stream {
   }
 
   #onInterim(fields: Fields, raw: readonly string[]): void {
-    if (this.#isOver || this.#isTooLarge(raw)) return
+    const exchange = this.#exchange
+    if (exchange === undefined || this.#isTooLarge(raw)) return
     const status = Number(fields[':status'])
     if (status === 101)
       this.#end(constants.NGHTTP2_PROTOCOL_ERROR) // RFC 9113 §8.6
-    else this.#tell(() => this.#exchange.onHeaders(status, fieldsOf(raw), () => undefined, '') || true) // none pauses
+    else this.#tell(() => exchange.onHeaders(status, fieldsOf(raw), () => undefined, '') || true) // none pauses
   }
 
   #onResponse(fields: Fields, raw: readonly string[], isHead: boolean): void {
-    if (this.#isOver || this.#isTooLarge(raw)) return
+    const exchange = this.#exchange
+    if (exchange === undefined || this.#isTooLarge(raw)) return
     const status = Number(fields[':status'])
     if (status < 200) {
       this.#end(constants.NGHTTP2_PROTOCOL_ERROR) // 099: it would pass for an interim response, and no other follow
       return
     }
     this.#hasResponded = true
-    this.#exchange.onResponseStarted()
+    exchange.onResponseStarted()
     const length = fields['content-length']
     if (length !== undefined && !isHead && status !== 304) this.#announced = Number(length)
     this.#told?.onAnswered(status, fieldsOf(raw))
-    const lines = this.#exchange.takesText ? textFieldsOf(raw) : fieldsOf(raw)
-    this.#tell(() => this.#exchange.onHeaders(status, lines, () => this.#stream?.resume(), ''))
-    if (!this.#isOver) this.#stream?.on('data', (chunk: Buffer) => this.#onData(chunk)) // DATA may be read before this event
+    const lines = exchange.takesText ? textFieldsOf(raw) : fieldsOf(raw)
+    this.#tell(() => exchange.onHeaders(status, lines, () => this.#stream?.resume(), ''))
+    if (!this.#isOver) this.#flow()
+  }
+
+  /** Not before the response: DATA may be read earlier. Apart, so that what listens holds nothing of the exchange. */
+  #flow(): void {
+    this.#stream?.on('data', (chunk: Buffer) => this.#onData(chunk))
   }
 
   /** The limit that the peer was told; Node keeps it only once the peer has confirmed it. */
@@ -181,9 +195,10 @@ export class Http2Stream {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#isOver) return
+    const exchange = this.#exchange
+    if (exchange === undefined) return
     this.#received += chunk.length
-    this.#tell(() => this.#exchange.onData(chunk))
+    this.#tell(() => exchange.onData(chunk))
   }
 
   /** What a handler throws ends its own exchange, as under HTTP/1.1, and not the process. */
@@ -196,18 +211,19 @@ export class Http2Stream {
   }
 
   #onEnd(): void {
+    const exchange = this.#exchange
     const code = this.#stream?.rstCode
     const isComplete = this.#isWhole && this.#hasResponded && code === constants.NGHTTP2_NO_ERROR
-    if (this.#isOver || !isComplete) return // `close` follows
+    if (exchange === undefined || !isComplete) return // `close` follows
     if (this.#announced !== undefined && this.#announced !== this.#received) {
       this.#end(constants.NGHTTP2_PROTOCOL_ERROR)
       return
     }
-    this.#isOver = true
+    this.#exchange = undefined
     // What is still on its way is wanted no longer. Never without need: peers end a connection of many RST_STREAM frames.
     if (this.#stream?.writableFinished === false) this.#cancel()
     this.#told?.onComplete(this.#trailers)
-    this.#exchange.onComplete(this.#trailers)
+    exchange.onComplete(this.#trailers)
   }
 
   #onClose(): void {
