@@ -23,6 +23,8 @@ import {
 export class TokenSender {
   readonly #world: TokenWorld
   readonly #tenantHash: { readonly tenantHash?: string }
+  /** Monotonic: when an answer got lost, whatever became of its refresh token. */
+  #lostAt = Number.NEGATIVE_INFINITY
 
   constructor(world: TokenWorld, tenant: string | undefined) {
     this.#world = world
@@ -39,12 +41,17 @@ export class TokenSender {
         if (attempt === 1 && !wasLost) await this.#unmark(turn)
         return 'again' // paused past its time: somebody else may be sending
       }
+      if (wasLost) this.#lostAt = runtime.clock.monotonic()
       try {
-        return await this.ask(turn)
+        const renewal = await this.ask(turn)
+        this.#lostAt = Number.NEGATIVE_INFINITY
+        return renewal
       } catch (error) {
-        if (!(error instanceof AuthError)) throw error
+        if (!(error instanceof PinfetchError)) throw error
+        const isRefused = error instanceof AuthError && error.oauthError === 'invalid_grant'
+        if (turn.isRotated === true && isRefused) return 'again' // the answer to the request before came after all
         if (turn.isRotated === true) throw error // an answer came, and its refresh token is safe
-        if (error.oauthError === 'invalid_grant') return await this.#end(turn, wasLost, error)
+        if (isRefused) return await this.#end(turn, error)
         const isLost = isWithoutAnswer(error) && error.requestSent !== 'no'
         if (!isLost && !wasLost && error.requestSent === 'no') await this.#unmark(turn)
         if (!isLost && !(lostAt !== undefined && isWithoutAnswer(error))) throw error
@@ -158,9 +165,11 @@ export class TokenSender {
   }
 
   /** The server refused the refresh token: somebody has a newer one, or nobody has any. */
-  async #end(turn: RefreshTurn, wasLost: boolean, cause: AuthError): Promise<'again'> {
+  async #end(turn: RefreshTurn, cause: AuthError): Promise<'again'> {
     const { ledger, base, rtHash } = turn
-    const reason: ReauthReason = wasLost ? 'lost_rotation' : 'revoked'
+    // A refresh token that was sent twice may have ended the session of the one that replaced it.
+    const isAftermath = this.#world.runtime.clock.monotonic() - this.#lostAt < AFTERMATH_MS
+    const reason: ReauthReason = isAftermath ? 'lost_rotation' : 'revoked'
     const tombstone = { at: Math.floor(this.#now()), reason }
     const content: TokenContent = { spent: withSpent(spentAfter(turn), rtHash), ended: identityOf(base.content) }
     let theirs: Entry | undefined
@@ -209,12 +218,12 @@ function accessTokenOf({ accessToken, tokenType, expiresAt, receivedAt, scope }:
  * Of failures that are no answer: with them alone, nobody knows what became of a refresh token that was sent. A server that says
  * that it is out of order has answered, and there is no cause behind that.
  */
-function isWithoutAnswer({ code, requestSent, cause }: AuthError): boolean {
+function isWithoutAnswer({ code, requestSent, cause }: PinfetchError): boolean {
   if (code === 'ERR_AUTH_TOKEN_TIMEOUT') return true
   return code === 'ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE' && (requestSent !== 'yes' || cause !== undefined)
 }
 
-function outcomeUnknown(cause: AuthError): AuthError {
+function outcomeUnknown(cause: PinfetchError): AuthError {
   const message = `token endpoint: a refresh token was sent ${MAX_SENDS} times without an answer; whether it is spent is not known`
   return new AuthError('ERR_AUTH_REFRESH_OUTCOME_UNKNOWN', message, { cause, requestSent: 'maybe' })
 }
@@ -229,4 +238,5 @@ const codeOf = (error: unknown): StoreError['code'] =>
   error instanceof StoreError ? error.code : 'ERR_STORE_UNAVAILABLE'
 
 const MAX_SENDS = 3
+const AFTERMATH_MS = 60_000
 const GIVE_UP_MS = 1_000 // for an endpoint that does not hear its signal

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, test, vi } from 'vitest'
-import { AuthError, StoreError } from '../../src/errors/errors.ts'
+import { AuthError, KeyError, StoreError } from '../../src/errors/errors.ts'
 import { memoryTokenStore } from '../../src/stores/tokens/memory.ts'
 import type { StoredToken } from '../../src/stores/tokens/store.ts'
 import { createTestRuntime } from '../../src/testing/runtime.ts'
@@ -198,6 +198,35 @@ describe('an answer that got lost', () => {
     expect(record()?.tombstone?.reason).toBe('lost_rotation')
   })
 
+  test('and comes after all, too late: the session that the server ended for the second request says lost_rotation (TOK-26)', async () => {
+    const { server, runtime, text, told } = sharedScene({ refresh: { timeoutMs: 3_000 } })
+    const pause = (ms: number): Promise<void> => new Promise((resolve) => void runtime.schedule(ms, resolve))
+    server.script.push(
+      async ({ onRotated }) => {
+        server.spent.add('refresh-0')
+        server.refreshToken = 'refresh-1'
+        await pause(4_500)
+        await onRotated('refresh-1') // stored, but nobody waits for the rest of this answer
+        throw new Error('nobody hears of it')
+      },
+      () => pause(1_000), // the same token once more: the server takes that for a theft
+    )
+    const waiting = failure(text())
+    await runtime.advance(10_000)
+    expect(await waiting).toMatchObject({ code: 'ERR_AUTH_REAUTH_REQUIRED', reason: 'lost_rotation' })
+    expect(server.requests.map(({ refreshToken }) => refreshToken)).toEqual(['refresh-0', 'refresh-0', 'refresh-1'])
+    expect(told('token.reauthRequired')).toMatchObject([{ reason: 'lost_rotation' }])
+  })
+
+  test('once, and was had at the second try: a refusal afterwards is a refusal', async () => {
+    const { server, runtime, text } = sharedScene()
+    server.script.push('request lost')
+    expect(await text()).toBe('access-1')
+    server.refreshToken = undefined
+    await runtime.advance(20 * minute)
+    await expect(text()).rejects.toMatchObject({ code: 'ERR_AUTH_REAUTH_REQUIRED', reason: 'revoked' })
+  })
+
   test('together with its process: the next one tries once, and says lost_rotation where that fails (TOK-30)', async () => {
     const scene = sharedScene()
     await scene.text()
@@ -236,6 +265,18 @@ describe('an answer that got lost', () => {
     server.script.push('unreachable')
     await expect(text()).rejects.toMatchObject({ code: 'ERR_AUTH_TOKEN_ENDPOINT_UNAVAILABLE', requestSent: 'no' })
     expect(server.requests).toHaveLength(1) // with backoff, not at once
+    expect(record()?.pending).toBeUndefined()
+    server.refreshToken = undefined
+    await runtime.advance(5 * minute)
+    await expect(text()).rejects.toMatchObject({ code: 'ERR_AUTH_REAUTH_REQUIRED', reason: 'revoked' })
+  })
+
+  test('nor does one for which there was no client secret: ERR_KEY_SOURCE_UNAVAILABLE', async () => {
+    const { server, runtime, text, record } = sharedScene()
+    server.script.push(async () => {
+      throw new KeyError('ERR_KEY_SOURCE_UNAVAILABLE', 'oauth client secret: scripted')
+    })
+    await expect(text()).rejects.toMatchObject({ code: 'ERR_KEY_SOURCE_UNAVAILABLE', requestSent: 'no' })
     expect(record()?.pending).toBeUndefined()
     server.refreshToken = undefined
     await runtime.advance(5 * minute)
