@@ -3,8 +3,7 @@ import type { ClientRequest } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { BoundedMap } from '../encoding/bounded-map.ts'
 import { PinfetchError } from '../errors/errors.ts'
-import { PinnedAgent } from '../transport/agent.ts'
-import { carriesVerdict } from '../transport/connector.ts'
+import { isOwn } from '../transport/own.ts'
 
 /** Something in this process that talks to a pinned host by itself. */
 export interface Bypass {
@@ -41,12 +40,11 @@ export function watchBypasses(
   }
   const onConnect = (message: unknown): void => {
     const { connectParams, socket, error } = message as UndiciConnected
-    const isOurs = socket === undefined ? error instanceof PinfetchError : carriesVerdict(socket)
-    if (!isOurs) look('undici', connectParams)
+    if (!isOwn(socket) && !(error instanceof PinfetchError)) look('undici', connectParams)
   }
   const onRequest = (message: unknown): void => {
     const { request } = message as { readonly request: ClientRequest & { readonly agent?: unknown } }
-    if (!(request.agent instanceof PinnedAgent)) look('node:http', targetOf(request))
+    if (!isOwn(request.agent)) look('node:http', targetOf(request))
   }
   for (const name of CONNECTIONS) subscribe(name, onConnect)
   subscribe(REQUESTS, onRequest)

@@ -9,6 +9,7 @@ import { ConfigurationError, type PinfetchError } from '../errors/errors.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
 import { GRACE_MS } from './lane.ts'
 import type { LentSockets } from './lent-sockets.ts'
+import { noteOwn } from './own.ts'
 import { lookAtHead } from './request-head.ts'
 import { requireOriginForm, requireOwnHost } from './request-headers.ts'
 
@@ -36,6 +37,7 @@ export class PinnedAgent extends Agent {
   constructor(options: AgentOptions) {
     super({ keepAlive: true, maxCachedSessions: 0, scheduling: 'lifo' })
     this.#options = options
+    noteOwn(this)
     // Before Node's own listener, which gives it to a request that waits for one, without asking `keepSocketAlive`.
     this.prependListener('free', (socket: TLSSocket) => {
       if (this.#isAwaited() ? !this.#isFit(socket) : options.lent.knownRefusal(socket) !== undefined) socket.destroy()

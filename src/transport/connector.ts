@@ -24,6 +24,7 @@ import { contextFor, isOffered, offerOf } from './contexts.ts'
 import { connectFailure } from './failure.ts'
 import { describeConnection, describeRevocation, HandshakeRecord } from './handshake-record.ts'
 import type { Http2, Timeouts } from './limits.ts'
+import { noteOwn } from './own.ts'
 import { afterPatience } from './patience.ts'
 import { readPresented } from './peer.ts'
 import { createTunnels, type ProxyServer, type Tunnel, type Tunnels } from './proxy.ts'
@@ -328,7 +329,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       const tooOld = refuseVersion(origin, tlsSocket, policy)
       if (tooOld !== undefined) throw tooOld
       if (tlsSocket.destroyed) throw closedEarly(origin) // handed over, undici would reconnect for ever
-      released.add(tlsSocket)
+      noteOwn(tlsSocket)
       emit({
         type: 'revocation.checked',
         host: origin.text,
@@ -492,10 +493,6 @@ export function createConnector(options: ConnectorOptions): Connector {
     closeSessions,
   }
 }
-
-/** Whether a verdict stands behind a connection, whichever connector of this process made it. */
-export const carriesVerdict = (socket: object): boolean => released.has(socket)
-const released = new WeakSet<object>()
 
 /** What a server sent that a verdict is about. */
 export type Sent = Pick<TrustInput, 'presented' | 'staple'>
