@@ -2,25 +2,45 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { EveryCode } from './test/support/every-code.ts'
 
 const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
 
 /**
- * Functions of their arguments, for the most part: nothing here looks at what a process has open, holds in memory or heard.
- * So a process goes on to the next file, and has read the sources already: half of what these files take.
+ * One after the other in a process that has read the sources already: reading them is most of what a file here takes. So each
+ * closes what it opens, and what it puts in place of the runtime's own, it puts back.
  */
-const pure = [
+const shared = [
+  'auth',
+  'client',
+  'conformance',
   'encoding',
   'errors',
+  'events',
+  'fetch',
   'keys',
   'limits',
   'manifest',
+  'monitor',
+  'otel',
+  'peers',
   'publisher',
   'signing',
   'static',
+  'transport',
   'trust',
   'x509',
 ].map((folder) => `test/${folder}/**/*.test.ts`)
+
+/** Of these folders, what asks for a process of its own: what it holds in memory, hears, says once, or has in place of modules. */
+const alone = [
+  'auth/{oidc-provider,oidc-provider-grants,tenants,token-processes,token-races}',
+  'client/{containment,hsts,legacy}',
+  'events/emitter',
+  'fetch/{lean,response}',
+  'monitor/{anomalies,channels,issuance/watch}',
+  'transport/{dispatcher-pool,handshake-record,session-load,session-resumption,tls-policy}',
+].map((files) => `test/${files}.test.ts`)
 
 const external = ['test/external/**/*.test.ts'] // `npm run test:external`
 
@@ -65,16 +85,27 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: Math.max(3, availableParallelism() - 1), // the default would be one on two cores, and many tests wait
     sequence: { sequencer: LongestFirst },
+    setupFiles: [fileURLToPath(new URL('test/support/produced-codes.ts', import.meta.url))],
+    reporters: ['default', new EveryCode()],
     projects: [
       {
         extends: true,
         test: {
           name: { label: 'own process', color: 'blue' },
           include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...pure, ...external],
+          exclude: [...configDefaults.exclude, ...shared, ...external],
         },
       },
-      { extends: true, test: { name: { label: 'pure', color: 'green' }, include: pure, isolate: false } },
+      { extends: true, test: { name: { label: 'alone', color: 'cyan' }, include: alone } },
+      {
+        extends: true,
+        test: {
+          name: { label: 'shared process', color: 'green' },
+          include: shared,
+          exclude: [...configDefaults.exclude, ...alone],
+          isolate: false,
+        },
+      },
       { extends: true, test: { name: { label: 'external', color: 'yellow' }, include: external } },
     ],
   },
