@@ -12,6 +12,8 @@ export function createTestLog(options: TestStaticLogOptions): TestStaticLog {
   const { origin, key = generateKey(), now = systemRuntime.clock.now } = options
   const leaves: Leaf[] = []
   const logId = sha256(key.spki)
+  const tiles = ofTheSize(() => [...dataTiles(leaves), ...hashTiles(leaves)])
+  const rootHash = ofTheSize((size) => treeHash(leaves.slice(0, size).map(({ hash }) => hash)))
 
   const add: TestStaticLog['add'] = (certificate, { precertificate, timestamp = now() } = {}) => {
     const issuer = certificate.issuer ?? certificate
@@ -35,7 +37,7 @@ export function createTestLog(options: TestStaticLogOptions): TestStaticLog {
   }
   const checkpoint: TestStaticLog['checkpoint'] = (forged = {}) => {
     const size = forged.size ?? leaves.length
-    const root = forged.root ?? treeHash(leaves.slice(0, size).map(({ hash }) => hash))
+    const root = forged.root ?? rootHash(size)
     const name = forged.origin ?? origin
     const timestamp = number(8, forged.timestamp ?? now())
     const signed = Buffer.concat([Uint8Array.of(0, 1), timestamp, number(8, size), root])
@@ -56,7 +58,7 @@ export function createTestLog(options: TestStaticLogOptions): TestStaticLog {
     },
     add,
     checkpoint,
-    files: () => new Map([['checkpoint', checkpoint()], ...dataTiles(leaves), ...hashTiles(leaves)]),
+    files: () => new Map([['checkpoint', checkpoint()], ...tiles(leaves.length)]),
   }
 }
 
@@ -103,6 +105,15 @@ export function poisoned(certificate: TestCertificate): TestCertificate {
 interface Leaf {
   readonly data: Uint8Array
   readonly hash: Uint8Array
+}
+
+/** Made again only where the tree has grown: a server asks for the files at every request. */
+function ofTheSize<T>(make: (size: number) => T): (size: number) => T {
+  let last: { readonly size: number; readonly made: T } | undefined
+  return (size) => {
+    if (last?.size !== size) last = { size, made: make(size) }
+    return last.made
+  }
 }
 
 function dataTiles(leaves: readonly Leaf[]): readonly (readonly [string, Uint8Array])[] {
