@@ -73,11 +73,20 @@ export function openPrivateKey(pem: string, passphrase: string | undefined): Key
   const encrypted = /-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED/.test(pem)
   if (encrypted && passphrase === undefined) throw new PassphraseError('the private key is encrypted')
   try {
-    return createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) })
+    return twice(() => createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) }))
   } catch {
     // OpenSSL's own words name provider internals and differ from release to release.
     if (encrypted) throw new PassphraseError('the passphrase does not open the private key')
     throw new DerError('the private key cannot be read')
+  }
+}
+
+/** Node 20 takes an error that something else has left behind in OpenSSL for one of the key, and removes it by saying so. */
+function twice<T>(read: () => T): T {
+  try {
+    return read()
+  } catch {
+    return read()
   }
 }
 
