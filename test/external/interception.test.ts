@@ -15,11 +15,13 @@ import {
   testCa,
 } from 'pinfetch/testing'
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { Seen } from '../../src/testing/lab/mitmproxy.ts'
+import { freePorts } from '../../src/testing/lab/programs.ts'
+import { sslsplit } from '../../src/testing/lab/sslsplit.ts'
 import { cli } from '../cli/support.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { expectOnlyClientHello } from '../support/scene.ts'
-import { type Mitmdump, type Seen, startMitmdump } from './mitmproxy.ts'
-import { freePorts, installed, startTool, type Tool } from './tools.ts'
+import { installed, type Mitmdump, startMitmdump, startTool, type Tool } from './tools.ts'
 
 const genuine = testCa({ name: 'Genuine' })
 const server = genuine.issue({ names: ['*.example.com'] })
@@ -173,12 +175,7 @@ describe.skipIf(!installed('sslsplit'))('sslsplit', () => {
 
 function startSslsplit(port: number, version: Version): Promise<Tool> {
   const only = version === 'TLSv1.2' ? ['-r', 'tls12'] : []
-  const own = process.getuid?.() === 0 ? ['-u', 'root'] : [] // by itself root becomes nobody, who may not write here
-  const route = ['https', '127.0.0.1', `${port}`, '127.0.0.1', `${origin.port}`]
-  return startTool('sslsplit', ['-D', ...own, ...only, '-c', 'ca.pem', '-l', 'connections.log', ...route], {
-    ports: [port],
-    files: { 'ca.pem': owned.pem + owned.keyPem },
-  })
+  return startTool('sslsplit', sslsplit(port, owned, origin.port, only))
 }
 
 const seen = (event: Seen['event'], sni: string): Seen => ({ event, sni, certificates: 0 })

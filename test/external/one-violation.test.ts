@@ -1,10 +1,10 @@
 /** What a client says of an attack by a program that others wrote: one of each, with the same code. */
 import { startTlsServer, type TestCertificate, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
+import { freePort } from '../../src/testing/lab/programs.ts'
 import { testClient, until } from '../support/client.ts'
 import { expectOneOfEach } from '../support/one-violation.ts'
-import { startMitmdump } from './mitmproxy.ts'
-import { freePorts, installed } from './tools.ts'
+import { installed, startMitmdump } from './tools.ts'
 
 const HOST = 'api.example.com'
 const genuine = testCa({ name: 'Genuine' })
@@ -21,7 +21,7 @@ describe.skipIf(!installed('mitmdump'))('mitmproxy', () => {
       const target = await until(startTlsServer({ identity: server }))
       const client = testClient({ pins: { [HOST]: [server.pin] }, anchors: [...anchors] })
       expect((await client.fetch(`https://${HOST}:${target.port}/`)).status).toBe(200) // the control: the server itself
-      const [port = 0] = await freePorts(1)
+      const port = await freePort()
       const mode = ['--mode', `reverse:https://127.0.0.1:${target.port}`, '--set', 'keep_host_header=true']
       const mitm = await startMitmdump(port, owned, mode)
       await expectOneOfEach(client, `${HOST}:${port}`, () => client.fetch(`https://${HOST}:${port}/`), code)

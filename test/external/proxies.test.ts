@@ -2,9 +2,9 @@
 import { type ClientOptions, createClient, type ProxyOption } from 'pinfetch'
 import { certificatePem, selfSigned, startTlsServer, type TestTlsServer, testCa } from 'pinfetch/testing'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { freePorts } from '../../src/testing/lab/programs.ts'
 import { refusalOf } from '../support/client.ts'
-import { type Mitmdump, startMitmdump } from './mitmproxy.ts'
-import { freePorts, installed, startTool, type Tool } from './tools.ts'
+import { installed, type Mitmdump, startMitmdump, startTool, type Tool } from './tools.ts'
 
 const HOST = 'localhost' // which every proxy of this machine can resolve
 const ca = testCa()
@@ -166,11 +166,11 @@ function startTinyproxy(port: number, ...lines: readonly string[]): Promise<Tool
     ...lines,
   ]
   const files = { 'tinyproxy.conf': `${config.join('\n')}\n` }
-  return startTool('tinyproxy', ['-d', '-c', 'tinyproxy.conf'], { ports: [port], files })
+  return startTool('tinyproxy', { args: ['-d', '-c', 'tinyproxy.conf'], ports: [port], files })
 }
 
 const startMicrosocks = (port: number, flags: readonly string[] = []): Promise<Tool> =>
-  startTool('microsocks', ['-i', '127.0.0.1', '-p', `${port}`, ...flags], { ports: [port] })
+  startTool('microsocks', { args: ['-i', '127.0.0.1', '-p', `${port}`, ...flags], ports: [port] })
 
 /** TLS in front of a port that speaks none. */
 function startTlsFront(port: number, behind: number): Promise<Tool> {
@@ -184,7 +184,7 @@ function startTlsFront(port: number, behind: number): Promise<Tool> {
       server proxy 127.0.0.1:${behind}
 `
   const files = { 'front.pem': front.chain.map(certificatePem).join('') + front.keyPem, 'haproxy.cfg': config }
-  return startTool('haproxy', ['-db', '-f', 'haproxy.cfg'], { ports: [port], files })
+  return startTool('haproxy', { args: ['-db', '-f', 'haproxy.cfg'], ports: [port], files })
 }
 
 const POLLING = { timeout: 20_000, interval: 50 }

@@ -4,10 +4,12 @@ import { setTimeout } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import type { ClientOptions, PinfetchError } from 'pinfetch'
 import { allowTls12 } from 'pinfetch/dangerous'
-import { certificatePem, extension, ocspResponse, startRelay, type TestCertificate, testCa } from 'pinfetch/testing'
+import { extension, ocspResponse, startRelay, type TestCertificate, testCa } from 'pinfetch/testing'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { type Files, freePorts } from '../../src/testing/lab/programs.ts'
+import { ACCESS_LOGS, identityFiles, type WebServer, webServer } from '../../src/testing/lab/web-servers.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
-import { type Files, freePorts, installed, type Program, startTool, type Tool } from './tools.ts'
+import { installed, startTool, type Tool } from './tools.ts'
 
 const HOST = 'api.example.com'
 const ca = testCa()
@@ -19,12 +21,9 @@ const unpinned = ca.issue({ names: [HOST] })
 const stapled = ca.issue({ names: [HOST], extensions: [extension.mustStaple()] })
 
 interface Server {
-  readonly program: Program
-  /** Where its access log is. */
-  readonly log: string
+  readonly program: WebServer
   /** What it writes of a client certificate. */
   readonly subject: string
-  readonly start: (ports: Ports) => Promise<Tool>
 }
 
 /** One with HTTP/1.1 and HTTP/2, and one a version of TLS that demands a client certificate. */
@@ -33,18 +32,19 @@ type Version = 'TLSv1.2' | 'TLSv1.3'
 const VERSIONS: readonly Version[] = ['TLSv1.2', 'TLSv1.3']
 
 const SERVERS: readonly Server[] = [
-  { program: 'nginx', log: 'access.log', subject: 'CN=us', start: startNginx },
-  { program: 'haproxy', log: 'output', subject: 'CN=us', start: startHaproxy },
-  { program: 'caddy', log: 'access.log', subject: '"client_common_name":"us"', start: startCaddy },
+  { program: 'nginx', subject: 'CN=us' },
+  { program: 'haproxy', subject: 'CN=us' },
+  { program: 'caddy', subject: '"client_common_name":"us"' },
 ]
 
-describe.each(SERVERS.filter(({ program }) => installed(program)))('$program', ({ program, log, subject, start }) => {
+describe.each(SERVERS.filter(({ program }) => installed(program)))('$program', ({ program, subject }) => {
+  const log = ACCESS_LOGS[program]
   let ports: Ports
   let tool: Tool
   beforeAll(async () => {
     const [open = 0, mutual12 = 0, mutual13 = 0] = await freePorts(3)
     ports = { open, 'TLSv1.2': mutual12, 'TLSv1.3': mutual13 }
-    tool = await start(ports)
+    tool = await start(program, ports)
   })
 
   test.each([
@@ -104,14 +104,14 @@ describe.each(SERVERS.filter(({ program }) => installed(program)))('$program', (
 })
 
 describe.each([
-  { program: 'nginx', start: startNginx, signal: 'SIGHUP' },
-  { program: 'haproxy', start: startHaproxy, signal: 'SIGUSR2' },
-] as const)('$program with another key, reloaded', ({ program, start, signal }) => {
+  { program: 'nginx', signal: 'SIGHUP' },
+  { program: 'haproxy', signal: 'SIGUSR2' },
+] as const)('$program with another key, reloaded', ({ program, signal }) => {
   test.skipIf(!installed(program))(
     'is spoken to where the pin set has it, and refused where not: ERR_TRUST_PIN_MISMATCH',
     async () => {
       const [open = 0, mutual12 = 0, mutual13 = 0] = await freePorts(3)
-      const tool = await start({ open, 'TLSv1.2': mutual12, 'TLSv1.3': mutual13 })
+      const tool = await start(program, { open, 'TLSv1.2': mutual12, 'TLSv1.3': mutual13 })
       const client = clientFor({ pins: { [HOST]: [current.pin, next.pin] } })
       const outcome = () => outcomeOf(client.fetch(`https://${HOST}:${open}/`))
       expect(await outcome()).toBe(200)
@@ -133,7 +133,7 @@ test.skipIf(!installed('haproxy'))(
     const [open = 0, mutual12 = 0, mutual13 = 0] = await freePorts(3)
     const files = filesOf(stapled)
     const staple = { 'server.pem.ocsp': ocspResponse({ certificate: stapled }) }
-    const tool = await startHaproxy({ open, 'TLSv1.2': mutual12, 'TLSv1.3': mutual13 }, files)
+    const tool = await start('haproxy', { open, 'TLSv1.2': mutual12, 'TLSv1.3': mutual13 }, files)
     const client = clientFor({ pins: { [HOST]: [stapled.pin] }, revocation: { fetch: 'never' } })
     await refusalOf(client.fetch(`https://${HOST}:${open}/`), 'ERR_TRUST_MUST_STAPLE_MISSING')
     tool.write(staple)
@@ -176,97 +176,11 @@ function served(port: number): Promise<string | undefined> {
   })
 }
 
-const filesOf = ({ chain, keyPem }: TestCertificate): Files => {
-  const certificates = chain.map(certificatePem).join('')
-  return { 'chain.pem': certificates, 'key.pem': keyPem, 'server.pem': certificates + keyPem, 'clients.pem': CLIENTS }
-}
+const filesOf = (certificate: TestCertificate): Files => ({ ...identityFiles(certificate), 'clients.pem': CLIENTS })
 
-function startNginx(ports: Ports): Promise<Tool> {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${name};`)
-  const mutual = VERSIONS.map(
-    (version) => `server {
-      listen 127.0.0.1:${ports[version]} ssl; ssl_protocols ${version};
-      ssl_verify_client on; ssl_client_certificate clients.pem;
-      return 200 'nginx';
-    }`,
-  )
-  const config = `daemon off; pid nginx.pid; worker_processes 1;
-    events {}
-    http {
-      ${temporary.join(' ')} keepalive_timeout 0;
-      log_format witness '$server_protocol $request_uri $status $ssl_client_s_dn'; access_log access.log witness;
-      ssl_certificate chain.pem; ssl_certificate_key key.pem;
-      server { listen 127.0.0.1:${ports.open} ssl http2; return 200 'nginx'; }
-      ${mutual.join('\n')}
-    }`
-  const args = ['-p', '.', '-c', 'nginx.conf', '-e', 'error.log']
-  return startTool('nginx', args, { ports: Object.values(ports), files: { ...filesOf(current), 'nginx.conf': config } })
-}
-
-function startHaproxy(ports: Ports, files = filesOf(current)): Promise<Tool> {
-  const tls = 'ssl crt server.pem alpn h2,http/1.1'
-  const mutual = VERSIONS.map(
-    (version) =>
-      `bind 127.0.0.1:${ports[version]} ${tls} ca-file clients.pem verify required force-tlsv${version.at(-3)}${version.at(-1)}`,
-  )
-  const config = `global
-      log stdout format raw local0
-    defaults
-      mode http
-      timeout client 60s
-      timeout server 60s
-      timeout connect 60s
-    frontend all
-      log global
-      log-format "%HV %HP %ST %[ssl_c_s_dn]"
-      option dontlognull
-      option httpclose
-      bind 127.0.0.1:${ports.open} ${tls}
-      ${mutual.join('\n      ')}
-      http-request return status 200 content-type text/plain string haproxy
-`
-  const args = ['-W', '-db', '-f', 'haproxy.cfg']
-  return startTool('haproxy', args, { ports: Object.values(ports), files: { ...files, 'haproxy.cfg': config } })
-}
-
-function startCaddy(ports: Ports): Promise<Tool> {
-  const shared = `log {
-      output file access.log
-    }
-    respond caddy`
-  const mutual = VERSIONS.map((version) => {
-    const protocol = version.toLowerCase().replace('v', '')
-    return `https://${HOST}:${ports[version]} {
-      bind 127.0.0.1
-      tls chain.pem key.pem {
-        protocols ${protocol} ${protocol}
-        client_auth {
-          mode require_and_verify
-          trusted_ca_cert_file clients.pem
-        }
-      }
-      ${shared}
-    }`
-  })
-  const config = `{
-      admin off
-      auto_https off
-      servers {
-        protocols h1 h2
-      }
-    }
-    https://${HOST}:${ports.open} {
-      bind 127.0.0.1
-      tls chain.pem key.pem
-      ${shared}
-    }
-    ${mutual.join('\n')}`
-  const args = ['run', '--config', 'Caddyfile', '--adapter', 'caddyfile']
-  return startTool('caddy', args, {
-    ports: Object.values(ports),
-    files: { ...filesOf(current), Caddyfile: config },
-    env: { HOME: '.', XDG_DATA_HOME: '.', XDG_CONFIG_HOME: '.' },
-  })
+function start(program: WebServer, ports: Ports, files = filesOf(current)): Promise<Tool> {
+  const listeners = [{ port: ports.open }, ...VERSIONS.map((mutual) => ({ port: ports[mutual], mutual }))]
+  return startTool(program, webServer(program, listeners, files))
 }
 
 const CLIENTS = clients.anchorPem

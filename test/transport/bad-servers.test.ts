@@ -8,10 +8,7 @@ import {
   type KeyObject,
   sign,
 } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import type { ClientOptions, PinfetchError } from 'pinfetch'
 import { allowLegacy, allowTls12 } from 'pinfetch/dangerous'
@@ -31,10 +28,11 @@ import {
   testCa,
 } from 'pinfetch/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort, startProgram } from '../../src/testing/lab/programs.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { startTestPins } from '../support/pins.ts'
 import { certificates, expectOnlyClientHello, startScene } from '../support/scene.ts'
-import { dhParameters, PROGRAMS, type RunningProgram, startProgram, type TlsProgram } from '../support/tls-programs.ts'
+import { dhParameters, PROGRAMS, type TlsProgram } from '../support/tls-programs.ts'
 
 const HOST = 'api.example.com'
 const reason = 'a bad server'
@@ -280,13 +278,17 @@ const CASES: readonly Case[] = [
   },
 ]
 
+interface Running {
+  readonly port: number
+  readonly end: () => Promise<void>
+  readonly relay: Relay
+}
+
 describe('versions and suites', () => {
   const rsa = ca.issue({ names: [HOST], keyType: 'RSA-2048' })
-  const running = new Map<string, RunningProgram & { readonly relay: Relay }>()
-  let folder = ''
+  const running = new Map<string, Running>()
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'pinfetch-bad-servers-'))
     const files = {
       'cert.pem': rsa.pem,
       'chain.pem': rsa.pem + ca.issuer.pem,
@@ -294,35 +296,26 @@ describe('versions and suites', () => {
       'dh1024.pem': dhParameters('modp2'),
       'dh2048.pem': dhParameters('modp14'),
     }
-    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
-    const file = (name: string): string => join(folder, name)
     await Promise.all(
       CASES.filter(({ program }) => PROGRAMS[program]).map(async ({ name, program, args }) => {
-        const given = args.map((text) => (text.endsWith('.pem') ? file(text) : text))
         const identity = args.includes('-nocert')
           ? []
-          : ['-cert', file('cert.pem'), '-cert_chain', file('chain.pem'), '-key', file('key.pem')]
-        const server = await startProgram(program, (port) =>
-          program === 'openssl'
-            ? ['s_server', '-accept', `127.0.0.1:${port}`, '-www', ...identity, ...given]
-            : [
-                '--http',
-                '-p',
-                String(port),
-                '--x509certfile',
-                file('chain.pem'),
-                '--x509keyfile',
-                file('key.pem'),
-                ...given,
-              ],
-        )
-        running.set(name, { ...server, relay: await startRelay({ target: server }) })
+          : ['-cert', 'cert.pem', '-cert_chain', 'chain.pem', '-key', 'key.pem']
+        const port = await freePort()
+        const started = await startProgram(program, {
+          args:
+            program === 'openssl'
+              ? ['s_server', '-accept', `127.0.0.1:${port}`, '-www', ...identity, ...args]
+              : ['--http', '-p', String(port), '--x509certfile', 'chain.pem', '--x509keyfile', 'key.pem', ...args],
+          ports: [port],
+          files,
+        })
+        running.set(name, { port, end: started.close, relay: await startRelay({ target: { port } }) })
       }),
     )
   })
   afterAll(async () => {
     await Promise.all([...running.values()].flatMap(({ end, relay }) => [relay.close(), end()]))
-    rmSync(folder, { recursive: true, force: true })
   })
 
   const statusFrom = async (name: string, policy: Policy) => {

@@ -1,12 +1,17 @@
 import type { ErrorCode } from '../../errors/codes.ts'
 import type { ClientEvent } from '../../events/events.ts'
 import type { Contender } from './contenders.ts'
+import type { Program } from './programs.ts'
 import type { World } from './world.ts'
 
-export type AttackGroup = 'certificates' | 'connections' | 'names' | 'manifest' | 'environment' | 'authentication'
-
-/** Programs that a weak or a foreign server takes. An attack whose program is not installed is named as not run. */
-export type Program = 'openssl' | 'gnutls-serv'
+export type AttackGroup =
+  | 'certificates'
+  | 'connections'
+  | 'names'
+  | 'manifest'
+  | 'environment'
+  | 'authentication'
+  | 'tools'
 
 /** One attack of the lab. It is run against every contender in turn, with servers of its own each time. */
 export interface Attack {
@@ -17,7 +22,7 @@ export interface Attack {
   readonly title: string
   /** What pinfetch refuses with, or tells of where there is nothing to refuse: one of these. Empty where it goes on unharmed. */
   readonly codes: readonly (ErrorCode | ClientEvent['type'])[]
-  /** Default: none. */
+  /** Programs that others wrote; without them it is named as not run. Default: none. */
   readonly needs?: readonly Program[]
   /**
    * Whether somebody without pins and policy, who trusts the same roots, falls for it. The lab shows what was seen; a test holds it

@@ -3,6 +3,7 @@ import { systemRuntime } from '../../ports/system.ts'
 import type { Attack } from './attack.ts'
 import { ATTACKS } from './attacks/index.ts'
 import { type Contender, type ContenderName, contenderOf } from './contenders.ts'
+import { PACKAGES, pathOf } from './programs.ts'
 import { judge, type LabReport, type LabResult, notRun } from './report.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -62,6 +63,7 @@ export function createLab(options: LabOptions = {}): Lab {
   const close = async (): Promise<void> => {
     closing.abort()
     await Promise.allSettled(running)
+    await world.close()
   }
   return { attacks: ATTACKS.map(described), run, close, [Symbol.asyncDispose]: close }
 }
@@ -88,15 +90,16 @@ export interface Lab extends AsyncDisposable {
   readonly attacks: readonly AttackDescription[]
   /** @throws ConfigurationError `ERR_CONFIG_INVALID` for an attack that does not exist. */
   readonly run: (options?: LabRun) => Promise<LabReport>
-  /** Begins no other attack, and waits for those that are under way. */
+  /** Begins no other attack, waits for those that are under way, and ends the programs that they shared. */
   readonly close: () => Promise<void>
 }
 
 export type AttackDescription = Omit<Attack, 'run'>
 
 async function runOne(attack: Attack, contender: Contender, world: World): Promise<LabResult> {
-  const missing = attack.needs?.find((program) => world.programOf(program) === undefined)
-  if (missing !== undefined) return notRun(attack, contender.name, `${missing} is not installed`, missing)
+  const missing = attack.needs?.find((program) => pathOf(program) === undefined)
+  if (missing !== undefined)
+    return notRun(attack, contender.name, `not installed: apt-get install ${PACKAGES[missing]}`, missing)
   try {
     return judge(attack, contender.name, await attack.run(contender, world))
   } catch (error) {

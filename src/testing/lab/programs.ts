@@ -1,41 +1,72 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemRuntime } from '../../ports/system.ts'
 import { closeServer, LOOPBACK, listen } from '../loopback.ts'
 
+/** Programs that others wrote, and the Debian packages that they come in. */
+export const PACKAGES = {
+  caddy: 'caddy',
+  'gnutls-serv': 'gnutls-bin',
+  haproxy: 'haproxy',
+  microsocks: 'microsocks',
+  mitmdump: 'mitmproxy',
+  nginx: 'nginx-light',
+  openssl: 'openssl',
+  sslsplit: 'sslsplit',
+  tinyproxy: 'tinyproxy-bin',
+} as const
+export type Program = keyof typeof PACKAGES
+
+/** Where it is, where it is installed: Debian has servers in `/usr/sbin`, which not everybody looks into. */
+export function pathOf(program: Program): string | undefined {
+  if (!paths.has(program)) {
+    const look = ['-c', 'PATH="$PATH:/usr/sbin:/sbin"; command -v -- "$1"', 'sh', program]
+    const { status, stdout } = spawnSync('/bin/sh', look, { encoding: 'utf8' })
+    paths.set(program, status === 0 ? stdout.trim() : undefined)
+  }
+  return paths.get(program)
+}
+
+const paths = new Map<Program, string | undefined>()
+
 /**
- * Starts a server that somebody else wrote, in the foreground and in a folder of its own, and resolves when it accepts
+ * Starts a server in the foreground, in a folder of its own, with nothing of this process's environment. Resolves when it accepts
  * connections on all of its ports.
  *
  * @throws Error with what the program printed, where it ends before that.
  */
-export async function startProgram(path: string, options: ProgramOptions): Promise<RunningProgram> {
-  const folder = mkdtempSync(join(tmpdir(), 'pinfetch-lab-'))
-  for (const [name, content] of Object.entries(options.files ?? {})) {
-    writeFileSync(join(folder, name), content, { mode: 0o600 })
+export async function startProgram(program: Program, options: ProgramOptions): Promise<RunningProgram> {
+  const folder = mkdtempSync(join(tmpdir(), `pinfetch-${program}-`))
+  const read = (name: string): string => textOf(join(folder, name))
+  const write = (files: Files): void => {
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content, { mode: 0o600 })
   }
-  const ports = await freePorts(options.ports ?? 1)
-  const printed: string[] = []
-  const child = spawn(path, [...options.args(ports)], { cwd: folder, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  child.on('error', (error) => printed.push(error.message))
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => printed.push(String(chunk)))
-  const kill = (): void => killGroup(child)
-  process.once('exit', kill)
+  write(options.files ?? {})
+  const output = openSync(join(folder, OUTPUT), 'a')
+  const child = spawn(pathOf(program) ?? program, [...options.args], {
+    cwd: folder,
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', HOME: folder, ...options.env },
+    detached: true,
+    stdio: ['pipe', output, output], // some end with their standard input
+  })
+  closeSync(output)
+  child.once('error', ({ message }) => write({ [OUTPUT]: message }))
+  follow(child)
   const close = async (): Promise<void> => {
-    process.off('exit', kill)
     const ended = hasEnded(child) ? undefined : once(child, 'exit')
-    kill()
+    killGroup(child)
     await ended
+    unfollow(child)
     rmSync(folder, { recursive: true, force: true })
   }
   try {
-    for (const port of ports) {
+    for (const port of options.ports) {
       for (let rounds = 0; !(await accepts(port)); rounds += 1) {
-        if (hasEnded(child) || rounds === MAX_ROUNDS) throw new Error(`${path} does not serve: ${printed.join('')}`)
+        if (hasEnded(child) || rounds === MAX_ROUNDS) throw new Error(`${program} does not serve: ${read(OUTPUT)}`)
         await new Promise<void>((resolve) => {
           systemRuntime.schedule(ROUND_MS, resolve)
         })
@@ -45,35 +76,70 @@ export async function startProgram(path: string, options: ProgramOptions): Promi
     await close()
     throw error
   }
-  return { ports, port: ports[0] ?? 0, read: (name) => textOf(join(folder, name)), close }
+  return { read, write, signal: (name) => void child.kill(name), close }
 }
 
 export interface ProgramOptions {
-  readonly args: (ports: readonly number[]) => readonly string[]
-  /** How many free ports of 127.0.0.1 it is given. Default 1. */
-  readonly ports?: number
-  /** By name, in the folder that it runs in. */
-  readonly files?: Readonly<Record<string, string>>
+  readonly args: readonly string[]
+  /** That it listens on, at 127.0.0.1. */
+  readonly ports: readonly number[]
+  /** In the folder that it runs in. */
+  readonly files?: Files
+  readonly env?: Readonly<Record<string, string>>
 }
 
+/** By name. */
+export type Files = Readonly<Record<string, string | Uint8Array>>
+
 export interface RunningProgram {
-  readonly ports: readonly number[]
-  /** The first of them. */
-  readonly port: number
-  /** The text of a file in its folder, '' while there is none. */
+  /** The text of a file in its folder, '' while there is none; `output` is what it prints. */
   readonly read: (name: string) => string
+  readonly write: (files: Files) => void
+  /** To the process that was started, not to its children. */
+  readonly signal: (name: NodeJS.Signals) => void
   readonly close: () => Promise<void>
 }
 
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(servers.map(listen))
-  await Promise.all(servers.map((server) => closeServer(server, [])))
-  return ports
+/**
+ * A port of 127.0.0.1 that nothing listens on, for a program that has to be told one. Below the range from which the system gives
+ * ports to whoever asks for any (32768 and up on Linux): there, another server could have it before the program does.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const [high = 0, low = 0] = systemRuntime.random(2)
+    const port = FIRST_PORT + ((high * 256 + low) % PORTS)
+    if (given.has(port)) continue
+    const probe = createServer()
+    try {
+      await listen(probe, port)
+    } catch {
+      continue // in use
+    }
+    given.add(port)
+    await closeServer(probe, [])
+    return port
+  }
 }
 
-const hasEnded = ({ exitCode, signalCode, pid }: ChildProcess): boolean =>
-  exitCode !== null || signalCode !== null || pid === undefined
+const given = new Set<number>()
+
+/** All different. */
+export const freePorts = (count: number): Promise<readonly number[]> =>
+  Promise.all(Array.from({ length: count }, freePort))
+
+/** Ends with this process, however that ends: one listener for all. */
+function follow(child: ChildProcess): void {
+  if (running.size === 0) process.once('exit', killAll)
+  running.add(child)
+}
+
+function unfollow(child: ChildProcess): void {
+  running.delete(child)
+  if (running.size === 0) process.off('exit', killAll)
+}
+
+const running = new Set<ChildProcess>()
+const killAll = (): void => running.forEach(killGroup)
 
 /** With its children: a server that is killed leaves its workers behind. */
 function killGroup({ pid }: ChildProcess): void {
@@ -81,6 +147,9 @@ function killGroup({ pid }: ChildProcess): void {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
   } catch {} // it has ended
 }
+
+const hasEnded = ({ exitCode, signalCode, pid }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null || pid === undefined
 
 function textOf(path: string): string {
   try {
@@ -98,5 +167,8 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
+const OUTPUT = 'output'
+const FIRST_PORT = 10_000
+const PORTS = 22_000
 const ROUND_MS = 50
 const MAX_ROUNDS = 600 // half a minute: mitmproxy takes five seconds on a quiet machine

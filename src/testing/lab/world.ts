@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { type TestCa, testCa } from '../ca.ts'
 
 /** What all attacks of a run share: certificates take longer to make than servers. */
@@ -13,29 +12,33 @@ export interface World {
   readonly anchors: string
   /** The victim's own certificate, for mutual TLS: PEM. */
   readonly certificate: { readonly cert: string; readonly key: string }
-  /** Where a program is, where it is installed. */
-  readonly programOf: (program: string) => string | undefined
+  /** What takes seconds to start: once, for whoever asks under this name; what can be closed is closed with the world. */
+  readonly shared: <T extends object>(name: string, start: () => Promise<T>) => Promise<T>
+  readonly close: () => Promise<void>
 }
 
 export function createWorld(): World {
   const ca = testCa({ name: 'Genuine' })
   const otherCa = testCa({ name: 'Wrongly Trusted' })
   const client = ca.issue({ subject: 'Client', extendedKeyUsage: ['clientAuth'] })
-  const programs = new Map<string, string | undefined>()
+  const started = new Map<string, Promise<object>>()
   return {
     ca,
     otherCa,
     untrustedCa: testCa({ name: 'Untrusted' }),
     anchors: `${ca.anchorPem}${otherCa.anchorPem}`,
     certificate: { cert: client.pem, key: client.keyPem },
-    programOf: (program) => {
-      if (!programs.has(program)) programs.set(program, pathOf(program))
-      return programs.get(program)
+    shared: <T extends object>(name: string, start: () => Promise<T>) => {
+      const starting = started.get(name) ?? start()
+      started.set(name, starting)
+      return starting as Promise<T>
+    },
+    close: async () => {
+      const ended = await Promise.allSettled(started.values())
+      await Promise.all(ended.map((one) => one.status === 'fulfilled' && closeOf(one.value)))
+      started.clear()
     },
   }
 }
 
-function pathOf(program: string): string | undefined {
-  const { status, stdout } = spawnSync('/bin/sh', ['-c', 'command -v -- "$1"', 'sh', program], { encoding: 'utf8' })
-  return status === 0 ? stdout.trim() : undefined
-}
+const closeOf = (resource: { readonly close?: () => Promise<void> }): Promise<void> | undefined => resource.close?.()

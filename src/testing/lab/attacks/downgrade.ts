@@ -5,7 +5,7 @@ import { closeServer, listen } from '../../loopback.ts'
 import { type Relay, startRelay } from '../../relay.ts'
 import type { Attack, Attempt } from '../attack.ts'
 import type { Contender } from '../contenders.ts'
-import { startProgram } from '../programs.ts'
+import { type Files, freePorts, startProgram } from '../programs.ts'
 import {
   attempt,
   control,
@@ -59,9 +59,7 @@ export const downgrade: readonly Attack[] = [
         const files = { 'chain.pem': server.pem + world.ca.issuer.pem, 'key.pem': server.keyPem, 'dh.pem': dh1024() }
         const given = givenFor(world, [server.pin], { pinfetch: { tls12Hosts: [allowTls12(HOST, WHY)] } })
         const attempts: Attempt[] = []
-        for (const [program, ...args] of WEAK_SUITES) {
-          const path = world.programOf(program) ?? program
-          const { port } = await keep(startProgram(path, { files, args: ([at = 0]) => argumentsOf(program, at, args) }))
+        for (const port of await weakServers(keep, files)) {
           const relay = await keep(startRelay({ target: { port } }))
           attempts.push(await attempt(await keep(contender.open(given)), urlAt(relay), wireOf(relay), GET))
         }
@@ -122,6 +120,18 @@ async function startAnswering(keep: Keep, answer: string | Buffer): Promise<Rela
   const port = await listen(server)
   await keep({ close: () => closeServer(server, sockets) })
   return keep(startRelay({ target: { port } }))
+}
+
+/** All at once, and at which ports. */
+async function weakServers(keep: Keep, files: Files): Promise<readonly number[]> {
+  const ports = await freePorts(WEAK_SUITES.length)
+  await Promise.all(
+    WEAK_SUITES.map(([program, ...args], at) => {
+      const port = ports[at] ?? 0
+      return keep(startProgram(program, { args: argumentsOf(program, port, args), ports: [port], files }))
+    }),
+  )
+  return ports
 }
 
 function argumentsOf(program: string, port: number, more: readonly string[]): readonly string[] {

@@ -14,6 +14,7 @@ import { proxy } from './proxy.ts'
 import { redirect } from './redirect.ts'
 import { reuse } from './reuse.ts'
 import { REVOCATION_ATTACKS } from './revocation.ts'
+import { tools } from './tools.ts'
 import { TRANSPARENCY_ATTACKS } from './transparency.ts'
 
 /** Every attack of the lab, by number. */
@@ -34,4 +35,5 @@ export const ATTACKS: readonly Attack[] = [
   ...manifest,
   ...environment,
   ...auth,
+  ...tools,
 ].sort((a, b) => a.id.localeCompare(b.id))
