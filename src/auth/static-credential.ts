@@ -1,7 +1,8 @@
-import { AuthError, KeyError } from '../errors/errors.ts'
+import { KeyError } from '../errors/errors.ts'
 import { REDACTED } from '../keys/secret.ts'
 import { type OpenSecret, openSecret, type SecretSource, type SecretVersion } from '../keys/secret-source.ts'
 import type { Attempt, Authenticator, AuthScheme, HeaderPatch } from './scheme.ts'
+import { refuseInUrl } from './secret-in-url.ts'
 
 export interface StaticCredential {
   readonly name: string
@@ -49,7 +50,7 @@ function authenticator(
     const before = usesPrevious.get(attempt.origin.text) === held.version ? secret.previous() : undefined
     const chosen = before ?? held
     const text = chosen.secret.reveal()
-    refuseInUrl(name, text, attempt)
+    refuseInUrl(`the secret of ${name}`, text, attempt)
     attempt.state = chosen.version
     return { [header]: render(text) }
   }
@@ -85,13 +86,6 @@ async function readAgain(secret: OpenSecret, refused: string): Promise<SecretVer
     if (error instanceof KeyError) return undefined
     throw error
   }
-}
-
-/** URLs are logged by everything on the way, and sent on as Referer: what stands in one is no secret any more (RFC 6750 §5.3). */
-function refuseInUrl(name: string, text: string, { url, origin }: Attempt): void {
-  if (!url.href.includes(text) && !url.href.includes(encodeURIComponent(text))) return
-  const message = `${origin.text}: the secret of ${name} stands in the URL of the request; it belongs in a header`
-  throw new AuthError('ERR_AUTH_CREDENTIAL_IN_URL', message, { host: origin.text })
 }
 
 const MAX_ORIGINS = 1_000

@@ -4,6 +4,7 @@ import type { Runtime } from '../ports/runtime.ts'
 import type { Dpop, DpopProof } from './dpop.ts'
 import { digest, type HeldToken } from './held-token.ts'
 import type { Attempt, Authenticator, HeaderPatch, Outcome, ResponseHead } from './scheme.ts'
+import { refuseInUrl } from './secret-in-url.ts'
 import type { TokenSource } from './token-manager.ts'
 import { judgeToken, meetsStepUp, refusal, type Verdict } from './token-refusal.ts'
 import type { TokenSession } from './token-session.ts'
@@ -52,6 +53,7 @@ export function createTokenAuthenticator(setup: TokenAuthenticatorSetup): Authen
 
   const patch = (token: HeldToken, session: TokenSession, attempt: Attempt): HeaderPatch | Promise<HeaderPatch> => {
     if (token.tokenType === 'N_A') throw notForRequests(attempt)
+    if (isTelling(token.accessToken, attempt)) refuseInUrl('the access token', token.accessToken, attempt)
     const sent: Sent = { session, version: token.version, proof: undefined, retried: retriedBefore(attempt) }
     attempt.state = sent
     attempt.boundTo = dpop === undefined ? token.binding : undefined // by a proof, whatever the connection
@@ -155,6 +157,11 @@ async function prove(dpop: Dpop, token: HeldToken, sent: Sent, attempt: Attempt)
   return { authorization, dpop: sent.proof.header }
 }
 
+/** A shorter one may be a word of the path. */
+function isTelling({ length }: string, { url }: Attempt): boolean {
+  return length >= LEAST_SECRET && length <= url.href.length
+}
+
 /** What went out with an attempt; kept from one to the next. */
 interface Sent {
   readonly session: TokenSession
@@ -188,3 +195,4 @@ const tenantHash = ({ tenant }: TokenSession): { readonly tenantHash?: string } 
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY'])
 const NEVER = new AbortController().signal
+const LEAST_SECRET = 16

@@ -4,6 +4,7 @@ import { toUnixMs } from '../ports/runtime.ts'
 import { checkFormat, FORMAT } from '../stores/tokens/record.ts'
 import type { TokenCipher } from '../stores/tokens/store.ts'
 import { digest } from './held-token.ts'
+import { HEADER_SAFE } from './token.ts'
 
 /** What one record of a TokenStore holds, sealed. */
 export interface TokenContent {
@@ -67,7 +68,7 @@ function unusable(): StoreError {
 
 const Instant = z.number().nonnegative().transform(toUnixMs)
 const AccessToken = z.object({
-  accessToken: z.string().min(1),
+  accessToken: z.string().regex(HEADER_SAFE), // whoever can write to the store writes no header fields
   tokenType: z.enum(['Bearer', 'DPoP', 'N_A']),
   expiresAt: Instant.optional(),
   receivedAt: Instant,

@@ -5,7 +5,7 @@ import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { ACCESS_TOKEN_TYPE } from './grants.ts'
 import { isJson, jsonObject, unusable } from './server-error.ts'
 import type { Answer } from './server-exchange.ts'
-import type { IssuedToken } from './token.ts'
+import { HEADER_SAFE, type IssuedToken } from './token.ts'
 
 export interface Expected {
   readonly server: AuthorizationServer
@@ -107,6 +107,5 @@ function hintedEnd(accessToken: string, { sentAt }: Answer, { offsetMs }: Expect
 
 const after = (start: UnixMs, seconds: number): UnixMs => toUnixMs(start + seconds * 1_000)
 
-const HEADER_SAFE = /^[\x21-\x7e]{1,65536}$/ // RFC 6749 §A.12 less the space, which ends it in a header
 const MAX_LIFETIME_SECONDS = 10 * 366 * 86_400 // nothing honest lives longer, and a date stays a date
 const MAX_DEPTH = 32

@@ -50,3 +50,6 @@ export interface TokenEndpoint {
   /** A request without a refresh token takes as long as a person does, minutes perhaps, and ends by itself (RFC 8628, CIBA). */
   readonly asksPerson?: boolean
 }
+
+/** Of an access token: RFC 6749 §A.12 less the space, which ends it in a header. */
+export const HEADER_SAFE = /^[\x21-\x7e]{1,65536}$/

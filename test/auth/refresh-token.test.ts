@@ -564,6 +564,7 @@ describe('a store that fails', () => {
     ['{"format":1,"token":{"accessToken":7}}', 'INVALID'],
     ['[]', 'INVALID'],
     ['{"spent":[]}', 'INVALID'],
+    ['{"format":1,"token":{"accessToken":"a\\r\\nx: y","tokenType":"Bearer","receivedAt":1,"scope":[]}}', 'INVALID'],
     ['{"format":2,"spent":[]}', 'NEWER'],
   ] as const)('with a record that cannot be read (%s): it is left alone', async (sealed, what) => {
     const { server, store, text, runtime } = sharedScene()

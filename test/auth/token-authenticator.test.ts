@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { createDpop } from '../../src/auth/dpop.ts'
 import type { Attempt, Authenticator, Outcome } from '../../src/auth/scheme.ts'
@@ -67,6 +68,31 @@ describe('a token on a request', () => {
     const { authenticator, text } = apiScene()
     await text()
     expect(authenticator.apply(attemptTo(API))).toEqual({ authorization: 'Bearer access-1' })
+  })
+
+  test('that stands in the URL as well is ERR_AUTH_CREDENTIAL_IN_URL, and nothing is sent (BIND-06)', async () => {
+    const scene = apiScene()
+    const { request } = scene.server
+    const secret = 'kd83/access+Zq91=mmw2'
+    let accessToken = secret
+    Object.assign(scene.server, {
+      request: async (asked: Parameters<typeof request>[0]) => ({ ...(await request(asked)), accessToken }),
+    })
+    const sent: unknown[] = []
+    const api: Api = async (patch) => {
+      sent.push(patch)
+      return { status: 200 }
+    }
+    for (const query of [`token=${secret}`, `token=${encodeURIComponent(secret)}`]) {
+      const error: unknown = await scene.send(api, { href: `${API}?${query}` }).catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({ code: 'ERR_AUTH_CREDENTIAL_IN_URL', requestSent: 'no' })
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('kd83')
+    }
+    expect(sent).toEqual([])
+    expect(await scene.send(api, { href: `${API}?token=kd83` })).toMatchObject({ status: 200 })
+    await scene.tokens.forget()
+    accessToken = 'orders' // too short to be told from a word of the path
+    expect(await scene.send(api, { href: `${API}?a=orders` })).toMatchObject({ status: 200 })
   })
 
   test('stays away where the caller has an Authorization of his own, and learns nothing from its answer', async () => {
