@@ -183,6 +183,23 @@ describe('a token endpoint that fails', () => {
     }
   })
 
+  test('is down for half of a token’s life, wherever that half begins, where tokens are renewed early in their life', async () => {
+    const lifetimeMs = 600_000
+    for (let start = 0; start < 1; start += 0.1) {
+      const refresh = { earlyFraction: 0.75, earlyMs: lifetimeMs }
+      const { server, runtime, text } = tokenScene({ refresh })
+      server.lifetimeMs = lifetimeMs
+      await text()
+      const step = lifetimeMs / 100
+      for (let at = 0; at < 200; at += 1) {
+        if (at === Math.round(start * 100)) server.script.push(...Array<'unreachable'>(1_000).fill('unreachable'))
+        if (at === Math.round(start * 100) + 50) server.script.splice(0)
+        expect(await text()).toMatch(/^access-/)
+        await runtime.advance(step)
+      }
+    }
+  })
+
   test('gives all who wait the same error, and nobody asks again before its time (TOK-16)', async () => {
     const { server, runtime, text, tokens } = tokenScene()
     server.script.push('500', '500')
