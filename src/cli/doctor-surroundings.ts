@@ -112,7 +112,7 @@ const CHECKS: readonly (readonly [RegExp, CheckId])[] = [
     'ENV-ANCHORS',
   ],
   [/(_PROXY|-proxy)$/, 'ENV-PROXY'],
-  [/^(NODE_TLS_REJECT_UNAUTHORIZED|--tls-.+)$/, 'ENV-TLS'],
+  [/^(NODE_TLS_REJECT_UNAUTHORIZED|OPENSSL_CONF|--tls-.+|--openssl-.+)$/, 'ENV-TLS'],
 ]
 const MADE_AT = Date.parse(KNOWN_UNTIL)
 const LIFE_YEARS = 15

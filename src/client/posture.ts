@@ -145,6 +145,7 @@ const REVIEW_SOON_MS = 30 * DAY_MS
 
 const NO_EFFECT = 'no effect: every TLS option is passed explicitly'
 const ANCHORS = 'no effect: anchors come from the options or from Node’s bundled roots'
+const OPENSSL = 'no effect on what is offered: every TLS option is passed explicitly; engines and providers are loaded'
 const PROXY = 'no effect: the option `proxy` alone decides'
 const PROXY_ASKED_FOR = 'in force: the option `proxy` asks for the environment'
 const FOLLOWED: ReadonlySet<string> = new Set(['HTTPS_PROXY', 'ALL_PROXY'])
@@ -159,6 +160,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   ALL_PROXY: PROXY,
   NODE_USE_ENV_PROXY: PROXY,
   NODE_USE_SYSTEM_CA: ANCHORS,
+  OPENSSL_CONF: OPENSSL,
 }
 
 const FLAGS: readonly (readonly [string, string])[] = [
@@ -170,6 +172,8 @@ const FLAGS: readonly (readonly [string, string])[] = [
   ['--use-openssl-ca', ANCHORS],
   ['--use-system-ca', ANCHORS],
   ['--use-env-proxy', PROXY],
+  ['--openssl-config', OPENSSL],
+  ['--openssl-shared-config', OPENSSL],
   ['--tls-keylog', 'no effect: the key log of this client’s connections is switched off'],
 ]
 

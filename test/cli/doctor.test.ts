@@ -80,6 +80,7 @@ describe('this machine', () => {
     ['ALL_PROXY', 'socks5://proxy.example'],
     ['NODE_USE_SYSTEM_CA', '1'],
     ['NODE_USE_ENV_PROXY', '1'],
+    ['OPENSSL_CONF', '/x.cnf'],
   ])('names the variable %s, and not its value', async (name, value) => {
     const { answer, stdout, stderr } = await cliJson(['doctor'], { env: { [name]: value } })
     expect(about(answer, name)).toMatchObject([{ severity: 'warning', fix: expect.stringContaining(name) }])
@@ -94,6 +95,7 @@ describe('this machine', () => {
     '--use-system-ca',
     '--insecure-http-parser',
     '--tls-cipher-list=ALL',
+    '--openssl-config=/x.cnf',
   ])('names the flag %s of NODE_OPTIONS', async (flag) => {
     const { answer } = await cliJson(['doctor'], { env: { NODE_OPTIONS: `--no-warnings ${flag}` } })
     expect(about(answer, flag.split('=')[0] ?? '')).toMatchObject([{ severity: 'warning' }])

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startTlsServer, type TestTlsServer, testCa } from 'pinfetch/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { testClient } from '../support/client.ts'
+import { startListener } from '../support/client-hello.ts'
 import { runModule } from '../support/run.ts'
 
 const HOST = 'api.example.com'
@@ -11,6 +13,20 @@ const NAMES = [HOST, 'localhost'] // ours reaches the servers by the first, plai
 const genuine = testCa({ name: 'Genuine' })
 const pinned = genuine.issue({ names: NAMES })
 const misnamed = genuine.issue({ names: ['other.example.com'], key: pinned.key })
+
+const OPENSSL_CONF = `
+nodejs_conf = init
+[init]
+ssl_conf = ssl
+[ssl]
+system_default = weak
+[weak]
+MinProtocol = TLSv1
+CipherString = ALL:@SECLEVEL=0
+Ciphersuites = TLS_AES_128_GCM_SHA256
+Groups = P-521
+SignatureAlgorithms = rsa_pkcs1_sha1:ecdsa_secp256r1_sha256
+`
 
 /** CAs that end up in the process by one road each. Their servers' keys are pinned: only the chain speaks against them. */
 const ROADS = ['nobody', 'extraCaCerts', 'sslCertFile', 'setDefault'] as const
@@ -78,7 +94,15 @@ for (const name of [
 ]) {
   delete process.env[name]
 }
-for (const name of ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY']) {
+for (const name of [
+  'OPENSSL_CONF',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'HTTPS_PROXY',
+  'HTTP_PROXY',
+  'ALL_PROXY',
+  'NO_PROXY',
+]) {
   delete process.env[name]
   delete process.env[name.toLowerCase()]
 }
@@ -218,6 +242,24 @@ describe('versions, suites and secrets', () => {
     expect(result.posture).toEqual(
       expect.arrayContaining(['--tls-min-v1.0', '--tls-max-v1.2', '--tls-cipher-list', 'tls.DEFAULT_MIN_VERSION']),
     )
+  })
+
+  test('a configuration of OpenSSL changes what plain code offers; here the ClientHello stays, and it is named', async () => {
+    const conf = file('openssl.cnf', OPENSSL_CONF)
+    const [clean, ours, plain] = [await startListener(), await startListener(), await startListener()]
+    const client = testClient({ pins: { [HOST]: [pinned.pin] } }) // in this process, which has none
+    await client.fetch(`https://${HOST}:${clean.port}/`).catch(() => undefined)
+    const { posture } = await inProcess({
+      env: { OPENSSL_CONF: conf },
+      flags: [`--openssl-config=${conf}`],
+      body: `
+        Object.assign(plan.ports, { ours: ${ours.port}, plain: ${plain.port} })
+        await ours('ours')
+        await socketTo('plain')`,
+    })
+    expect(ours.hellos[0]).toEqual(clean.hellos[0])
+    expect(plain.hellos[0]).toMatchObject({ groups: [25], signatureAlgorithms: [0x0201, 0x0403] }) // P-521, and RSA with SHA-1
+    expect(posture).toEqual(['OPENSSL_CONF', '--openssl-config'])
   })
 
   test.each([
