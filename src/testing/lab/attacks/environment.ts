@@ -15,8 +15,10 @@ export const environment: readonly Attack[] = [
         const forged = world.untrustedCa.issue({ names: [HOST] })
         const [good, bad] = [await startStage(keep, genuine), await startStage(keep, forged)]
         const given = givenFor(world, [genuine.pin, forged.pin])
-        const inVariables = await keep(contender.open({ ...given, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } }))
-        const inCode = await keep(contender.open({ ...given, before: PATCHED_TLS + GLOBAL_DISPATCHER }))
+        const [inVariables, inCode] = await Promise.all([
+          keep(contender.open({ ...given, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })),
+          keep(contender.open({ ...given, before: PATCHED_TLS + GLOBAL_DISPATCHER })),
+        ])
         const attack = worstOf({ codes: ['ERR_TRUST_UNKNOWN_ISSUER'] }, [
           await attempt(inVariables, bad.url, witnessOf(bad)),
           await attempt(inCode, bad.url, witnessOf(bad)),
@@ -36,10 +38,12 @@ https.globalAgent.options.rejectUnauthorized = false
 syncBuiltinESMExports()
 `
 
-/** What is behind the symbol is who sends for every fetch of the process. */
+/** What is behind the symbol is who sends for every fetch of the process: behind a second one too, from Node 24 on. */
 const GLOBAL_DISPATCHER = `
 void globalThis.Headers
-const symbol = Symbol.for('undici.globalDispatcher.1')
-const { constructor: Agent } = globalThis[symbol]
-globalThis[symbol] = new Agent({ connect: { rejectUnauthorized: false } })
+const symbols = ['2', '1'].map((version) => Symbol.for('undici.globalDispatcher.' + version))
+const known = symbols.filter((symbol) => globalThis[symbol] !== undefined)
+const { constructor: Agent } = globalThis[known[0]]
+const agent = new Agent({ connect: { rejectUnauthorized: false } })
+for (const symbol of known) globalThis[symbol] = agent
 `
