@@ -136,3 +136,19 @@ test('a token that came before its slow store took it is shared all the same, on
   expect(await timed(first.sibling({ store }))).toMatchObject({ outcome: 'access-1' })
   expect(scene.server.requests).toHaveLength(1)
 })
+
+test('a lease that comes when nobody waits for it any more is given back: it would keep the others waiting', async () => {
+  const first = tokenScene({ kind: 'client_credentials' })
+  const inner = slow(140)(first.runtime)
+  const held = new Set<Lease>()
+  let granted = 0
+  const lease: TokenStore['lease'] = async (...given) => {
+    const one = await inner.lease(...given)
+    if (one === undefined) return undefined
+    granted += 1
+    held.add(one)
+    return { ...one, [Symbol.asyncDispose]: async () => void held.delete(one) }
+  }
+  expect(await timed(first.sibling({ store: { ...inner, lease } }))).toMatchObject({ ms: 250, outcome: 'access-1' })
+  expect([granted, held.size]).toEqual([1, 0])
+})
