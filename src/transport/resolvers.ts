@@ -6,6 +6,7 @@ import { canonicalHost } from '../encoding/host.ts'
 import { ConfigurationError, PolicyError } from '../errors/errors.ts'
 import type { Emitter } from '../events/emitter.ts'
 import type { Emit } from '../events/events.ts'
+import { systemRuntime } from '../ports/system.ts'
 
 /**
  * Addresses of a DNS name, in the order to try them: canonical IPv4 or IPv6 text. None, or a rejection, means that it did not
@@ -19,13 +20,33 @@ export interface ResolverContext {
   readonly hasListeners?: Emitter['hasListeners'] | undefined
 }
 
-/** The system's resolver: what other programs on this machine would connect to. */
-export const systemResolver: Resolver = (host) =>
+/**
+ * The system's resolver: what other programs on this machine would connect to. Who wants a name that it was asked for a moment ago
+ * gets the same answer: each question holds one of four threads, which the file system needs as well.
+ */
+export const systemResolver: Resolver = (host) => {
+  const now = systemRuntime.clock.monotonic()
+  const known = asked.get(host)
+  if (known !== undefined && now - known.since < MOMENT_MS) return known.answer
+  const answer = lookupAll(host)
+  const question = { since: now, answer }
+  asked.set(host, question)
+  const settled = (): void => {
+    if (asked.get(host) === question) asked.delete(host)
+  }
+  answer.then(settled, settled)
+  return answer
+}
+
+const lookupAll = (host: string): Promise<readonly string[]> =>
   new Promise((resolve, reject) => {
     lookup(host, { all: true, hints: process.platform === 'win32' ? 0 : ADDRCONFIG }, (error, addresses) =>
       error === null ? resolve(addresses.map(({ address }) => address)) : reject(error),
     )
   })
+
+/** Questions without an answer yet. */
+const asked = new Map<string, { readonly since: number; readonly answer: Promise<readonly string[]> }>()
 
 /**
  * Names with addresses that do not change: nobody is asked for them, so no answer can be forged.
@@ -87,3 +108,4 @@ export function compareResolvers(first: Resolver, second: Resolver, options: Com
 const keyOf = (address: string): string => parseAddress(String(address))?.join('.') ?? String(address)
 
 const MAX_NAMES = 1_000
+const MOMENT_MS = 100 // one that hangs is nobody's but of those who asked it

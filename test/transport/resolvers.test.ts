@@ -1,6 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import dns from 'node:dns'
+import { syncBuiltinESMExports } from 'node:module'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ClientEvent } from '../../src/events/events.ts'
-import { compareResolvers, type Resolver, staticResolver } from '../../src/transport/resolvers.ts'
+import { compareResolvers, type Resolver, staticResolver, systemResolver } from '../../src/transport/resolvers.ts'
 import { refusalOf } from '../support/client.ts'
 
 const HOST = 'api.example.com'
@@ -12,6 +14,39 @@ const answering =
 const failing: Resolver = async () => {
   throw new Error('no answer')
 }
+
+describe('systemResolver', () => {
+  const lookup = vi.spyOn(dns, 'lookup')
+  syncBuiltinESMExports()
+  beforeEach(() => void lookup.mockClear())
+  afterAll(() => {
+    lookup.mockRestore()
+    syncBuiltinESMExports()
+  })
+
+  test('asks once for all who want a name at the same moment, and again afterwards', async () => {
+    const answers = await Promise.all(Array.from({ length: 16 }, () => systemResolver('localhost', quiet)))
+    expect(new Set(answers.flat())).toContain('127.0.0.1')
+    expect(lookup).toHaveBeenCalledTimes(1)
+    await systemResolver('localhost', quiet)
+    expect(lookup).toHaveBeenCalledTimes(2)
+  })
+
+  test('a question without an answer is not waited for by who asks later', async () => {
+    lookup.mockImplementationOnce(() => undefined as never)
+    void systemResolver('localhost', quiet)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(await systemResolver('localhost', quiet)).toContain('127.0.0.1')
+    expect(lookup).toHaveBeenCalledTimes(2)
+  })
+
+  test('a name that did not resolve is asked for again', async () => {
+    const failed = Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' })
+    lookup.mockImplementationOnce(((_: string, __: object, done: (error: Error) => void) => done(failed)) as never)
+    await expect(systemResolver('localhost', quiet)).rejects.toMatchObject({ code: 'ENOTFOUND' })
+    expect(await systemResolver('localhost', quiet)).toContain('127.0.0.1')
+  })
+})
 
 describe('staticResolver', () => {
   const resolver = staticResolver({ 'API.example.com': ['10.0.0.5', '::1'] }, answering('192.0.2.1'))
