@@ -1,9 +1,10 @@
 /**
  * A newcomer's first hour, typed by a script that checks each answer: pin a server of one's own, rotate its key, break it, read the
- * error, fix it. `npx tsx examples/walk.ts`; with `--built`, the command and the library are those of `npm run build`.
+ * error, fix it. `npx tsx examples/walk.ts`; with `--clone`, the checkout is cloned first and README's first command typed there; with
+ * `--built`, the command and the library are those of `npm run build`.
  */
-import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -13,6 +14,8 @@ const ROOT = join(import.meta.dirname, '..')
 const isBuilt = process.argv.includes('--built')
 const folder = mkdtempSync(join(tmpdir(), 'pinfetch-walk-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+
+if (process.argv.includes('--clone')) await clone()
 
 // Your server, with its key and the one in reserve; and two keys that come later.
 const ca = testCa()
@@ -84,15 +87,49 @@ async function typed(line: string, { exits = 0, says }: { exits?: number; says: 
   const tsx = isBuilt ? [] : ['--import', import.meta.resolve('tsx')]
   const args = words[0] === 'node' ? [...tsx, ...words.slice(1)] : [...tsx, ...cli, ...words.slice(2)]
   const env = { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1', VITEST: undefined }
-  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { code, output } = await run(process.execPath, args, folder, env)
+  if (code !== exits || !output.includes(says))
+    throw new Error(`${line}\nexit code ${code}, expected ${exits}; expected “${says}” in:\n${output}`)
+  console.log(`$ ${line}`)
+  return output
+}
+
+/** What is committed, as everybody gets it, and the first of README's two commands; the second takes as long as all of CI. */
+async function clone(): Promise<void> {
+  console.log('# clone it, and see it')
+  const git = spawnSync('git', ['--version']).status === 0
+  if (!git || !existsSync(join(ROOT, '.git'))) {
+    console.log(`skipped: ${git ? 'this is no checkout of git' : 'git is not installed'}`)
+    return
+  }
+  const to = join(folder, 'pinfetch')
+  const env = { ...process.env, npm_config_prefer_offline: 'true' } // what npm has already is not fetched again
+  const lines = [
+    ['git', 'clone', '--quiet', '--depth=1', pathToFileURL(ROOT).href, to],
+    ['npm', 'ci', '--no-audit', '--no-fund'],
+    ['npm', 'run', 'demo'],
+  ] as const
+  for (const [program, ...args] of lines) {
+    const { code, output } = await run(program, args, program === 'git' ? folder : to, env)
+    const line = [program, ...args].join(' ')
+    if (code !== 0) throw new Error(`${line}\nexit code ${code}:\n${output}`)
+    console.log(`$ ${line}`)
+  }
+  rmSync(to, { recursive: true, force: true })
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>>,
+) {
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
   })
-  if (code !== exits || !output.includes(says))
-    throw new Error(`${line}\nexit code ${code}, expected ${exits}; expected “${says}” in:\n${output}`)
-  console.log(`$ ${line}`)
-  return output
+  return { code, output }
 }
