@@ -54,7 +54,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
   }
 }
 
-function createProgram(io: Io, run: Run): Command {
+/** All commands, none of them run yet. */
+export function createProgram(io: Io, run: Run): Command {
   const program = new Command('pinfetch')
     .description('Certificate pins, the manifests that carry them, and certificates as the library sees them.')
     .version(versionOfPackage())

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { commandPage } from '../../scripts/docs/commands.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -28,6 +29,11 @@ const CARRIED: Readonly<Record<string, readonly string[]>> = {
     'cli/pin',
     'cli/inspect',
     'cli/doctor-grade',
+    'cli/drill',
+    'cli/monitor',
+    'cli/report',
+    'cli/keys',
+    'cli/program',
     'cli/process',
     'cli/walks',
     'integration/manifest',
@@ -135,6 +141,14 @@ test('every `npm run` of README is a script', () => {
   const asked = [...README.matchAll(/npm (?:run )?((?!run|ci|install)[a-z:]+)/g)].map(([, name = '']) => name)
   expect(asked.length).toBeGreaterThan(4)
   expect(asked.filter((name) => !(name in scripts))).toEqual([])
+})
+
+test('README names every command, and the reference has every option of each with what it does', () => {
+  const page = commandPage() // throws where one says nothing of itself
+  const commands = [...page.matchAll(/^## pinfetch ([a-z-]+)/gm)].map(([, name = '']) => name)
+  expect(new Set(commands).size).toBeGreaterThan(14)
+  expect([...new Set(commands)].filter((name) => !README.includes(`pinfetch ${name}`))).toEqual([])
+  expect(page).toContain('| `--timeline <file>` |')
 })
 
 test('control: a name that no test has is found, and the one beside it is not', () => {
