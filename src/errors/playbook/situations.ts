@@ -204,9 +204,9 @@ export const SITUATIONS = {
     events: ['redirect.followed', 'redirect.stripped'],
   },
   contained: {
-    data: 'Nothing was sent. What was under way when it began ended with `requestSent: maybe`, and tokens were revoked.',
+    data: 'Nothing was sent; what was under way when it began ended with `requestSent: maybe`. Code and signals also revoke the tokens of the host; the manifest does not.',
     firstMinutes: [
-      'Read `client.health().contained`: scope, reason, since when and by what.',
+      'Read the message. If the manifest contains the host, its entry and `containment.begun` have the reason; else `client.health().contained` has reason, scope and time.',
       'Do not release because something is down: find the incident that it belongs to first.',
       'Have a list ready of what waits for this host, for the moment of release.',
     ],
