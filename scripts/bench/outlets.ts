@@ -65,8 +65,8 @@ export async function measureOutlets(served: Served, rounds: number, quick: bool
     }
     return median(times)
   }
-  const compare = async (path: string, count: number): Promise<unknown> => {
-    const url = `https://localhost:${served.port}${path}`
+  const compare = async (port: number, path: string, count: number): Promise<unknown> => {
+    const url = `https://localhost:${port}${path}`
     const figures = new Map<string, number[]>(clients.map(({ name }) => [name, []]))
     for (const { client } of clients) await p50(client, url, count)
     const random = seededRandom(count)
@@ -81,8 +81,9 @@ export async function measureOutlets(served: Served, rounds: number, quick: bool
     )
   }
   const report = {
-    'over a connection that is there': await compare('/', quick ? 100 : 300),
-    'over new ones': await compare('/close', quick ? 10 : 30),
+    'over a connection that is there': await compare(served.port, '/', quick ? 100 : 300),
+    'over new ones': await compare(served.port, '/close', quick ? 10 : 30),
+    'over new ones, each a full handshake': await compare(served.fullPort, '/close', quick ? 10 : 30),
   }
   for (const { client, outlets } of clients) {
     await Promise.all(outlets.map((outlet) => outlet.close()))
