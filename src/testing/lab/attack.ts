@@ -4,6 +4,7 @@ import type { Contender } from './contenders.ts'
 import type { Program } from './programs.ts'
 import type { World } from './world.ts'
 
+/** What an attack is aimed at. */
 export type AttackGroup =
   | 'certificates'
   | 'connections'

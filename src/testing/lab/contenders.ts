@@ -10,8 +10,10 @@ export interface Contender {
   readonly open: (given: Given) => Promise<OpenClient>
 }
 
+/** Who is attacked. */
 export type ContenderName = 'pinfetch' | 'fetch' | 'undici' | 'yours'
 
+/** A contender, ready to be attacked. */
 export interface OpenClient {
   readonly fetch: typeof globalThis.fetch
   /** Where it is pinfetch, in this process. */

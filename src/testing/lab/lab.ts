@@ -68,6 +68,7 @@ export function createLab(options: LabOptions = {}): Lab {
   return { attacks: ATTACKS.map(described), run, close, [Symbol.asyncDispose]: close }
 }
 
+/** Who else is attacked. */
 export interface LabOptions {
   /**
    * A module of your own: its export `createClient`, or its default one, gets a `Given` (anchors, pins, a client certificate) and
@@ -76,6 +77,7 @@ export interface LabOptions {
   readonly client?: URL
 }
 
+/** What is run. */
 export interface LabRun {
   /** Ids. Default all. */
   readonly attacks?: readonly string[]
@@ -86,6 +88,7 @@ export interface LabRun {
   readonly onResult?: (result: LabResult) => void
 }
 
+/** The attack lab, before a run. */
 export interface Lab extends AsyncDisposable {
   readonly attacks: readonly AttackDescription[]
   /** @throws ConfigurationError `ERR_CONFIG_INVALID` for an attack that does not exist. */
@@ -94,6 +97,7 @@ export interface Lab extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
+/** An attack as `pinfetch lab --list` shows it. */
 export type AttackDescription = Omit<Attack, 'run'>
 
 async function runOne(attack: Attack, contender: Contender, world: World): Promise<LabResult> {

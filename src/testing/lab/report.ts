@@ -10,6 +10,7 @@ export interface LabReport {
   readonly durationMs: number
 }
 
+/** What one attack did to each contender. */
 export interface AttackReport {
   readonly id: string
   readonly group: AttackGroup

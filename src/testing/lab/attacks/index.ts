@@ -14,6 +14,7 @@ import { proxy } from './proxy.ts'
 import { redirect } from './redirect.ts'
 import { reuse } from './reuse.ts'
 import { REVOCATION_ATTACKS } from './revocation.ts'
+import { stolenToken } from './stolen-token.ts'
 import { tools } from './tools.ts'
 import { TRANSPARENCY_ATTACKS } from './transparency.ts'
 
@@ -35,5 +36,6 @@ export const ATTACKS: readonly Attack[] = [
   ...manifest,
   ...environment,
   ...auth,
+  ...stolenToken,
   ...tools,
 ].sort((a, b) => a.id.localeCompare(b.id))
