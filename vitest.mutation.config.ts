@@ -11,7 +11,7 @@ export default defineConfig({
     include: [
       'test/trust/{pins,describe-pins,evaluate}.test.ts',
       'test/trust/path/{build,rules,policies,name-constraints,signature}.test.ts',
-      'test/manifest/{verify,envelope,anchor,roots,emergency,revocations,state}.test.ts',
+      'test/manifest/{accept,verify,envelope,anchor,roots,emergency,revocations,state}.test.ts',
     ],
   },
 })
