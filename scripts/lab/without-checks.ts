@@ -155,6 +155,94 @@ export const CHECKS: readonly Check[] = [
       },
     ],
   },
+  {
+    name: 'a response before any request',
+    attacks: ['L37'],
+    edits: [
+      {
+        file: 'transport/origin-pool.ts',
+        text: 'else if (result.wasUnsolicited) this.#next(true)?.fail(unsolicited(this.origin))',
+        without: '',
+      },
+    ],
+  },
+  {
+    name: 'bytes in front of a tunnel',
+    attacks: ['L34'],
+    edits: [
+      {
+        file: 'transport/proxy-dialogue.ts',
+        text: 'if (received.length > found.length) throw tooEager()',
+        without: '',
+      },
+    ],
+  },
+  {
+    name: 'addresses',
+    attacks: ['L40', 'L41'],
+    edits: [
+      {
+        file: 'transport/route.ts',
+        text: 'const reason = addressRefusal(remoteAddress, addresses, allowedAddresses)',
+        without: 'const reason = undefined',
+      },
+    ],
+  },
+  {
+    name: 'a body on its way to another origin',
+    attacks: ['L31'],
+    edits: [
+      {
+        file: 'client/redirect-hop.ts',
+        text: 'if (keepsBody && leavesOrigin) {',
+        without: 'if (false) {',
+      },
+    ],
+  },
+  {
+    name: 'expiry of the manifest',
+    attacks: ['L45'],
+    edits: [
+      {
+        file: 'client/policies.ts',
+        text: 'if (isOver && !reportsStale) throw manifestExpired(origin, manifest)',
+        without: '',
+      },
+    ],
+  },
+  {
+    name: 'origins of a credential',
+    attacks: ['A01'],
+    edits: [
+      {
+        file: 'client/authorize.ts',
+        text: 'return goesWithout(origin) ? send(input, init, url, call) : Promise.reject(notAllowed(origin, ways))',
+        without: 'return send(input, init, url, call)',
+      },
+    ],
+  },
+  {
+    name: 'digest of a body',
+    attacks: ['A03'],
+    edits: [
+      {
+        file: 'signing/verify-digest.ts',
+        text: 'if (comparisons.every(({ expected, hash }) => hash.digest().equals(expected))) return',
+        without: 'return',
+      },
+    ],
+  },
+  {
+    name: 'a signature is taken once',
+    attacks: ['A04'],
+    edits: [
+      {
+        file: 'signing/verify-message.ts',
+        text: "if (!isNew) throw refuse('ERR_VERIFY_REPLAY', 'the nonce of the signature was seen before')",
+        without: '',
+      },
+    ],
+  },
 ]
 
 const NODE_SET_ASIDE: readonly Edit[] = [
