@@ -29,7 +29,7 @@ export const tools: readonly Attack[] = [
   {
     id: 'T01',
     group: 'tools',
-    title: 'mitmproxy in the place of the server, under a wrongly trusted CA',
+    title: 'Puts mitmproxy in the place of the server, under a wrongly trusted CA',
     codes: ['ERR_TRUST_PIN_MISMATCH'],
     needs: ['mitmdump'],
     beatsFetch: true,
@@ -39,7 +39,7 @@ export const tools: readonly Attack[] = [
   {
     id: 'T02',
     group: 'tools',
-    title: 'mitmproxy as the proxy that everybody has to go through, under a wrongly trusted CA',
+    title: 'Puts mitmproxy on the way, as the proxy that everybody has to go through, under a wrongly trusted CA',
     codes: ['ERR_TRUST_PIN_MISMATCH'],
     needs: ['mitmdump'],
     beatsFetch: false, // it goes without the proxy
@@ -59,7 +59,7 @@ export const tools: readonly Attack[] = [
   {
     id: 'T03',
     group: 'tools',
-    title: 'mitmproxy mints under the name of the pinned intermediate, and appends the certificates of the server',
+    title: 'Has mitmproxy mint under the name of the pinned intermediate, and append the certificates of the server',
     codes: ['ERR_TRUST_PIN_MISMATCH'],
     needs: ['mitmdump'],
     beatsFetch: true,
@@ -77,7 +77,7 @@ export const tools: readonly Attack[] = [
   {
     id: 'T04',
     group: 'tools',
-    title: 'sslsplit in the place of the server, under a wrongly trusted CA',
+    title: 'Puts sslsplit in the place of the server, under a wrongly trusted CA',
     codes: ['ERR_TRUST_PIN_MISMATCH'],
     needs: ['sslsplit'],
     beatsFetch: true,
@@ -123,7 +123,7 @@ function served(id: string, program: WebServer): Attack {
   return {
     id,
     group: 'tools',
-    title: `${program} with a certificate that a wrongly trusted CA issued to somebody else`,
+    title: `Serves by ${program} with a certificate that a wrongly trusted CA issued to somebody else`,
     codes: ['ERR_TRUST_PIN_MISMATCH'],
     needs: [program],
     beatsFetch: true,
