@@ -5,6 +5,7 @@ import { isSecretSource, type SecretSource, SOURCE_EXPECTED } from '../keys/secr
 import type { AuthScheme } from './scheme.ts'
 import { staticCredential } from './static-credential.ts'
 
+/** A key in a header field, and the origins that may see it. */
 export interface ApiKeyOptions {
   /** As `x-api-key`. */
   readonly header: string

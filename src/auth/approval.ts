@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { parseOptions } from '../encoding/options.ts'
 import { HeaderName } from './api-key.ts'
 
+/** When somebody has to confirm a request, and how that somebody is asked. */
 export interface ApprovalOptions {
   /** Whether a request is critical: everything that is not `false` is. What throws refuses the request. */
   readonly when: (request: ApprovalCandidate) => boolean
@@ -19,6 +20,7 @@ export interface ApprovalOptions {
   readonly reuseMs?: number
 }
 
+/** What is known of a request before anybody is asked. */
 export interface ApprovalCandidate {
   readonly method: string
   readonly url: URL
@@ -39,6 +41,7 @@ export interface ApprovalSummary {
   readonly digest: string
 }
 
+/** What an approver says, once, of one request. */
 export interface ApprovalAnswer {
   readonly approved: boolean
   /** The `digest` that the approver saw. Another one than ours refuses the request: somebody was shown something else. */
@@ -47,6 +50,7 @@ export interface ApprovalAnswer {
   readonly evidence?: string
 }
 
+/** What `approval` makes: the option `approval` of `createClient`. */
 export type ApprovalPolicy = Readonly<
   Required<Pick<ApprovalOptions, 'when' | 'timeoutMs' | 'reuseMs'>> & Pick<ApprovalOptions, 'ask' | 'attach'>
 >

@@ -6,6 +6,7 @@ import { OverlapMs, Source } from './api-key.ts'
 import type { AuthScheme } from './scheme.ts'
 import { staticCredential } from './static-credential.ts'
 
+/** A user name and password for HTTP Basic (RFC 7617), and the origins that may see them. */
 export interface BasicOptions {
   /** Without a colon, which ends it (RFC 7617 §2). */
   readonly username: string

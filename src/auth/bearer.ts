@@ -6,6 +6,7 @@ import { OverlapMs, Source } from './api-key.ts'
 import type { AuthScheme } from './scheme.ts'
 import { staticCredential } from './static-credential.ts'
 
+/** A token that somebody else renews, and the origins that may see it. */
 export interface BearerOptions {
   readonly source: SecretSource
   /** As `https://api.example`; no other origin ever sees the token. */

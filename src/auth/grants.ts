@@ -28,6 +28,7 @@ export type Grant =
   /** OpenID Connect CIBA, poll mode. */
   | ({ readonly type: 'ciba'; readonly bindingMessage?: string } & CibaHint)
 
+/** For whom a token is asked for, and until when anybody waits. */
 export interface GrantContext {
   readonly tenant: string | undefined
   readonly signal: AbortSignal
@@ -49,6 +50,7 @@ export interface SignedAssertion {
   readonly claims: Readonly<Record<string, unknown>> & { readonly sub: string }
 }
 
+/** What a user has to be shown (RFC 8628 §3.3). `expiresInMs`: milliseconds from now. */
 export interface DevicePrompt {
   readonly userCode: string
   readonly verificationUri: string
@@ -56,6 +58,7 @@ export interface DevicePrompt {
   readonly expiresInMs: number
 }
 
+/** Whom a CIBA request is about (CIBA Core §7.1): exactly one of them. */
 export type CibaHint =
   | { readonly loginHint: string }
   | { readonly loginHintToken: string }

@@ -18,6 +18,7 @@ export interface ServerMetadata {
   readonly mtls_endpoint_aliases?: Partial<Record<EndpointName, string>>
 }
 
+/** Endpoints of an authorization server that a client may need (RFC 8414 §2). */
 export type EndpointName =
   | 'token_endpoint'
   | 'revocation_endpoint'

@@ -35,6 +35,7 @@ export interface ProtocolOptions {
   readonly senderConstraint?: 'none' | 'mtls' | { readonly dpop: DpopOptions }
 }
 
+/** How tokens are bound to a key (RFC 9449). */
 export interface DpopOptions {
   /**
    * `ephemeral-es256`: a key that lives as long as the client. A ring where it is to be replaced without a restart: the tokens that are

@@ -26,6 +26,7 @@ export interface AuthHost {
   readonly certificateThumbprint?: () => string | undefined
 }
 
+/** What a scheme makes for one client: it adds credentials to requests, and learns from the answers. */
 export interface Authenticator {
   /**
    * The headers that this attempt needs. Asked again for every attempt and every hop: a proof is never copied.
@@ -69,6 +70,7 @@ export interface Attempt {
 /** Lower-case names. A header that the caller gave stays the caller's. */
 export type HeaderPatch = Readonly<Record<string, string>>
 
+/** An answer without its body. `receivedAt`: Unix milliseconds. */
 export interface ResponseHead {
   readonly status: number
   readonly headers: Headers

@@ -37,6 +37,7 @@ export interface TokenManager {
   readonly revoke: (options?: { readonly tenant?: string; readonly signal?: AbortSignal }) => Promise<void>
 }
 
+/** Which token is asked for. `minValidityMs`: how many milliseconds it has to be valid yet. */
 export interface TokenWish {
   readonly tenant?: string | undefined
   readonly minValidityMs?: number

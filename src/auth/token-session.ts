@@ -15,6 +15,7 @@ export interface SessionWorld extends TokenWorld {
   readonly onReauthRequired: ((error: AuthError) => void) | undefined
 }
 
+/** How a token stands, for health pages: it has no secret. Instants are Unix milliseconds. */
 export interface TokenStatus {
   /** Digest of the tenant's name, where there are tenants. */
   readonly tenantHash?: string

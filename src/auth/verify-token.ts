@@ -6,6 +6,7 @@ import { isPublicKeyAlgorithm, type KeySet, type PublicKeyAlgorithm } from '../k
 import type { Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 
+/** What a token has to be (RFC 8725). */
 export interface VerifyTokenOptions {
   /** `remoteJwks` or `localJwks`. Never a key that the token brings along. */
   readonly keys: KeySet
@@ -26,6 +27,7 @@ export interface VerifyTokenOptions {
   readonly runtime?: Runtime
 }
 
+/** A token whose checks all passed. */
 export interface VerifiedToken {
   readonly claims: Readonly<Record<string, unknown>> & { readonly iss: string; readonly exp: number }
   readonly alg: PublicKeyAlgorithm

@@ -27,12 +27,14 @@ export interface Renewable {
   readonly renew?: () => Promise<PemIdentity>
 }
 
+/** PEM files of certificate and key; both are followed. */
 export interface IdentityFiles {
   readonly certFile: string
   readonly keyFile: string
   readonly passphrase?: string
 }
 
+/** A function that gets certificate and key: from a vault, or an ACME server. */
 export interface IdentityLoader {
   /** Called at the start, after `refreshMs`, when two thirds of the certificate’s life are over, and when `watch` says so. */
   readonly load: () => Promise<PemIdentity>

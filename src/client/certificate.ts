@@ -15,6 +15,7 @@ import type { PemIdentity, ResolvedCertificate } from './certificate-options.ts'
 import { beginFiles, beginLoader } from './certificate-sources.ts'
 import type { Following } from './follow-files.ts'
 
+/** The client certificate that is in use. */
 export interface CertificateHealth {
   readonly subject: string
   /** Hexadecimal, lower case. */

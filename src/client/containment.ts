@@ -155,6 +155,7 @@ export function createContainments(given: ContainmentsGiven): Containments {
 
 /** Those that nothing else in Node listens to, and whose default would end the process. */
 export const CONTAINING_SIGNALS = ['SIGUSR2', 'SIGHUP'] as const
+/** A signal that `containOnSignal` may listen to. */
 export type ContainingSignal = (typeof CONTAINING_SIGNALS)[number]
 
 interface Watched {

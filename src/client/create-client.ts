@@ -49,6 +49,7 @@ import { watchSunsets } from './sunsets.ts'
 import { tracedFetch } from './trace.ts'
 import { createUpgrade } from './upgrade.ts'
 
+/** What a client says of itself, for health checks: it has no secret, and asks nobody. */
 export interface ClientHealth {
   /** `ready`: a verified policy is in force. `degraded`: it is, but stale or a fallback. `unready`: requests are refused. */
   readonly state: 'ready' | 'degraded' | 'unready' | 'closed'
@@ -71,12 +72,15 @@ export interface ClientHealth {
   readonly pins: readonly PinUse[]
 }
 
+/** What `createClient` makes: a fetch over pinned connections, and the same verdict for other clients of the process. */
 export interface Client extends Seams {
   /** WHATWG fetch for https URLs of covered hosts. Rejects with a PinfetchError, or with the caller's own abort reason. */
   readonly fetch: typeof globalThis.fetch
   /** Resolves when a verified policy is in force; rejects with the reason after `startupMs`. */
   readonly ready: () => Promise<void>
+  /** How things stand now: states, versions, what ends first, what is contained. Asks nobody. */
   readonly health: () => ClientHealth
+  /** The manifest in force, or the one of each that is worst off. */
   readonly manifest: {
     /** Asks for an update now, at most once a second; resolves when the attempt ended, rejects with why it failed. */
     readonly refresh: () => Promise<void>

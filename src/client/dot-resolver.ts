@@ -13,6 +13,7 @@ import { type AnchorSource, createAnchorLookup } from './anchors.ts'
 import { Anchors } from './options.ts'
 import { bootstrapPolicy } from './policies.ts'
 
+/** A resolver over TLS (RFC 7858). */
 export interface DotOptions {
   /** The server as its certificate names it: a host name, or an IP address. */
   readonly host: string

@@ -11,6 +11,7 @@ import { type ResponseVerifier, type VerifyResponsesOptions, verifyResponses } f
 import type { ClientOptions } from './options.ts'
 import type { RetryOptions } from './retry-options.ts'
 
+/** A client of a bank, as FAPI 2.0 has it. See `fapi2`. */
 export interface Fapi2Options
   extends Pick<OAuthOptions, 'issuer' | 'metadata' | 'allowedEndpointOrigins' | 'discovery' | 'scope' | 'resource'> {
   readonly clientId: string
@@ -31,6 +32,7 @@ export interface Fapi2Options
   readonly retry?: RetryOptions | 'none'
 }
 
+/** How requests are signed. */
 export type Fapi2Signature =
   /** RFC 9421, over method, target, body, token, proof, Idempotency-Key and interaction id. */
   | { readonly form: 'http-message-signature'; readonly keys: Signer | KeyRing }
@@ -41,6 +43,7 @@ export type Fapi2Signature =
       readonly protected?: JwsDetachedOptions['protected']
     }
 
+/** What `fapi2` answers, to be spread into the options of `createClient`. */
 export type Fapi2ClientOptions = Pick<
   ClientOptions,
   'auth' | 'sign' | 'verify' | 'approval' | 'retry' | 'interactionId' | 'redirect'

@@ -7,6 +7,7 @@ import { OriginPatternSchema } from './egress.ts'
 import { givenRequest, urlOf } from './fetch.ts'
 import { discard } from './redirect.ts'
 
+/** An id for each call, so that both sides find it in their logs. */
 export interface InteractionOptions {
   /** Default `x-fapi-interaction-id`. */
   readonly header?: string

@@ -10,6 +10,7 @@ import { createTimingWatch } from '../monitor/timing.ts'
 import { createTrafficWatch } from '../monitor/traffic.ts'
 import type { Cancel, Runtime } from '../ports/runtime.ts'
 
+/** What a client watches by itself. */
 export interface MonitorOptions {
   /** `tls.timing`: whether origins answer at the pace they used to. Default true. */
   readonly timing?: boolean

@@ -35,6 +35,7 @@ export interface Operation {
   readonly maxResponseBytes?: number
 }
 
+/** A schema by status, by class of statuses, or for all others: the most specific one judges. */
 export interface ResponseSchemas {
   readonly [status: number]: StandardSchema
   readonly '2XX'?: StandardSchema
@@ -44,12 +45,14 @@ export interface ResponseSchemas {
   readonly default?: StandardSchema
 }
 
+/** Operations, and what becomes of a request that is none of them. */
 export interface OperationOptions {
   readonly list: readonly Operation[]
   /** What becomes of a request that is none of them, to whatever origin. Default `'reject'`. */
   readonly unlisted?: 'reject' | 'allow'
 }
 
+/** Operations alone, or with what becomes of all others. */
 export type OperationOption = readonly Operation[] | OperationOptions
 export type OperationRules = Required<OperationOptions>
 

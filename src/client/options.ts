@@ -62,6 +62,7 @@ import {
   TransparencySchema,
 } from './transparency.ts'
 
+/** Where signed documents come from, which root verifies them, and where they are kept. */
 export interface ManifestOptions {
   /**
    * Where the signed documents are. One of `url`, `urls`, `custom`.
@@ -105,6 +106,7 @@ export interface ManifestOptions {
   readonly startupMs?: number
 }
 
+/** Pins of one host pattern, where there is more to say than the pins. */
 export interface HostPins {
   readonly pins: readonly string[]
   /** `'report'` lets a pin mismatch through and raises `tls.reported`. Default `'enforce'`. */
@@ -113,6 +115,7 @@ export interface HostPins {
   readonly notAfter?: Date
 }
 
+/** All options of `createClient`. They are read once; an unknown one is a ConfigurationError. */
 export interface ClientOptions {
   /** Source of the signed pin manifest, or several, each with the `hosts` it speaks for. This or `pins` is required: there is no unpinned default. */
   readonly manifest?: ManifestOptions | readonly ManifestOptions[]

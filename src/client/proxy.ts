@@ -9,6 +9,7 @@ import { isPlainPolicy } from '../transport/route.ts'
 import type { ResolvedOptions } from './options.ts'
 import { type Bypass, parseBypass } from './proxy-bypass.ts'
 
+/** A proxy, with its own pins or credentials. A URL alone does where there is nothing more to say. */
 export interface ProxyOptions {
   /**
    * - `http://proxy.corp.example:3128`: an HTTP proxy. Credentials go to it in the clear.

@@ -11,6 +11,7 @@ export interface RatedRequest {
   readonly headers: Headers
 }
 
+/** One limit, and what it is a limit of. */
 export interface RateRule {
   /** From `tokenBucket`, `fixedWindow`, `slidingWindow`, `concurrency` or `shared`. */
   readonly limit: LimitRule

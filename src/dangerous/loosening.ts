@@ -1,6 +1,7 @@
 import { parseHostPattern } from '../encoding/host-pattern.ts'
 import { ConfigurationError } from '../errors/errors.ts'
 
+/** What every loosening carries. */
 export interface Why {
   /** Why the loosening is acceptable here: read by reviewers, repeated in the `posture` event at every start. */
   readonly reason: string

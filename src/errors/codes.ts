@@ -1694,5 +1694,7 @@ export const CODES = {
   { readonly retryable: boolean; readonly about: string; readonly fix: string }
 >
 
+/** Every code, as `error.code` has it and `pinfetch explain` explains it. */
 export type ErrorCode = keyof typeof CODES
+/** The codes of one domain: `CodeIn<'TRUST'>` are those of TrustError. */
 export type CodeIn<Domain extends string> = Extract<ErrorCode, `ERR_${Domain}_${string}`>

@@ -22,6 +22,7 @@ export interface ChainEntry {
   readonly notAfter: number
 }
 
+/** What every error may know beside its message. */
 export interface ErrorDetails {
   readonly cause?: unknown
   readonly requestSent?: RequestSent
@@ -54,6 +55,7 @@ export class ConfigurationError extends PinfetchError<CodeIn<'CONFIG'>> {
   override readonly name = 'ConfigurationError'
 }
 
+/** What a TrustError knows beside its message: findings, most specific first; the path, end entity first. */
 export interface TrustDetails extends ErrorDetails {
   readonly findings?: readonly Finding[]
   readonly chain?: readonly ChainEntry[]
@@ -96,6 +98,7 @@ export interface Issue {
   readonly message: string
 }
 
+/** What a PolicyError knows beside its message: places, and never values. */
 export interface PolicyDetails extends ErrorDetails {
   readonly operation?: string
   readonly status?: number
@@ -122,6 +125,7 @@ export class PolicyError extends PinfetchError<CodeIn<'POLICY'>> {
 /** What a refused document asks of its reader: an alarm, the publisher, patience, the clock, or the configuration. */
 export type ManifestErrorKind = 'security' | 'publisher' | 'transient' | 'clock' | 'config'
 
+/** What a ManifestError knows beside its message. */
 export interface ManifestDetails extends ErrorDetails {
   readonly kind: ManifestErrorKind
   readonly document?: 'root' | 'status' | 'manifest' | 'blob'
@@ -150,6 +154,7 @@ export class ManifestError extends PinfetchError<CodeIn<'MANIFEST'>> {
   }
 }
 
+/** What an AuthError knows beside its message. Durations are milliseconds. */
 export interface AuthDetails extends ErrorDetails {
   /** The error code of the authorization server (RFC 6749 §5.2), where it is a registered one. */
   readonly oauthError?: string
@@ -215,6 +220,7 @@ export class SignError extends PinfetchError<CodeIn<'SIGN'>> {
   override readonly name = 'SignError'
 }
 
+/** What a RateError knows beside its message. */
 export interface RateDetails extends ErrorDetails {
   /** When there may be room again. */
   readonly retryAfterMs?: number
@@ -231,6 +237,7 @@ export class RateError extends PinfetchError<CodeIn<'RATE'>> {
   }
 }
 
+/** What a MonitorError knows beside its message. */
 export interface MonitorDetails extends ErrorDetails {
   /** When the one who failed wants to be asked again. */
   readonly retryAfterMs?: number

@@ -458,6 +458,7 @@ export type PaceEvent =
   | { readonly type: 'breaker.probing'; readonly host: string }
   | { readonly type: 'breaker.closed'; readonly host: string }
 
+/** The event of a type: `EventOf<'tls.rejected'>`. */
 export type EventOf<Type extends ClientEvent['type']> = Picked<ClientEvent, Type>
 /** Some members of the union have several types: of those, the one that is asked for. */
 type Picked<Event extends ClientEvent, Type> = Event extends { readonly type: Type }

@@ -11,6 +11,7 @@ export interface KeyRing {
   readonly all: readonly Signer[]
 }
 
+/** A key of a ring, and when it signs. */
 export interface RingKey {
   readonly signer: Signer
   /** Signs from then on, in place of the one before. Default: at once. */

@@ -42,8 +42,10 @@ export function localSigner(key: LocalKey, options: LocalSignerOptions = {}): Si
   return Object.freeze({ algorithm, keyId, sign, ...(publicKey === undefined ? {} : { publicKey }) })
 }
 
+/** A private key in this process: PEM, JWK, `KeyObject` or `CryptoKey`. */
 export type LocalKey = KeyObject | webcrypto.CryptoKey | string | JsonWebKey
 
+/** What a key cannot say of itself. */
 export interface LocalSignerOptions {
   /** As the other side knows the key. Default: none is said. */
   readonly keyId?: string

@@ -55,6 +55,7 @@ export function verificationKey(
   })
 }
 
+/** What a public key cannot say of itself. */
 export interface VerificationKeyOptions {
   /** As signatures name it. */
   readonly keyId: string

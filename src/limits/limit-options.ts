@@ -9,6 +9,7 @@ export type LocalLimitRule = Exclude<LimitRule, SharedRule>
 /** What says how many go in which time. A number at the same time says nothing of that. */
 export type PacedRule = Exclude<LocalLimitRule, ConcurrencyRule>
 
+/** So many requests per so many milliseconds, with bursts. Made by `tokenBucket`. */
 export interface TokenBucketRule {
   readonly kind: 'tokenBucket'
   readonly requests: number
@@ -17,17 +18,20 @@ export interface TokenBucketRule {
   readonly burst?: number
 }
 
+/** So many requests in a window of so many milliseconds. Made by `fixedWindow` and `slidingWindow`. */
 export interface WindowRule {
   readonly kind: 'fixedWindow' | 'slidingWindow'
   readonly requests: number
   readonly perMs: number
 }
 
+/** So many requests under way at once. Made by `concurrency`. */
 export interface ConcurrencyRule {
   readonly kind: 'concurrency'
   readonly requests: number
 }
 
+/** A limit that several processes share. Made by `shared`. */
 export interface SharedRule {
   readonly kind: 'shared'
   readonly limiter: SharedLimiter

@@ -23,6 +23,7 @@ export interface CustomSource {
   readonly close?: () => unknown
 }
 
+/** What a source of your own answers: a status as in HTTP, 304 included, and the bytes. */
 export interface CustomAnswer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>

@@ -6,6 +6,7 @@ import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { readCertificate } from '../trust/path/certificate-cache.ts'
 import { DerError } from '../x509/der.ts'
 
+/** Something that ends, and when. */
 export interface Expiry {
   readonly what: ExpiringThing
   readonly subject: string

@@ -10,6 +10,7 @@ import { type Appended, type LogFile, openLogFile } from './log-file.ts'
 import { createOutage } from './outage.ts'
 import { type JsonObject, sha256, validationRecord } from './validation-record.ts'
 
+/** Where the lines of a validation log go. */
 export interface ValidationLogOptions {
   /** Appended to; made with mode 0600. One process at a time: two would write two chains into one file. */
   readonly file?: string
@@ -22,6 +23,7 @@ export interface ValidationLogOptions {
   readonly runtime?: Pick<Runtime, 'clock'>
 }
 
+/** A log under way. */
 export interface ValidationLog {
   /** SHA-256 of the last line that was written. Kept where the log cannot be changed, it shows what was cut off the end. */
   readonly head: string | undefined

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { parseChainedLine, START } from './hash-chain.ts'
 import { sha256 } from './validation-record.ts'
 
+/** What `verifyLog` found. */
 export interface LogReport {
   readonly lines: number
   /** Lines that tell of a handshake. */
@@ -19,6 +20,7 @@ export interface LogReport {
   readonly isTorn: boolean
 }
 
+/** What is wrong with a line of a validation log. */
 export interface LogFlaw {
   readonly kind: 'edited' | 'removed' | 'inserted' | 'moved' | 'cut'
   /** Of the file, from 1 on. */

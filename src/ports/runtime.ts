@@ -30,6 +30,7 @@ export interface FetchedBytes {
   readonly bytes: Uint8Array
 }
 
+/** How much may be read, until when, and what is known already. */
 export interface FetchLimits {
   /** Reading stops, and the call rejects, at the first byte past it. */
   readonly maxBytes: number

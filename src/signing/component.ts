@@ -9,6 +9,7 @@ import { type FieldType, type Item, serializeMember } from './structured-fields.
  */
 export type Component = DerivedName | `@query-param:${string}` | (string & {}) | ComponentDetails
 
+/** A component of a message with its parameters (RFC 9421 §2). */
 export interface ComponentDetails {
   readonly name: DerivedName | `@query-param:${string}` | (string & {})
   /** The field as its structure says it, whatever its spelling (§2.1.1). */
@@ -25,6 +26,7 @@ export interface ComponentDetails {
   readonly fieldType?: FieldType
 }
 
+/** What a signature can cover beside fields (RFC 9421 §2.2). */
 export type DerivedName =
   | '@method'
   | '@target-uri'

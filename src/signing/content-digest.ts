@@ -3,11 +3,13 @@ import { parseDictionary } from './structured-fields.ts'
 /** The algorithms of RFC 9530 §5 that prove something; the others are never made, and count as absent. */
 export type DigestAlgorithm = 'sha-256' | 'sha-512'
 
+/** Hashes of a digest, as node:crypto names them. */
 export type HashName = 'sha256' | 'sha512'
 
 /** Hashes what the field is about: a body as it is sent (Content-Digest), or a representation (Repr-Digest). */
 export type DigestOf = (hash: HashName) => Uint8Array
 
+/** What a digest field says. */
 export type ReadDigest =
   | { readonly kind: 'digests'; readonly digests: ReadonlyMap<DigestAlgorithm, Uint8Array> }
   /** Algorithms alone that are unknown, or prove nothing. */

@@ -68,6 +68,7 @@ export interface CanonicalParts extends MessageParts {
   readonly nonce: string
 }
 
+/** A signature by shared secret, as a template describes it. */
 export interface HmacTemplateOptions {
   readonly template: HmacTemplate
   readonly key: SecretSource

@@ -7,6 +7,7 @@ import type { Component } from './component.ts'
 import type { DigestAlgorithm } from './content-digest.ts'
 import type { SignableRequest } from './signing.ts'
 
+/** Signatures over requests (RFC 9421): with which keys, and over what. */
 export interface HttpSignatureOptions {
   readonly keys: Signer | KeyRing
   /** Tells signatures of one request apart. Default `sig`. */
@@ -37,6 +38,7 @@ export interface HttpSignatureOptions {
   readonly allowedOrigins?: readonly string[]
 }
 
+/** When and how a body is digested (RFC 9530). */
 export interface ContentDigestOptions {
   /** Default `sha-256`. */
   readonly algorithms?: readonly DigestAlgorithm[]
@@ -49,6 +51,7 @@ export interface ContentDigestOptions {
   readonly maxBufferBytes?: number
 }
 
+/** What is covered unless you say otherwise. */
 export type SignaturePreset = 'strict' | 'fapi2' | 'web-bot-auth'
 
 /** Where `ifPresent`, a component is covered in the requests that have the field. */

@@ -15,6 +15,7 @@ export interface JwsHeader {
   readonly [name: string]: unknown
 }
 
+/** A JWS over the body, in a header field (RFC 7797). */
 export interface JwsDetachedOptions {
   readonly keys: Signer | KeyRing
   /** Lower case, as `x-jws-signature`. */

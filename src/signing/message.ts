@@ -23,4 +23,5 @@ export interface ResponseMessage {
   readonly request?: RequestMessage
 }
 
+/** What a signature is over. */
 export type Message = RequestMessage | ResponseMessage

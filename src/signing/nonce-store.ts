@@ -17,6 +17,7 @@ export interface NonceStore {
   readonly claim: (nonce: SeenNonce) => boolean | Promise<boolean>
 }
 
+/** A nonce that was used. Instants are Unix milliseconds. */
 export interface SeenNonce {
   readonly keyId: string
   readonly nonce: string

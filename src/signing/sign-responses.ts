@@ -17,6 +17,7 @@ import { keyidOf, signatureOctets } from './signature-key.ts'
 import { type BareItem, serializeParameters } from './structured-fields.ts'
 import { ComponentsSchema, requirementsOf } from './verify-options.ts'
 
+/** Signatures over responses (RFC 9421 §2.4): with which keys, and over what. */
 export interface SignResponsesOptions {
   readonly keys: Signer | KeyRing
   /**
@@ -32,6 +33,7 @@ export interface SignResponsesOptions {
   readonly runtime?: Runtime
 }
 
+/** A response before it is sent. */
 export interface OutgoingResponse {
   readonly status: number
   readonly headers?: Iterable<readonly [string, string]> | Readonly<Record<string, string | readonly string[]>>
@@ -40,6 +42,8 @@ export interface OutgoingResponse {
 }
 
 /**
+ * Signs one response.
+ *
  * @param request That is answered, as `verifyRequests` gives it.
  * @returns The header fields to add, names in lower case.
  */

@@ -34,6 +34,7 @@ export interface SigningHost {
   readonly clockOffset: (origin: string) => number
 }
 
+/** A signer with the keys and the clock of one client. */
 export interface BoundSigner {
   /**
    * What to add to the request.
@@ -53,6 +54,7 @@ export interface SignableRequest extends RequestMessage {
   readonly body: SignableBody
 }
 
+/** The body of a request, as far as a signer may know it. */
 export type SignableBody =
   | { readonly kind: 'none' }
   /** The exact bytes that are sent. Hashed once an algorithm, however many ask. */
@@ -64,10 +66,12 @@ export type SignableBody =
   /** Cannot be read before it is sent: what has to be known of it, the caller says in Content-Digest. */
   | { readonly kind: 'stream' }
 
+/** Until when anybody waits for a signature. */
 export interface SignContext {
   readonly signal: AbortSignal
 }
 
+/** What a signer adds to a request. */
 export interface RequestPatch {
   /** Lower-case names, appended to the fields; `signature` and `signature-input` of several signers are joined. */
   readonly headers?: Readonly<Record<string, string>>
@@ -75,6 +79,7 @@ export interface RequestPatch {
   readonly query?: string
 }
 
+/** The answer to a request that was signed. */
 export interface SignedResponse {
   readonly status: number
   readonly headers: Headers

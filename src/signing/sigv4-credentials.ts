@@ -20,6 +20,7 @@ export type AwsCredentialSource =
   | ((request: AwsCredentialRequest) => Promise<AwsCredentials>)
   | { readonly accessKeyId: string; readonly secretAccessKey: SecretSource }
 
+/** Why credentials are asked for, and until when anybody waits. */
 export interface AwsCredentialRequest {
   /** `rejected`: a server refused the ones before. */
   readonly reason: 'initial' | 'expiring' | 'rejected'

@@ -20,6 +20,7 @@ import {
   UNSIGNED_PAYLOAD,
 } from './sigv4-signature.ts'
 
+/** AWS Signature Version 4: for which service, and with whose credentials. */
 export interface SigV4Options {
   /** As in the host name: `s3`, `execute-api`, `dynamodb`. */
   readonly service: string

@@ -31,7 +31,12 @@ export interface VerifyRequestsOptions extends SignatureRules {
   readonly runtime?: Runtime
 }
 
-/** @param body All of it, as it was received, before anything is decoded or parsed; `null` where the request has none. */
+/**
+ * Verifies one request.
+ *
+ * @param body All of it, as it was received, before anything is decoded or parsed; `null` where the request has none.
+ * @throws VerifyError saying why: for your logs, and not for the sender. KeyError where a key cannot be had.
+ */
 export type RequestVerifier = (request: NodeRequest | FetchRequest, body: Uint8Array | null) => Promise<VerifiedRequest>
 
 /** Who signed a request, and what. */

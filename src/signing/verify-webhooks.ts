@@ -12,6 +12,7 @@ import type { NonceStore } from './nonce-store.ts'
 import { type FetchRequest, type NodeRequest, receivedRequest } from './received-request.ts'
 import type { ReadWebhook, WebhookTemplate } from './webhook-templates.ts'
 
+/** Which webhooks are verified, and with which secret. */
 export interface VerifyWebhooksOptions {
   /** `stripeWebhook`, `githubWebhook` or `standardWebhook`. */
   readonly template: WebhookTemplate
@@ -26,6 +27,7 @@ export interface VerifyWebhooksOptions {
   readonly runtime?: Runtime
 }
 
+/** The receiver of webhooks. */
 export interface WebhookVerifier {
   /**
    * @param body All of it, as it was received, before anything is decoded or parsed.
@@ -36,6 +38,7 @@ export interface WebhookVerifier {
   readonly close: () => void
 }
 
+/** A webhook that was what its sender sent. */
 export interface VerifiedWebhook {
   /** `undefined` where the template does not say. */
   readonly signedAt: UnixMs | undefined

@@ -14,6 +14,7 @@ export interface WebhookTemplate extends HmacTemplate {
   readonly read: (value: string, header: MessageParts['header']) => ReadWebhook | undefined
 }
 
+/** What the header fields of a webhook say. */
 export interface ReadWebhook {
   /** As they stand there, in the encoding of the template. Several while a secret is changed. */
   readonly signatures: readonly string[]

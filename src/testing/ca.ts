@@ -46,6 +46,7 @@ export function testCa(options: TestCaOptions = {}): TestCa {
   return { root, intermediates, issuer, anchors, anchorPem: root.pem, issue: issuer.issue }
 }
 
+/** How the CA looks. */
 export interface TestCaOptions {
   /** Start of the subjects: `Test Root`, `Test Intermediate`. Two CAs of one name look alike to name-based linking. */
   readonly name?: string
@@ -59,6 +60,7 @@ export interface TestCaOptions {
   readonly intermediate?: IssueOptions
 }
 
+/** A CA in this process: root, intermediates, and what issues from them. */
 export interface TestCa {
   readonly root: TestCertificate
   /** Below the root first. */
@@ -102,6 +104,7 @@ export interface PresentedCertificate {
   readonly subjectKeyIdentifier: Uint8Array
 }
 
+/** A certificate, in every detail that may be wrong. */
 export interface IssueOptions {
   /** DNS names of the SAN. */
   readonly names?: readonly string[]

@@ -17,6 +17,7 @@ import { systemRuntime } from '../ports/system.ts'
 import type { RequestSigner } from '../signing/signing.ts'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../transport/limits.ts'
 
+/** Who answers in place of servers, and what is refused. */
 export interface FakeClientOptions {
   /** Answers the requests. Default: `globalThis.fetch` as it is at each call, so that msw and other patches of it work. */
   readonly fetch?: typeof globalThis.fetch
@@ -34,6 +35,7 @@ export interface FakeClientOptions {
   readonly health?: Partial<ClientHealth>
 }
 
+/** A Client without sockets. */
 export interface FakeClient extends Client {
   /** Delivers an event to the listeners, as the real client would. */
   readonly emit: (event: ClientEvent) => void

@@ -4,6 +4,7 @@
  */
 export type FaultStage = 'accept' | 'tls' | 'request' | 'response'
 
+/** One thing that goes wrong. */
 export type ScriptedFault = CutFault | ContentFault | PaceFault
 
 /** How a connection ends before its time. */

@@ -202,6 +202,7 @@ export async function startFaultServer(options: FaultServerOptions): Promise<Fau
   }
 }
 
+/** What goes wrong, and when. */
 export interface FaultServerOptions extends Omit<TlsServerOptions, 'handler' | 'onSocket'> {
   /** What goes wrong. Default nothing. */
   readonly script?: FaultScript
@@ -211,6 +212,7 @@ export interface FaultServerOptions extends Omit<TlsServerOptions, 'handler' | '
   readonly response?: Octets | ((request: FaultRequest) => Octets)
 }
 
+/** A request as the fault server read it. */
 export interface FaultRequest extends ReadRequest {
   /** Index into `connections`. */
   readonly connection: number
@@ -232,6 +234,7 @@ export interface FaultConnection {
   readonly isOpen: boolean
 }
 
+/** A server that fails by script. */
 export interface FaultServer extends AsyncDisposable, Pick<TestTlsServer, 'port' | 'host' | 'origin' | 'setIdentity'> {
   /** TCP connections, those that failed at once included, in order. */
   readonly connections: readonly FaultConnection[]

@@ -84,6 +84,7 @@ export async function startInterceptor(options: InterceptorOptions): Promise<Int
   }
 }
 
+/** Where it forwards to, and which CA it mints with. */
 export interface InterceptorOptions
   extends Omit<TlsServerOptions, 'identity' | 'identityFor' | 'handler' | 'onSocket' | 'ocspResponse'> {
   readonly target: { readonly port: number; readonly host?: string }
@@ -95,6 +96,7 @@ export interface InterceptorOptions
   readonly nameWithoutSni?: string
 }
 
+/** A proxy that intercepts TLS, as an attacker's or a company's does, and writes down what it reads. */
 export interface Interceptor extends AsyncDisposable {
   readonly port: number
   readonly host: string

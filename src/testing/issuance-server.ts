@@ -45,6 +45,7 @@ export async function startIssuanceServer(options: {
   })
 }
 
+/** A server that speaks as Cert Spotter and as crt.sh do. */
 export interface IssuanceServer extends TestTlsServer {
   /** What both sources take as their base URL. */
   readonly url: string
@@ -54,6 +55,7 @@ export interface IssuanceServer extends TestTlsServer {
   readonly misbehave: (fault: IssuanceFault) => void
 }
 
+/** An answer in place of the next one. */
 export interface IssuanceFault {
   /** `/v1/issuances` or `/`. Default: whichever is asked for next. */
   readonly path?: string

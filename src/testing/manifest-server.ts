@@ -55,11 +55,13 @@ export async function startManifestServer(options: ManifestServerOptions): Promi
   })
 }
 
+/** What it serves, and what it presents. */
 export interface ManifestServerOptions extends Omit<TlsServerOptions, 'handler' | 'onSocket' | 'identity'> {
   readonly files: ManifestFiles
   readonly identity: ServerIdentity | readonly ServerIdentity[]
 }
 
+/** Documents by path, as they are now, or as a function answers them. */
 export type ManifestFiles = FileMap | (() => FileMap) | { readonly files: () => FileMap }
 type FileMap = ReadonlyMap<string, Uint8Array>
 
@@ -76,6 +78,7 @@ export interface Fault {
   readonly times?: number
 }
 
+/** A server of signed documents that counts who asks, and fails when told to. */
 export interface ManifestServer extends TestTlsServer {
   /** Base URL of the repository, with the final slash. */
   readonly url: string

@@ -66,6 +66,7 @@ export async function startPinnedServer(options: PinnedServerOptions = {}): Prom
   }
 }
 
+/** How it answers, and who it is. */
 export interface PinnedServerOptions {
   /** Answers each request; one that throws is a 500 with its message. Default: 200 and `ok`. */
   readonly handler?: (request: Request) => Response | Promise<Response>
@@ -75,6 +76,7 @@ export interface PinnedServerOptions {
   readonly ca?: TestCa
 }
 
+/** A TLS server with a key that is pinned and one in reserve, and the options of a client for it. */
 export interface PinnedServer extends AsyncDisposable {
   /** Without a slash at the end: `https://localhost:40123`. */
   readonly url: string

@@ -76,6 +76,7 @@ export async function startProxy(options: ProxyOptions = {}): Promise<TestProxy>
   }
 }
 
+/** What the proxy speaks, and what it wants. */
 export interface ProxyOptions {
   /** Default http. */
   readonly kind?: 'http' | 'socks5'
@@ -89,6 +90,7 @@ export interface ProxyOptions {
   readonly answer?: (client: Socket, request: ProxyRequest) => void
 }
 
+/** A tunnel that somebody asked for. */
 export interface ProxyRequest {
   /** A name or an address, as asked for. */
   readonly host: string
@@ -97,6 +99,7 @@ export interface ProxyRequest {
   readonly authorization: string | undefined
 }
 
+/** A proxy on loopback that writes down what it was asked for. */
 export interface TestProxy extends AsyncDisposable {
   readonly port: number
   readonly host: string

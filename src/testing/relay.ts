@@ -60,6 +60,7 @@ export interface RelayTarget {
   readonly host?: string
 }
 
+/** Passes bytes on between client and server, and counts the TLS records of each direction. */
 export interface Relay extends AsyncDisposable {
   readonly port: number
   readonly host: string
@@ -77,6 +78,7 @@ export interface Relay extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
+/** Both directions of one connection. */
 export interface RelayConnection {
   readonly clientToServer: RelayTraffic
   readonly serverToClient: RelayTraffic
@@ -97,6 +99,7 @@ export interface RelayTraffic {
   readonly bytes: number
 }
 
+/** The head of one record. */
 export interface TlsRecord {
   /** ContentType as sent (RFC 8446 §5.1): 20 change_cipher_spec, 21 alert, 22 handshake, 23 application_data. */
   readonly type: number

@@ -51,6 +51,7 @@ export async function createTestRepository(options: TestRepositoryOptions = {}):
   }
 }
 
+/** What is published first, and by which clock. */
 export interface TestRepositoryOptions extends Partial<Omit<RepositoryOptions, 'now'>> {
   /** Published at once as version 1. Default: nothing but the root. */
   readonly hosts?: TestHosts
@@ -61,6 +62,7 @@ export interface TestRepositoryOptions extends Partial<Omit<RepositoryOptions, '
 /** Hosts as the document has them, or pins by host pattern: enforced, and a lone pin marked as meant to be alone. */
 export type TestHosts = readonly HostInput[] | Readonly<Record<HostPattern, readonly PinText[]>>
 
+/** Signed documents with their keys, in memory. */
 export interface TestRepository {
   /** The first root document: what a client is given. */
   readonly root: Uint8Array

@@ -17,6 +17,7 @@ export { crlNumber, generateOcspError, issuingDistributionPoint } from '../x509/
 /** What a CA says of one of its certificates. */
 export type TestStatus = 'good' | 'revoked' | 'unknown'
 
+/** An OCSP response, in every detail that may be wrong. */
 export interface TestOcspOptions {
   readonly certificate: TestCertificate
   readonly status?: TestStatus
@@ -73,6 +74,7 @@ export function ocspResponse(options: TestOcspOptions): Uint8Array {
   })
 }
 
+/** A CRL, in every detail that may be wrong. */
 export interface TestCrlOptions {
   readonly issuer: TestCertificate
   /** Certificates on the list, or serial numbers. */

@@ -34,11 +34,13 @@ export async function servePins(hosts: TestHosts, options: ServePinsOptions = {}
   }
 }
 
+/** What the manifest says beside hosts and pins. */
 export interface ServePinsOptions extends Omit<TestRepositoryOptions, 'hosts'> {
   /** Of the manifest server, and the only anchor of `clientOptions`: give that of the services which the pins are of. */
   readonly ca?: TestCa
 }
 
+/** Signed pins behind a server, and the options of a client for them. */
 export interface ServedPins extends AsyncDisposable {
   /** For `createClient`: the manifest, the CA as only anchor, and a resolver that sends every name to loopback. */
   readonly clientOptions: Pick<ClientOptions, 'anchors' | 'resolver'> & {

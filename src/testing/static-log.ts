@@ -62,6 +62,7 @@ export function createTestLog(options: TestStaticLogOptions): TestStaticLog {
   }
 }
 
+/** What the log is called, and what signs it. */
 export interface TestStaticLogOptions {
   /** `log.example.com/2026`: what the checkpoint names. */
   readonly origin: string
@@ -71,6 +72,7 @@ export interface TestStaticLogOptions {
   readonly now?: () => number
 }
 
+/** A log of the static API, in memory. */
 export interface TestStaticLog {
   readonly origin: string
   readonly key: KeyPair

@@ -133,6 +133,7 @@ export async function startTlsServer(options: TlsServerOptions): Promise<TestTls
   }
 }
 
+/** What the server presents, accepts and answers. */
 export interface TlsServerOptions {
   /** What it presents. Several take turns, one a connection, as behind a load balancer with RSA and ECDSA servers. */
   readonly identity: ServerIdentity | readonly ServerIdentity[]
@@ -169,8 +170,10 @@ export type ServerIdentity =
   | TestCertificate
   | { readonly certificates: readonly (Uint8Array | string)[]; readonly key: string }
 
+/** Answers a request of a test server. */
 export type TestHandler = (request: TestRequest, response: ServerResponse, message: IncomingMessage) => void
 
+/** A request as a test server read it. */
 export interface TestRequest {
   readonly method: string
   readonly path: string
@@ -197,6 +200,7 @@ export interface TestConnection {
   readonly socket: TLSSocket
 }
 
+/** A TLS server on loopback that presents what it is told, and writes down what it saw. */
 export interface TestTlsServer extends AsyncDisposable {
   readonly port: number
   /** Address it listens on. */

@@ -23,8 +23,10 @@ export interface TestListedLog {
   readonly temporal_interval?: { readonly start_inclusive: string; readonly end_exclusive: string }
 }
 
+/** States of the log lists of browsers. */
 export type TestLogState = 'pending' | 'qualified' | 'usable' | 'readonly' | 'retired' | 'rejected'
 
+/** Whose log it is, and in which state. */
 export interface TestLogOptions {
   /** Default `A`. Two logs of one operator do not suffice. */
   readonly operator?: string
@@ -60,6 +62,7 @@ export function testLog(options: TestLogOptions = {}): TestLog {
   return { operator, key, isTiled, listed }
 }
 
+/** A list of logs, as browsers publish theirs (log_list.json, version 3). */
 export interface TestLogList {
   readonly timestamp: string
   readonly operators: readonly {

@@ -6,6 +6,7 @@ import { encodeQuery, readAnswer } from './dns-message.ts'
 import { createDnsResolver, type DnsServer } from './dns-resolver.ts'
 import type { Resolver } from './resolvers.ts'
 
+/** A resolver over HTTPS (RFC 8484). */
 export interface DohOptions {
   /**
    * A client of its own, with pins for the server in `url`. It finds that server by its own resolver: `staticResolver`, the

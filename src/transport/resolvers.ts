@@ -14,6 +14,7 @@ import { systemRuntime } from '../ports/system.ts'
  */
 export type Resolver = (host: string, context: ResolverContext) => Promise<readonly string[]>
 
+/** What a resolver may tell of itself, by the client that asks. */
 export interface ResolverContext {
   /** To the listeners of the client that asks. */
   readonly emit: Emit
@@ -70,6 +71,7 @@ export function staticResolver(hosts: Readonly<Record<string, readonly string[]>
   return async (host, context) => known.get(canonicalHost(host) ?? host) ?? (await otherwise?.(host, context)) ?? []
 }
 
+/** What two resolvers that disagree mean. */
 export interface CompareOptions {
   /**
    * `'report'`: the first resolver’s answer counts, and a different one of the second raises `dns.mismatch`.

@@ -53,6 +53,7 @@ export interface Signer {
 
 export type SignatureHash = 'sha1' | 'sha256' | 'sha384' | 'sha512'
 
+/** Which kind of key is made. */
 export type KeyType =
   | 'P-256'
   | 'P-384'
@@ -65,6 +66,7 @@ export type KeyType =
   | 'RSA-4096'
   | 'RSA-PSS-2048'
 
+/** A key pair of a certificate or a log. */
 export interface KeyPair {
   readonly type: KeyType
   readonly privateKey: KeyObject

@@ -16,6 +16,7 @@ import { makeBundle, type Surroundings, type Trigger } from './bundle.ts'
 import { fileName, keepFile } from './files.ts'
 import { type SealedEvidence, seal, sealedText } from './seal.ts'
 
+/** Where bundles go, who signs them, and how many there may be. */
 export interface EvidenceOptions {
   /** A directory for the files, made with mode 0700 where it is missing; each file has mode 0600. */
   readonly dir?: string
@@ -33,6 +34,7 @@ export interface EvidenceOptions {
   }
 }
 
+/** A collection under way. */
 export interface EvidenceCollection {
   /** Bundles that were written. */
   readonly written: number

@@ -10,6 +10,7 @@ import { type EvidenceBundle, EvidenceSchema, type JudgedBundle, SealedSchema } 
 import { checkSeal, type SignatureCheck } from './seal.ts'
 import { anchorsOf, evidenceOf, withoutFilters } from './witness.ts'
 
+/** What was found of a bundle. */
 export interface VerifiedEvidence {
   readonly evidence: EvidenceSummary
   /** All of it, as it stands in the file. */

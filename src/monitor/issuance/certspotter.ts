@@ -8,6 +8,7 @@ import { concerns, type Issuance, issuanceOf } from './issuance.ts'
 import { readCertificate } from './read-certificate.ts'
 import { type Batch, baseUrlOf, type IssuanceSource, type Pass, readPosition } from './source.ts'
 
+/** The API of Cert Spotter, as a source of issuances. */
 export interface CertSpotterOptions {
   /** Default `https://api.certspotter.com/`. */
   readonly baseUrl?: string

@@ -8,6 +8,7 @@ import { concerns, type Issuance, issuanceOf } from './issuance.ts'
 import { readCertificate } from './read-certificate.ts'
 import { type Batch, baseUrlOf, type IssuanceSource, type Pass, readPosition } from './source.ts'
 
+/** crt.sh, as a source of issuances. */
 export interface CrtShOptions {
   /** Default `https://crt.sh/`. */
   readonly baseUrl?: string

@@ -22,6 +22,7 @@ export interface Issuance {
   readonly notAfter: number
 }
 
+/** A certificate for a watched name with a key that nobody ordered. */
 export type UnexpectedIssuance = EventOf<'ct.unexpected'>
 
 /** What a source said beside the certificate; the certificate's own word comes first. */

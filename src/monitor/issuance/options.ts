@@ -12,11 +12,13 @@ import type { Store } from '../../stores/store.ts'
 import { certSpotter } from './certspotter.ts'
 import type { IssuanceSource } from './source.ts'
 
+/** What a watch tells. */
 export type IssuanceEvent = EventOf<'ct.unexpected' | 'ct.watchFailed'>
 
 /** Keys that were ordered: those in use, the backups, and those that are to come. A function is asked before each pass. */
 export type KnownPins = readonly string[] | (() => readonly string[] | Promise<readonly string[]>)
 
+/** Which names and keys are watched, and who is asked. */
 export interface IssuanceOptions {
   /** What to watch: registered domains, or names below them. */
   readonly domains: readonly string[]
@@ -47,6 +49,7 @@ export interface IssuanceOptions {
   readonly runtime?: Runtime
 }
 
+/** The same, and how often. */
 export interface WatchOptions extends IssuanceOptions {
   /** Between two passes, give or take a tenth. Default an hour: what public sources allow everybody. */
   readonly intervalMs?: number

@@ -10,6 +10,7 @@ import { type Batch, baseUrlOf, type IssuanceSource, type Pass, readPosition } f
 import { HASH_OCTETS, readTile, TILE_WIDTH, type TileEntry, verifyTile } from './tile.ts'
 import { createTree, type FetchTile, type TreeHead } from './tree.ts'
 
+/** A log of its own, read tile by tile (c2sp.org/static-ct-api). */
 export interface StaticLogOptions {
   /** The monitoring prefix: where `checkpoint` and `tile/` are. */
   readonly url: string

@@ -15,6 +15,7 @@ import {
 } from './options.ts'
 import type { IssuanceSource } from './source.ts'
 
+/** A watch under way. */
 export interface IssuanceWatch {
   /** `ct.unexpected` and `ct.watchFailed`, as of a client: outlets such as `toSyslog` take a watch in its place. */
   readonly on: Emitter['on']
@@ -60,6 +61,7 @@ export function watchIssuances(options: WatchOptions): IssuanceWatch {
   return Object.freeze({ on, close, [Symbol.asyncDispose]: close })
 }
 
+/** What one pass over all sources found. */
 export interface IssuanceReport {
   readonly unexpected: readonly UnexpectedIssuance[]
   /** Sources that could not be read to their end. */

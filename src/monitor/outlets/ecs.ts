@@ -3,6 +3,7 @@ import type { HandshakeEvent } from '../../events/handshake.ts'
 import { type Meaning, meaningOf, type Severity } from './meaning.ts'
 import { bounded, detailsOf, endpointOf, factsOf, PRODUCT, type ToldEvent } from './record.ts'
 
+/** A document of the Elastic Common Schema, ready for `JSON.stringify`. */
 export type EcsRecord = Readonly<Record<string, unknown>>
 
 /**

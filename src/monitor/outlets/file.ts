@@ -7,6 +7,7 @@ import { Format, type RecordFormat, writerOf, written } from './format.ts'
 import { carry, type OutletOptions, OutletShape, type Watched, whole } from './outlet.ts'
 import type { ToldEvent } from './record.ts'
 
+/** A file of records, one a line. */
 export interface FileOutletOptions extends OutletOptions {
   readonly path: string
   /** Default `ocsf`. */

@@ -15,6 +15,7 @@ import {
 } from './outlet.ts'
 import type { ToldEvent } from './record.ts'
 
+/** A collector that takes records by POST. */
 export interface HttpOutletOptions extends OutletOptions {
   /** Where batches are POSTed to; https. */
   readonly url: string

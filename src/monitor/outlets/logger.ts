@@ -15,8 +15,10 @@ export interface Logger {
 }
 type Log = (fields: object, message: string) => void
 
+/** A method of the logger, or nothing at all. */
 export type LogLevel = keyof Logger | 'silent'
 
+/** Which event is logged at which level. */
 export interface LogOptions extends OutletOptions {
   /** By type of event. Default: by what it means, an accepted handshake at `debug`. */
   readonly levels?: Partial<Readonly<Record<ClientEvent['type'], LogLevel>>>

@@ -16,6 +16,7 @@ export interface Watched {
   readonly health?: () => { readonly manifest?: { readonly expiresAt?: number | undefined } }
 }
 
+/** What all outlets have in common. */
 export interface OutletOptions {
   /** Types of those that records are made of. Default: all. */
   readonly events?: readonly ClientEvent['type'][]

@@ -22,6 +22,7 @@ import {
 import { isPinViolation, pinViolationReport } from './pin-violation.ts'
 import type { ToldEvent } from './record.ts'
 
+/** Where reports of pin violations go (RFC 7469 §3). */
 export interface ReportOptions extends Omit<OutletOptions, 'events'> {
   /** https. */
   readonly url: string

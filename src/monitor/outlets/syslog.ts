@@ -13,6 +13,7 @@ import { meaningOf, type Severity } from './meaning.ts'
 import { carry, type OutletOptions, OutletShape, type Watched, whole } from './outlet.ts'
 import { PRODUCT, type ToldEvent } from './record.ts'
 
+/** A syslog collector (RFC 5424). */
 export interface SyslogOutletOptions extends OutletOptions {
   /**
    * RFC 5426 over UDP, RFC 6587 over TCP, RFC 5425 over TLS: `connect` is that of another client, which knows the pins of the collector.

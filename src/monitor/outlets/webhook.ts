@@ -24,6 +24,7 @@ import {
 } from './outlet.ts'
 import type { ToldEvent } from './record.ts'
 
+/** Who is told, and with which secret (Standard Webhooks). */
 export interface WebhookOptions extends OutletOptions {
   /** https. */
   readonly url: string

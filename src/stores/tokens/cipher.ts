@@ -3,6 +3,7 @@ import { CompactEncrypt, compactDecrypt, decodeProtectedHeader, errors } from 'j
 import { ConfigurationError, StoreError } from '../../errors/errors.ts'
 import type { TokenCipher } from './store.ts'
 
+/** Keys that stored tokens are encrypted with. */
 export interface JweCipherOptions {
   /** By name: 32 random bytes each. Records are read with any of them. */
   readonly keys: Readonly<Record<string, KeyObject | Uint8Array>>

@@ -17,6 +17,7 @@ interface Commanding {
   readonly customCommand: (args: string[]) => Promise<unknown>
 }
 
+/** The connection that tokens are kept over. */
 export interface RedisTokenStoreOptions {
   /** Yours: connected, given a listener for its errors, and closed by you. */
   readonly client: RedisLike

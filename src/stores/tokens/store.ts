@@ -32,6 +32,7 @@ export interface TokenStore {
   readonly remove: (key: string, expected: number) => Promise<boolean>
 }
 
+/** One record of a token store. */
 export interface StoredToken {
   /** A positive integer, one more with each write. */
   readonly v: number
