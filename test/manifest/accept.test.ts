@@ -62,7 +62,7 @@ async function judge(
 
 const floorAt = (version: number, more: Partial<ManifestFloor> = {}): ManifestFloor => {
   const expires: UnixMs = toUnixMs(NOW + DAY)
-  return { version, sha256: current.sha256, current: version, revocations: [], expires, ...more }
+  return { version, sha256: current.sha256, current: version, revocations: {}, expires, ...more }
 }
 const pointer = (version: number, sha256 = current.sha256): Pointer => ({ ...current, version, sha256 })
 const canary = (version: number, sha256?: string) => ({
