@@ -18,7 +18,9 @@ export type AnchorSource =
   | 'system'
   | 'extra'
   | (string & {})
+  /** A file of PEM or DER, followed. */
   | { readonly file: string }
+  /** A file with a SPIFFE bundle, followed. */
   | { readonly spiffeBundle: string }
 
 export interface ResolvedAnchors {

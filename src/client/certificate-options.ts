@@ -15,7 +15,9 @@ export interface PemIdentity {
  * it for one connection and not for a second.
  */
 export interface EngineKey {
+  /** `pkcs11`. */
   readonly privateKeyEngine: string
+  /** What the engine knows the key by: for `pkcs11` a URI (RFC 7512). */
   readonly privateKeyIdentifier: string
 }
 
@@ -29,8 +31,11 @@ export interface Renewable {
 
 /** PEM files of certificate and key; both are followed. */
 export interface IdentityFiles {
+  /** PEM: the certificate, then those that issued it. */
   readonly certFile: string
+  /** PEM: the private key. */
   readonly keyFile: string
+  /** Of a key that is encrypted. */
   readonly passphrase?: string
 }
 

@@ -14,6 +14,7 @@ import type { RetryOptions } from './retry-options.ts'
 /** A client of a bank, as FAPI 2.0 has it. See `fapi2`. */
 export interface Fapi2Options
   extends Pick<OAuthOptions, 'issuer' | 'metadata' | 'allowedEndpointOrigins' | 'discovery' | 'scope' | 'resource'> {
+  /** As the authorization server registered it. */
   readonly clientId: string
   /** Signs the client's assertions (`private_key_jwt`, RFC 7523). */
   readonly clientKey: Signer | KeyRing
@@ -23,6 +24,7 @@ export interface Fapi2Options
   readonly resources: readonly string[]
   /** What tokens are bound to: the client's `certificate` (RFC 8705), or a key (RFC 9449). FAPI knows no others. */
   readonly senderConstraint: 'mtls' | Exclude<OAuthOptions['senderConstraint'], string | undefined>
+  /** How requests are signed, and with which keys. */
   readonly signature: Fapi2Signature
   /** Has responses be signed too, bound to their requests. Default: they are not. */
   readonly responses?: Pick<VerifyResponsesOptions, 'keys' | 'algorithms'> & { readonly maxAgeSec?: number }

@@ -5,6 +5,7 @@ import type { StandardSchema } from './operation-schema.ts'
 export interface Operation {
   /** For errors. Default: the method and the path. */
   readonly name?: string
+  /** As `POST`. */
   readonly method: string
   /** Origin and path: `https://api.bank.com/payments/{id}`, where `{id}` stands for one segment. Literal paths come first. */
   readonly url: string

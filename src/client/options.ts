@@ -96,6 +96,7 @@ export interface ManifestOptions {
   readonly rootFingerprint?: string
   /** Must equal the root's own when given; a guard against shipping the wrong root. */
   readonly repo?: string
+  /** The same for the environment that the root names. */
   readonly env?: string
   /**
    * Host patterns that this manifest speaks for: what it says of others has no effect. Default all; required of each where
@@ -108,6 +109,7 @@ export interface ManifestOptions {
 
 /** Pins of one host pattern, where there is more to say than the pins. */
 export interface HostPins {
+  /** `sha256/`, `sha384/` or `sha512/` and base64, of keys anywhere on the verified path. With one alone the next key is an outage. */
   readonly pins: readonly string[]
   /** `'report'` lets a pin mismatch through and raises `tls.reported`. Default `'enforce'`. */
   readonly mode?: 'enforce' | 'report'

@@ -29,7 +29,12 @@ export interface RetryOptions {
    * How many failures in a row an origin may have before nothing is sent to it again: half of `tokens`. A success gives
    * `perSuccess` of one back. Default 10 and 0.1, so that an outage is met by at most a tenth more requests.
    */
-  readonly budget?: { readonly tokens?: number; readonly perSuccess?: number }
+  readonly budget?: {
+    /** Default 10. */
+    readonly tokens?: number
+    /** Default 0.1. */
+    readonly perSuccess?: number
+  }
 }
 
 export interface ResolvedRetry extends RetryRules {

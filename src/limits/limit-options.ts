@@ -12,7 +12,9 @@ export type PacedRule = Exclude<LocalLimitRule, ConcurrencyRule>
 /** So many requests per so many milliseconds, with bursts. Made by `tokenBucket`. */
 export interface TokenBucketRule {
   readonly kind: 'tokenBucket'
+  /** How many go on average in `perMs`. */
   readonly requests: number
+  /** Milliseconds. */
   readonly perMs: number
   /** How many may go at once after a pause. Default `requests`. */
   readonly burst?: number
@@ -21,19 +23,23 @@ export interface TokenBucketRule {
 /** So many requests in a window of so many milliseconds. Made by `fixedWindow` and `slidingWindow`. */
 export interface WindowRule {
   readonly kind: 'fixedWindow' | 'slidingWindow'
+  /** How many go in one window. */
   readonly requests: number
+  /** Length of a window in milliseconds. */
   readonly perMs: number
 }
 
 /** So many requests under way at once. Made by `concurrency`. */
 export interface ConcurrencyRule {
   readonly kind: 'concurrency'
+  /** How many are under way at once. */
   readonly requests: number
 }
 
 /** A limit that several processes share. Made by `shared`. */
 export interface SharedRule {
   readonly kind: 'shared'
+  /** Of `rate-limiter-flexible`, or of your own. */
   readonly limiter: SharedLimiter
   /** What counts while the store cannot be asked. */
   readonly whenDown?: PacedRule | 'refuse'
