@@ -1,5 +1,5 @@
 /**
- * Every command with its arguments, options and examples, as a page of the reference: `.reference/commands.md`, which `typedoc` takes
+ * Every command with its arguments, options and examples, as a page of the reference: `.reference/commands.markdown`, which `typedoc` takes
  * along. Made from the program itself, so that there is no option that it lacks.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -62,5 +62,5 @@ function nobody(): Command {
 
 if (process.argv[1] === import.meta.filename) {
   mkdirSync(FOLDER, { recursive: true })
-  writeFileSync(join(FOLDER, 'commands.md'), commandPage())
+  writeFileSync(join(FOLDER, 'commands.markdown'), commandPage())
 }
