@@ -135,12 +135,18 @@ export class PinnedDispatcher extends Dispatcher {
   }
 
   /**
-   * Call when new connections are made with another client certificate: those there are finish what they carry and get nothing
-   * new, and the sessions of the old one are not resumed.
+   * Call when new connections are made with another client certificate: those there are finish what they carry, while theirs is
+   * valid, and get nothing new, and the sessions of the old one are not resumed.
    */
   certificateChanged(): void {
     this.#connector.reviewSessions()
-    for (const { lanes } of this.#pools.values()) for (const lane of [...lanes]) lane.retire(FOREVER)
+    const now = this.#options.runtime.clock.now()
+    for (const { lanes } of this.#pools.values()) {
+      for (const lane of [...lanes]) {
+        const { notAfter } = lane.identity ?? {}
+        lane.retire(notAfter === undefined ? FOREVER : Math.max(0, notAfter - now - BEFORE_END_MS))
+      }
+    }
   }
 
   /** Origins with a connection, or with somebody who waits for one. */
@@ -264,4 +270,5 @@ function settle(ended: Promise<void>, callback: (() => void) | undefined): Promi
   return undefined
 }
 
+const BEFORE_END_MS = 1_000 // a peer's clock is not ours
 const MAX_SPELLINGS = 1_000 // origins are few; the cap stops a caller who feeds random hosts

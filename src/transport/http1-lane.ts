@@ -4,7 +4,7 @@ import type { Cancel, Runtime } from '../ports/runtime.ts'
 import { inNextTurn } from '../ports/turn.ts'
 import type { Connection } from './connector.ts'
 import type { Exchange } from './exchange.ts'
-import { FOREVER, GRACE_MS, Lane } from './lane.ts'
+import { GRACE_MS, Lane } from './lane.ts'
 import type { Limits } from './limits.ts'
 import { Client, errors } from './undici.ts'
 
@@ -45,7 +45,6 @@ export class Http1Lane extends Lane {
   #isReused = false
   #isDispatched = false
   #isOver = false
-  #hasGrace = false
   #cancel: Cancel | undefined
 
   constructor(connection: Connection, host: string, runtime: Runtime, engine: Http1Engine) {
@@ -124,9 +123,7 @@ export class Http1Lane extends Lane {
       else this.stop()
       return
     }
-    if (graceMs === FOREVER || this.#hasGrace) return
-    this.#hasGrace = true
-    this.#cancel = this.runtime.schedule(graceMs, () => this.socket.destroy(this.late(graceMs)))
+    this.endIn(graceMs)
   }
 
   stop(reason: Error = this.#lost()): void {

@@ -6,7 +6,7 @@ import type { Connection } from './connector.ts'
 import type { Exchange } from './exchange.ts'
 import { Unprocessed } from './failure.ts'
 import { FIELD_COST, Http2Stream, type StreamEnd } from './http2-stream.ts'
-import { FOREVER, GRACE_MS, Lane } from './lane.ts'
+import { GRACE_MS, Lane } from './lane.ts'
 import type { Limits } from './limits.ts'
 
 /**
@@ -28,14 +28,12 @@ export class Http2Lane extends Lane {
   #isAsked = false
   /** An exchange got no answer: until the PING behind it has one, there are no others. */
   #isDoubtful = false
-  #hasGrace = false
   /** The last stream that the peer took up, once it said so. */
   #lastTaken = Number.POSITIVE_INFINITY
   #ended: Error | undefined
   /** Since when it carries something, waits for use, or was asked whether the peer is there: of the monotonic clock. */
   #since = 0
   #cancelLook: Cancel | undefined
-  #cancelGrace: Cancel | undefined
 
   constructor(connection: Connection, host: string, runtime: Runtime, limits: Limits, onRoom: (lane: Lane) => void) {
     super(connection, host, runtime)
@@ -135,9 +133,7 @@ export class Http2Lane extends Lane {
   retire(graceMs = GRACE_MS): void {
     this.isRetired = true
     this.end()
-    if (this.isIdle || graceMs === FOREVER || this.#hasGrace) return
-    this.#hasGrace = true
-    this.#cancelGrace = this.runtime.schedule(graceMs, () => this.stop(this.late(graceMs)))
+    if (!this.isIdle) this.endIn(graceMs)
   }
 
   /** In this very tick nothing more is taken from the peer; the exchanges hear of it after whoever is at work now. */
@@ -205,7 +201,6 @@ export class Http2Lane extends Lane {
   #onClose(): void {
     this.#isOver = true
     this.#cancelLook?.()
-    this.#cancelGrace?.()
     this.#session.destroy()
     this.socket.destroy()
   }

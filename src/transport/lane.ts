@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { TransportError } from '../errors/errors.ts'
-import type { Runtime } from '../ports/runtime.ts'
+import type { Cancel, Runtime } from '../ports/runtime.ts'
 import type { VerifiedPeer } from '../trust/verdict.ts'
 import type { ClientIdentity } from './client-certificate.ts'
 import type { Connection } from './connector.ts'
@@ -19,6 +19,7 @@ export abstract class Lane {
   protected readonly runtime: Runtime
   /** Whether it gets no further request, by `createAge`. */
   readonly isOlderThan: IsOlderThan
+  #grace: { readonly due: number; readonly cancel: Cancel } | undefined
 
   constructor({ socket, peer, identity }: Connection, host: string, runtime: Runtime) {
     this.socket = socket
@@ -27,6 +28,7 @@ export abstract class Lane {
     this.host = host
     this.runtime = runtime
     this.isOlderThan = createAge(runtime)
+    socket.once('close', () => this.#grace?.cancel())
   }
 
   /** It carries several exchanges at once. */
@@ -55,7 +57,7 @@ export abstract class Lane {
 
   /**
    * Gets no further request; one that only waits goes elsewhere, one whose first byte was written has some time to finish:
-   * `graceMs`, or with `FOREVER` as much as it takes.
+   * `graceMs`, or with `FOREVER` as much as it takes. Of several, the one that is over first.
    */
   abstract retire(graceMs?: number): void
 
@@ -68,7 +70,14 @@ export abstract class Lane {
   /** After an exchange that failed half-way, what comes next on a connection that is not shared belongs to nobody. */
   abstract discard(): void
 
-  protected late(graceMs: number): TransportError {
+  protected endIn(graceMs: number): void {
+    const due = this.runtime.clock.monotonic() + graceMs
+    if (graceMs === FOREVER || (this.#grace !== undefined && this.#grace.due <= due)) return
+    this.#grace?.cancel()
+    this.#grace = { due, cancel: this.runtime.schedule(graceMs, () => this.stop(this.#late(graceMs))) }
+  }
+
+  #late(graceMs: number): TransportError {
     const message = `${this.host}: the connection was closed, ${graceMs} ms after it was to get no further request`
     return new TransportError('ERR_TRANSPORT_CLOSED', message, { host: this.host, requestSent: 'maybe' })
   }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { testCa } from 'pinfetch/testing'
-import { describe, expect, test } from 'vitest'
+import { createTestRuntime, testCa } from 'pinfetch/testing'
+import { describe, expect, test, vi } from 'vitest'
+import { toUnixMs } from '../../src/ports/runtime.ts'
 import { identityOf } from '../support/identity.ts'
-import { start } from './http2-stage.ts'
+import { next, type Setting, start } from './http2-stage.ts'
 
 const clients = testCa({ name: 'Clients', intermediates: 0 })
 const issue = () => identityOf(clients.issue({ subject: 'client', extendedKeyUsage: ['clientAuth'] }))
@@ -25,6 +26,64 @@ test.each(ROADS)(
     dispatcher.certificateChanged()
     expect((await answer).status).toBe(200)
     expect(thumbprint(peer.connections.at(-1)?.clientCertificates[0])).toBe(own.thumbprint)
+  },
+)
+
+describe.each(['HTTP/1.1', 'HTTP/2'] as const)(
+  'what is on its way when a certificate is replaced, over %s',
+  (version) => {
+    test('ends before the old certificate does: ERR_TRANSPORT_CLOSED (KEY-05)', async () => {
+      const { runtime, code } = await replaced({ livesMs: 60_000 })
+      for (let second = 0; second < 58; second += 1) await runtime.advance(1_000)
+      expect(code()).toBeUndefined()
+      await runtime.advance(1_500)
+      await expect.poll(code, { timeout: 10_000 }).toBe('ERR_TRANSPORT_CLOSED')
+    })
+
+    test('control: it has as long as it takes where that lives on', async () => {
+      const { runtime, code } = await replaced({ livesMs: 3_600_000 })
+      for (let minute = 0; minute < 30; minute += 1) await runtime.advance(60_000)
+      expect(code()).toBeUndefined()
+    })
+
+    test('and no more than 30 s where the policy refuses the peer as well: ERR_TRANSPORT_CLOSED', async () => {
+      const { runtime, code, setPolicy } = await replaced({ livesMs: 3_600_000 })
+      setPolicy([next.pin])
+      await runtime.advance(30_000)
+      await expect.poll(code, { timeout: 10_000 }).toBe('ERR_TRANSPORT_CLOSED')
+    })
+
+    /** One request that has arrived, and that nobody answers. */
+    async function replaced({ livesMs }: { readonly livesMs: number }) {
+      let arrived = 0
+      const arrive = (): void => {
+        arrived += 1
+      }
+      const unanswered =
+        version === 'HTTP/2'
+          ? ({ http2: 'require', onStream: arrive } as const)
+          : ({
+              http2: 'never',
+              onSocket: (socket) => socket.on('data', arrive),
+            } as const satisfies Setting)
+      const runtime = createTestRuntime({ now: Date.now() })
+      let inForce = { ...former, notAfter: toUnixMs(runtime.clock.now() + livesMs) }
+      const { send, dispatcher, setPolicy } = await start({
+        ...unanswered,
+        runtime,
+        requestCert: true,
+        certificate: () => inForce,
+        timeouts: { totalMs: 86_400_000, headersMs: 86_400_000, bodyMs: 86_400_000 },
+      })
+      let failure: { readonly code?: string } | undefined
+      void send().catch((error: { readonly code?: string }) => {
+        failure = error
+      })
+      await vi.waitUntil(() => arrived > 0, 10_000)
+      inForce = own
+      dispatcher.certificateChanged()
+      return { runtime, setPolicy, code: () => failure?.code }
+    }
   },
 )
 
