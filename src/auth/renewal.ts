@@ -5,7 +5,10 @@ import type { IssuedToken } from './token.ts'
 export interface RenewalOptions {
   /** Renewed in the background from that long before its end. Default 120 000. */
   readonly earlyMs?: number
-  /** Of its life, where that is less than `earlyMs`: a token of a minute is not renewed at once. Default 0.2. */
+  /**
+   * Of its life, where that is less than `earlyMs`: a token of a minute is not renewed at once. Default 0.2. An endpoint that is down
+   * for half of the life of a token costs no call, whenever that begins, with 0.75 here and an `earlyMs` as long as the life.
+   */
   readonly earlyFraction?: number
   /** Shortens the early part by up to this share, so that processes do not come together. Default 0.2. */
   readonly jitter?: number
