@@ -164,6 +164,7 @@ const NO_OUTLETS = [
   ...['cefLine', 'ecsRecord', 'ocsfRecord'], // the records of the outlets
   ...['readTile', 'verifyTile', 'verifyEvidence', 'verifyLog'], // readers
   ...['certSpotter', 'checkIssuances', 'crtSh', 'staticLog', 'watchIssuances'], // of what others publish
+  'watchBypasses', // hears of no event, and tells a host and a way
 ]
 
 test('every outlet that there is takes part in the search for secrets', () => {
