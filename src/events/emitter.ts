@@ -27,12 +27,13 @@ export type Everybody = Pick<Emitter, 'emit' | 'hasListeners'>
  * @param everybody Told after the listeners.
  */
 export function createEmitter(everybody?: Everybody): Emitter {
-  const listeners = new Map<string, Set<(event: never) => void>>()
+  /** Another list for each change, so that one who is added or leaves while others are told changes nothing for those. */
+  const listeners = new Map<string, readonly ((event: never) => void)[]>()
   const followers = new Map<string, number>()
   const untold = new Set<() => void>()
   const emitter: Emitter = {
     emit: (event) => {
-      for (const listener of [...(listeners.get(event.type) ?? [])]) {
+      for (const listener of listeners.get(event.type) ?? NOBODY) {
         try {
           ;(listener as (event: ClientEvent) => void)(event)
         } catch (error) {
@@ -43,9 +44,9 @@ export function createEmitter(everybody?: Everybody): Emitter {
       }
       everybody?.emit(event)
     },
-    hasListeners: (type) => (listeners.get(type)?.size ?? 0) > 0 || everybody?.hasListeners(type) === true,
+    hasListeners: (type) => (listeners.get(type)?.length ?? 0) > 0 || everybody?.hasListeners(type) === true,
     isAwaited: (type) =>
-      (listeners.get(type)?.size ?? 0) > (followers.get(type) ?? 0) || everybody?.hasListeners(type) === true,
+      (listeners.get(type)?.length ?? 0) > (followers.get(type) ?? 0) || everybody?.hasListeners(type) === true,
     follow: (type, listener) => {
       const end = emitter.on(type, listener)
       followers.set(type, (followers.get(type) ?? 0) + 1)
@@ -69,9 +70,10 @@ export function createEmitter(everybody?: Everybody): Emitter {
       }
     },
     on: (type, listener) => {
-      const set = listeners.get(type) ?? new Set()
-      listeners.set(type, set.add(listener))
-      return () => void set.delete(listener)
+      const others = (): readonly ((event: never) => void)[] =>
+        (listeners.get(type) ?? NOBODY).filter((one) => one !== listener)
+      listeners.set(type, [...others(), listener])
+      return () => void listeners.set(type, others())
     },
   }
   emitters.set(emitter.on, emitter)
@@ -97,4 +99,5 @@ export function followerOf(on: Emitter['on']): Emitter['on'] {
   }
 }
 
+const NOBODY: readonly ((event: never) => void)[] = []
 const emitters = new WeakMap<Emitter['on'], Emitter>()

@@ -1,4 +1,5 @@
 import type { Emit } from '../events/events.ts'
+import type { ExchangeEvent } from '../events/handshake.ts'
 import type { Runtime } from '../ports/runtime.ts'
 
 /** One request on one connection, from its head to how it ended. Made only where somebody listens. */
@@ -36,19 +37,20 @@ export class ExchangeRecord {
 
   /** @param code Of what it failed of. */
   tell(emit: Emit, code?: string): void {
-    emit({
+    const event: { -readonly [Member in keyof ExchangeEvent]: ExchangeEvent[Member] } = {
       type: 'http.exchange',
       host: this.#host,
       at: this.#clock.now(),
       method: this.#method,
       version: this.#version,
-      ...(this.#status === undefined ? {} : { status: this.#status }),
-      ...(code === undefined ? {} : { code }),
       sent: this.#sent,
       received: this.#received,
-      ...(this.#answeredAt === undefined ? {} : { firstByteMs: this.#answeredAt - this.#startedAt }),
       totalMs: this.#clock.monotonic() - this.#startedAt,
-    })
+    }
+    if (this.#status !== undefined) event.status = this.#status
+    if (code !== undefined) event.code = code
+    if (this.#answeredAt !== undefined) event.firstByteMs = this.#answeredAt - this.#startedAt
+    emit(event)
   }
 }
 

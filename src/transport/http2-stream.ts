@@ -80,10 +80,10 @@ export class Http2Stream {
 
   /** RST_STREAM with NO_ERROR looks like END_STREAM later on; but before it ends the stream, Node marks that as closed. */
   #watchForEnd(stream: ClientHttp2Stream): void {
-    const push = stream.push
-    stream.push = (...given) => {
-      if (given[0] === null && !stream.closed) this.#isWhole = true
-      return push.apply(stream, given)
+    const { push } = stream
+    stream.push = (chunk, encoding) => {
+      if (chunk === null && !stream.closed) this.#isWhole = true
+      return push.call(stream, chunk, encoding)
     }
   }
 
