@@ -15,7 +15,7 @@ import { anchorsFrom } from './chain.ts'
 import { readBytes, readIfPresent } from './files.ts'
 import { type Io, type Paint, printable } from './io.ts'
 import { locationOf, walkAsStranger, withMirror } from './manifest-verify.ts'
-import { type Failure, type Outcome, UsageError } from './outcome.ts'
+import { type Failure, numberOf, type Outcome, UsageError } from './outcome.ts'
 import { counted, dateOf, table } from './text.ts'
 
 export interface CtWatchOptions {
@@ -45,7 +45,7 @@ export async function ctWatch(
   paint: Paint,
 ): Promise<Outcome> {
   const pins = await knownPins(domains, options, io)
-  const intervalMs = numberOf('--interval', options.interval, 1) * 60_000
+  const intervalMs = numberOf('--interval', options.interval, { otherwise: 60 }) * 60_000
   const sources = await sourcesOf(options, io)
   const client = createClient({
     pins: NO_HOST, // there is no client without a policy: this one is of a name that cannot be
@@ -216,16 +216,8 @@ async function logOf(url: string, { logKey, logOrigin, logFrom }: CtWatchOptions
     url,
     key: file === undefined ? logKey : Buffer.from(file).toString('latin1'),
     ...(logOrigin === undefined ? {} : { origin: logOrigin }),
-    ...(logFrom === undefined ? {} : { from: numberOf('--log-from', logFrom, 0) }),
+    ...(logFrom === undefined ? {} : { from: numberOf('--log-from', logFrom, { least: 0, otherwise: 0 }) }),
   })
-}
-
-/** @throws UsageError */
-function numberOf(option: string, text: string | undefined, least: number): number {
-  if (text === undefined) return DEFAULT_MINUTES
-  const value = /^\d{1,12}$/.test(text) ? Number(text) : -1
-  if (value >= least) return value
-  throw new UsageError(`${option} ${JSON.stringify(text)}: not a number from ${least} on`, `Example: ${option} 60`)
 }
 
 async function pemOf(path: string): Promise<string> {
@@ -240,4 +232,3 @@ const NO_HOST = { 'none.invalid': [`sha256/${'A'.repeat(43)}=`] } as const
 const PUBLIC = { certspotter: 'https://api.certspotter.com/', crtsh: 'https://crt.sh/' } as const
 const REASON = 'a public source, asked without pins and over TLS 1.2 if need be; chain and name are checked'
 const EVENT_SCHEMA = 'pinfetch/ct-watch-event/v1'
-const DEFAULT_MINUTES = 60

@@ -4,6 +4,7 @@ import type { MonitorOptions } from './monitor.ts'
 import type { Run } from './program.ts'
 import type { ReportOptions } from './report.ts'
 import type { RotateHostOptions } from './rotate.ts'
+import type { WatchOptions } from './watch.ts'
 
 /** A server's change of keys, guided. */
 export function addRotate(program: Command, run: Run): void {
@@ -59,6 +60,30 @@ export function addMonitor(program: Command, run: Run): void {
     )
 }
 
+/** What is another than before. */
+export function addWatch(program: Command, run: Run): void {
+  program
+    .command('watch')
+    .summary('look at servers now and then, and tell of another certificate, key or verdict, and of what ends')
+    .argument('<hosts...>', 'hosts, or their https URLs')
+    .option(
+      '--manifest <place>',
+      'judge by this repository: a folder, or the https URL that clients are given; with --root',
+    )
+    .option('--root <json>', 'the root that the application ships')
+    .option('--ca <pem>', 'roots for the connections, in place of Node’s')
+    .option('--interval <minutes>', 'between two looks (default: 15)')
+    .option('--on-change <command>', 'run by the shell for each change, which comes as JSON on its standard input')
+    .option('--once', 'look once; exit code 1 for a server that is refused, 3 for one that is not reached')
+    .addOption(
+      new Option('--fail-on <level>', 'with --once: exit code 5 for a certificate that ends soon').choices(['warn']),
+    )
+    .addHelpText('before', WATCH_EXAMPLE)
+    .action((hosts: readonly string[], options: WatchOptions) =>
+      run(async (io, paint) => (await import('./watch.ts')).watch(hosts, options, io, paint)),
+    )
+}
+
 /** The same as a picture, and where an outage comes. */
 export function addReport(program: Command, run: Run): void {
   program
@@ -92,6 +117,9 @@ const ROTATE_EXAMPLE = `Example:
 `
 const MONITOR_EXAMPLE = `Example:
   pinfetch monitor --url https://pins.example.com/ --root root.json --fail-on warn
+`
+const WATCH_EXAMPLE = `Example:
+  pinfetch watch api.example.com --manifest https://pins.example.com/ --root root.json
 `
 const REPORT_EXAMPLE = `Example:
   pinfetch report pins --connect --html report.html

@@ -36,6 +36,24 @@ export class UsageError extends ConfigurationError {
   }
 }
 
+/**
+ * The value of an option that counts something.
+ *
+ * @param rule `least` is 1 unless it says otherwise.
+ * @throws UsageError
+ */
+export function numberOf(
+  option: string,
+  text: string | undefined,
+  rule: { readonly otherwise: number; readonly least?: number },
+): number {
+  const { otherwise, least = 1 } = rule
+  if (text === undefined) return otherwise
+  const value = /^\d{1,12}$/.test(text) ? Number(text) : -1
+  if (value >= least) return value
+  throw new UsageError(`${option} ${JSON.stringify(text)}: not a number from ${least} on`, `Example: ${option} 60`)
+}
+
 /** The same error, with what to do here in place of what the table says in general. */
 export function hinted<Failed extends PinfetchError>(error: Failed, hint: string): Failed {
   hints.set(error, hint)

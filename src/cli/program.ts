@@ -11,7 +11,7 @@ import { addKeys } from './keys.ts'
 import { addLab } from './lab.ts'
 import { addInit, addManifest } from './manifest.ts'
 import { addCtVerbs } from './manifest-ct-verbs.ts'
-import { addMonitor, addReport, addRotate } from './operate.ts'
+import { addMonitor, addReport, addRotate, addWatch } from './operate.ts'
 import { type ExitCode, type Outcome, type Rendering, render, renderError, UsageError } from './outcome.ts'
 import { addPin } from './pin.ts'
 import { addVerify } from './verify.ts'
@@ -75,6 +75,7 @@ export function createProgram(io: Io, run: Run): Command {
   addKeys(program, run)
   addRotate(program, run)
   addMonitor(program, run)
+  addWatch(program, run)
   addReport(program, run)
   addCt(program, run)
   addEvidence(program, run)
@@ -147,6 +148,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   keys: ['new', 'list', 'rotate-root'],
   rotate: [],
   monitor: [],
+  watch: [],
   report: [],
   evidence: ['show', 'verify', 'verify-log'],
   doctor: [],

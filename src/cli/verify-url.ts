@@ -121,7 +121,8 @@ function failureOf(answer: ClientVerdict): Failure | undefined {
 
 const firstLine = (text: string): string => text.split('\n')[0] ?? text
 
-function originOf(text: string): CanonicalOrigin {
+/** Of what the application requests, or a host. @throws UsageError */
+export function originOf(text: string): CanonicalOrigin {
   const href = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}/`
   const url = URL.canParse(href) ? new URL(href) : undefined
   const origin = url?.protocol === 'https:' ? canonicalOrigin(url) : undefined

@@ -15,6 +15,7 @@ const COMMANDS = [
   ['drill'],
   ['init'],
   ['verify'],
+  ['watch'],
   ...['init', 'add-host', 'add-pin', 'remove-pin', 'deny', 'undeny', 'sign', 'merge', 'publish', 'heartbeat'].map(
     (verb) => ['manifest', verb],
   ),

@@ -24,16 +24,19 @@ export interface World {
   readonly prompts?: Io['prompts']
   readonly wait?: Io['wait']
   readonly machine?: Io['machine']
+  /** Hears standard error as it is written. */
+  readonly hears?: (text: string) => void
 }
 
 /** Runs a command line in this process, with everything but files and sockets injected. */
 export async function cli(argv: readonly string[], world: World = {}): Promise<Ran> {
-  const { env = {}, stdin, isTTY = false, now, clock, signal, prompts, wait, machine } = world
+  const { env = {}, stdin, isTTY = false, now, clock, signal, prompts, wait, machine, hears } = world
   const written = { stdout: '', stderr: '' }
   const output = (name: keyof typeof written): Output => ({
     isTTY,
     write: (text) => {
       written[name] += text
+      if (name === 'stderr') hears?.(text)
     },
   })
   const exitCode = await runCli(argv, {

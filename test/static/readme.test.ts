@@ -31,6 +31,7 @@ const CARRIED: Readonly<Record<string, readonly string[]>> = {
     'cli/doctor-grade',
     'cli/drill',
     'cli/monitor',
+    'cli/watch',
     'cli/report',
     'cli/keys',
     'cli/program',
