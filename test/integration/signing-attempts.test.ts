@@ -303,15 +303,15 @@ describe('a signer that hangs', () => {
 describe('what a signer of the application does wrong sends nothing', () => {
   test('what it throws is ERR_SIGN_SIGNER_UNAVAILABLE, without its words', async () => {
     for (const sign of [
-      () => Promise.reject(new Error('the secret is 4711')),
+      () => Promise.reject(new Error('the secret is hunter-two')),
       () => {
-        throw new Error('the secret is 4711')
+        throw new Error('the secret is hunter-two')
       },
     ]) {
       const { client, url, api } = await signingStage(plainSigner(sign))
       const error = await refusalOf(client.fetch(url()), 'ERR_SIGN_SIGNER_UNAVAILABLE')
       expect(error.requestSent).toBe('no')
-      expect(`${error.message} ${String(error.cause)}`).not.toContain('4711')
+      expect(`${error.message} ${String(error.cause)}`).not.toContain('hunter-two')
       expect(api.connections).toHaveLength(0)
     }
   })
