@@ -40,8 +40,11 @@ interface Found {
   readonly daysLeft?: number
 }
 
-/** Its verdict is another than at the look before. */
-type VerdictChange = Pick<Found, 'host' | 'verdict' | 'code' | 'message'> & { readonly type: 'watch.verdict' }
+/** Its verdict is another than at the look before; `before` is absent at the first. */
+type VerdictChange = Pick<Found, 'host' | 'verdict' | 'code' | 'message'> & {
+  readonly type: 'watch.verdict'
+  readonly before?: Found['verdict']
+}
 type Change = VerdictChange | EventOf<'tls.anomaly'> | EventOf<'expiry.near'>
 
 /**
@@ -77,7 +80,7 @@ function createLook(origins: readonly CanonicalOrigin[], options: ClientOptions,
   const anomaliesOf = createAnomalies()
   const certificates = createSeenCertificates()
   const alarm = createExpiryAlarms()
-  const verdicts = new Map<string, string>()
+  const known = new Map<string, Found>()
   return async () => {
     const client = createClient(options)
     const changes: Change[] = []
@@ -91,12 +94,13 @@ function createLook(origins: readonly CanonicalOrigin[], options: ClientOptions,
       const all = certificates.all(now)
       const ends = new Map(expiriesOf(all, now).map((one) => [one.subject, one]))
       for (const { host, verdict, code, message } of answers) {
-        const before = verdicts.get(host)
-        verdicts.set(host, `${verdict} ${code}`)
-        if (before === `${verdict} ${code}`) continue
-        changes.push({ type: 'watch.verdict', host, verdict, ...(code && { code }), ...(message && { message }) })
+        const before = known.get(host)
+        if (before?.verdict === verdict && before.code === code) continue
+        const said = { ...(before && { before: before.verdict }), ...(code && { code }), ...(message && { message }) }
+        changes.push({ type: 'watch.verdict', host, verdict, ...said })
       }
       changes.push(...alarm(all, now))
+      for (const answer of answers) known.set(answer.host, answer)
       const found = answers.map((answer) => {
         const end = ends.get(answer.host)
         return end === undefined ? answer : { ...answer, notAfter: end.notAfter, daysLeft: end.daysLeft }
@@ -179,8 +183,12 @@ function tell(change: Change, { json, onChange }: WatchOptions, io: Io, paint: P
   const record = JSON.stringify({ schema: EVENT_SCHEMA, event: dataOf(change) })
   if (json === true) io.stdout.write(`${record}\n`)
   ;(json === true ? io.stderr : io.stdout).write(`${lineOf(change, paint)}\n`)
-  if (onChange !== undefined) runCommand(onChange, record, io)
+  if (onChange !== undefined && !isAllWell(change)) runCommand(onChange, record, io)
 }
+
+/** That a server is trusted at the first look is no change. */
+const isAllWell = (change: Change): boolean =>
+  change.type === 'watch.verdict' && change.verdict === 'trusted' && change.before === undefined
 
 /** By the shell; the change comes on standard input alone, so that nothing of a stranger's is ever part of a command. */
 function runCommand(command: string, record: string, { stderr }: Io): void {
