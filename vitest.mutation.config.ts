@@ -1,17 +1,22 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 import base from './vitest.config.ts'
 
 const { projects: _, sequence: __, ...test } = base.test ?? {}
 
-/** What Stryker runs: the unit tests of what it mutates, and nothing that starts servers. */
+/** They hold servers, other programs or thousands of random cases against whole clients, which no mutant is worth. */
+const slow = [
+  'manifest/{blobs,fleet,lifecycle,network,order.property,peers,thaw}',
+  'signing/interop',
+  'trust/path/hostile',
+  'trust/transparency/many',
+].map((files) => `test/${files}.test.ts`)
+
+/** What Stryker runs: the unit tests of what it mutates. */
 export default defineConfig({
   ...base,
   test: {
     ...test,
-    include: [
-      'test/trust/{pins,describe-pins,evaluate}.test.ts',
-      'test/trust/path/{build,rules,policies,name-constraints,signature}.test.ts',
-      'test/manifest/{accept,verify,envelope,anchor,roots,emergency,revocations,state}.test.ts',
-    ],
+    include: ['test/{trust,manifest,signing}/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...slow],
   },
 })
