@@ -1,140 +1,43 @@
 /**
- * Which tests carry which part of README: each section has some, and what its prose names, codes, events and options, they name as well;
- * examples that it links to count, since they are run.
+ * No sentence of README without a test that shows it: readme-claims.ts says which. Headings, samples and tables that are made from files or
+ * runs are left out: other tests run or compare them.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { commandPage } from '../../scripts/docs/commands.ts'
+import { CLAIMS, NOT_YET } from './readme-claims.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-
-/** Headings, in the order of README; paths below `test/`. */
-const CARRIED: Readonly<Record<string, readonly string[]>> = {
-  pinfetch: ['readme-first-screen', 'readme', 'integration/environment', 'transport/tls-policy'],
-  'Pin an API': [
-    'readme-commands',
-    'cli/pin',
-    'encoding/host-pattern',
-    'client/policies',
-    'integration/pinning',
-    'client/options',
-  ],
-  'Get manifests to your fleet': [
-    'readme-commands',
-    'cli/manifest',
-    'cli/manifest-ct',
-    'cli/publish',
-    'cli/verify',
-    'cli/pin',
-    'cli/inspect',
-    'cli/doctor-grade',
-    'cli/drill',
-    'cli/monitor',
-    'cli/watch',
-    'cli/report',
-    'cli/keys',
-    'cli/program',
-    'cli/process',
-    'cli/walks',
-    'integration/manifest',
-    'integration/bootstrap',
-    'manifest/lifecycle',
-  ],
-  Rotate: ['readme-commands', 'cli/rotate', 'transport/dispatcher'],
-  'Kill a key': ['readme-commands', 'client/containment', 'manifest/emergency', 'integration/manifest'],
-  'Add tokens': [
-    'integration/auth',
-    'client/authorize',
-    'client/replayable',
-    'client/auth-approval',
-    'auth/token-manager',
-  ],
-  'What may be asked, and what may be answered': [
-    'client/operations',
-    'integration/operations',
-    'fetch/header-injection',
-  ],
-  Sign: ['integration/signing', 'integration/verify', 'signing/http-signature'],
-  'A payment': ['readme', 'integration/payment', 'client/interaction'],
-  'Mutual TLS': ['integration/client-certificate-reload', 'client/client-certificate', 'integration/pinning'],
-  Test: ['readme', 'testing/fake-client', 'testing/servers', 'testing/fault-server', 'faults/faults'],
-  Monitor: ['integration/monitor'],
-  'It watches itself': ['integration/monitor', 'monitor/baseline', 'monitor/anomalies', 'monitor/expiry'],
-  'Tell your SIEM': [
-    'integration/outlets',
-    'monitor/outlets/delivery',
-    'monitor/outlets/records',
-    'monitor/outlets/collectors',
-  ],
-  'OpenTelemetry and diagnostics_channel': [
-    'otel/otel',
-    'otel/requests',
-    'monitor/channels',
-    'integration/opentelemetry',
-  ],
-  'Watch for certificates that you did not order': [
-    'monitor/issuance/watch',
-    'monitor/issuance/static-log',
-    'monitor/issuance/sources',
-    'cli/ct-watch',
-  ],
-  'When it refuses': ['errors/errors', 'readme-commands', 'fetch/response', 'integration/pinning'],
-  Evidence: ['cli/evidence', 'monitor/evidence/collect', 'monitor/validation-log'],
-  'Where the defaults do not fit': ['integration/dangerous'],
-  Trust: [
-    'transport/groups',
-    'integration/dangerous',
-    'client/legacy',
-    'keys/secret-source',
-    'client/interception',
-    'client/config',
-    'integration/pinning',
-  ],
-  Revocation: [
-    'integration/revocation',
-    'integration/responders',
-    'client/revocation',
-    'integration/ct',
-    'client/transparency',
-  ],
-  'Time, limits and connections': [
-    'faults/faults',
-    'fetch/limits',
-    'transport/session-resumption',
-    'client/close',
-    'fetch/difference',
-  ],
-  'Through a proxy': ['integration/proxy', 'client/proxy', 'transport/proxy'],
-  'Where requests may go': [
-    'fetch/redirect-origins',
-    'integration/addresses',
-    'client/egress',
-    'client/network',
-    'transport/resolvers',
-    'transport/dot',
-  ],
-  'Everyone else’s client': ['clients/clients', 'integration/seams', 'transport/lent-sockets'],
-  'Move here': ['readme-migration'],
-  'From a checkServerIdentity recipe': ['readme-migration'],
-  'From static pins': ['readme-migration'],
-  'From a list like HPKP’s': ['readme-migration', 'client/policies', 'integration/outlets'],
-  'What it runs on, and what it withstands': ['static/tables', 'cli/lab', 'readme-migration'],
-  Examples: ['static/tables'],
-  'How it decides': ['platform/peer-events', 'conformance/path', 'conformance/names', 'trust/revocation/crl-set'],
-}
 
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const sections = sectionsOf(README)
 
-test('every section of README has tests that carry it, and no test is named that is not there', () => {
-  expect(Object.keys(CARRIED)).toEqual(sections.map(({ title }) => title))
-  const missing = Object.values(CARRIED).flatMap((names) => names.filter((name) => !existsSync(fileOf(name))))
-  expect(missing).toEqual([])
+test('a heading stands in README once, so that claims are of one section', () => {
+  const titles = sections.map(({ title }) => title)
+  expect([...new Set(titles)]).toEqual(titles)
+  expect([...Object.keys(CLAIMS), ...NOT_YET].filter((title) => !titles.includes(title))).toEqual([])
 })
 
-test.each(sections)('“$title”: what it names, a test of it names', ({ title, prose }) => {
-  expect(unnamed(prose, CARRIED[title] ?? [])).toEqual([])
+test.each(sections.filter(({ title }) => !NOT_YET.includes(title)))(
+  '“$title”: every sentence is carried by a test',
+  (section) => {
+    expect(uncarried(section, claimsOf(section)), 'sentences that no claim of readme-claims.ts has').toEqual([])
+  },
+)
+
+test.each(sections)('“$title”: no claim is of a sentence that is not there any more', (section) => {
+  expect(outdated(section, claimsOf(section)), 'claims of readme-claims.ts whose sentence README has not').toEqual([])
+})
+
+test('every claim names a test that is there, by its title', () => {
+  const carriers = new Set(Object.values(CLAIMS).flatMap((claims) => Object.keys(claims)))
+  expect([...carriers].filter(isLost), 'tests of readme-claims.ts that are not there').toEqual([])
+})
+
+test.each(sections)('“$title”: what a sentence names, a test of it names', (section) => {
+  expect(unnamed(section, claimsOf(section)), 'names that no file of those that carry the sentence has').toEqual([])
 })
 
 test('every `npm run` of README is a script', () => {
@@ -152,40 +55,151 @@ test('README names every command, and the reference has every option of each wit
   expect(page).toContain('| `--timeline <file>` |')
 })
 
+test('control: what nothing carries is found, and what is carried is not', () => {
+  const [section = NONE] = sectionsOf(
+    '# Title\n\nOne `a.b` is [two](three). **Four**: *five*\nsix\n\n```sh\n# Seven.\n```\n- Eight · nine\n\n| head | head |\n|---|---|\n| `*` | it. Ten! |\n\n<!-- table: x -->\n| made |\n<!-- end -->\n',
+  )
+  const sentences = ['One a.b is two.', 'Four: five six', 'Eight', 'nine', '* | it.', 'Ten!']
+  expect(section.sentences.map(({ text }) => text)).toEqual(sentences)
+  const claims = { 'a#b': sentences.slice(1), 'c#d': ['Eleven.'] }
+  expect(uncarried(section, claims)).toEqual(['One a.b is two.'])
+  expect(outdated(section, claims)).toEqual(['Eleven.'])
+})
+
+test('control: a test that is not there is lost, and the one beside it is not', () => {
+  const here = 'static/readme#control: a test that is not there is lost, and the one beside it is not'
+  expect(
+    [here, 'static/readme#“$title”: every sentence is carried by a test', 'examples/demo.ts'].filter(isLost),
+  ).toEqual([])
+  const lost = ['static/readme#control', 'static/none#control', 'static/readme', 'examples/none.ts']
+  expect(lost.filter(isLost)).toEqual(lost)
+})
+
 test('control: a name that no test has is found, and the one beside it is not', () => {
-  const prose = 'With `noSuchOption` comes `ERR_TRUST_PIN_MISMATCH`, told by `no.event`.'
-  expect(unnamed(prose, ['integration/pinning'])).toEqual(['noSuchOption', 'no.event'])
+  const [section = NONE] = sectionsOf(
+    '# Title\nWith `noSuchOption` comes `ERR_TRUST_PIN_MISMATCH`, told by `no.event`.',
+  )
+  const claims = { 'integration/pinning#any': section.sentences.map(({ text }) => text) }
+  expect(unnamed(section, claims)).toEqual(['noSuchOption', 'no.event'])
 })
 
 interface Section {
   readonly title: string
-  readonly prose: string
+  readonly sentences: readonly Sentence[]
 }
 
-/** Without samples, which are compiled, and generated tables, which are compared. */
+interface Sentence {
+  readonly raw: string
+  /** Without the marks of links, code and emphasis. */
+  readonly text: string
+}
+
+type Claims = Readonly<Record<string, readonly string[]>>
+
+function claimsOf({ title }: Section): Claims {
+  return CLAIMS[title] ?? {}
+}
+
+function uncarried({ sentences }: Section, claims: Claims): readonly string[] {
+  const carried = new Set(Object.values(claims).flat())
+  return sentences.map(({ text }) => text).filter((text) => !carried.has(text))
+}
+
+function outdated({ sentences }: Section, claims: Claims): readonly string[] {
+  const present = new Set(sentences.map(({ text }) => text))
+  return Object.values(claims)
+    .flat()
+    .filter((text) => !present.has(text))
+}
+
+/** `path/below/test#title`, or an example, which is run as it stands. */
+function isLost(carrier: string): boolean {
+  const [path = '', ...title] = carrier.split('#')
+  return !existsSync(fileOf(carrier)) || (!path.startsWith('examples/') && !titlesIn(path).has(title.join('#')))
+}
+
+function unnamed({ sentences }: Section, claims: Claims): readonly string[] {
+  return sentences.flatMap(({ raw, text }) => {
+    const carriers = Object.keys(claims).filter((carrier) => claims[carrier]?.includes(text))
+    if (carriers.length === 0) return [] // told above
+    const tests = carriers.map(readCarrier).join('\n')
+    const spans = [...raw.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span)
+    const named = new Set(spans.flatMap((span) => span.match(NAME) ?? []))
+    return [...named].filter((name) => !tests.includes(name.replace(/^(?:client|error|monitor)\./, '')))
+  })
+}
+
 function sectionsOf(text: string): readonly Section[] {
-  const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, '').replaceAll(/<!-- table[\s\S]*?<!-- end -->/g, '')
+  const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, '\n').replaceAll(/<!-- table[\s\S]*?<!-- end -->/g, '\n')
   return prose
     .split(/^#{1,3} /m)
     .slice(1)
     .map((part) => {
       const [title = '', ...lines] = part.split('\n')
-      return { title, prose: lines.join('\n') }
+      return { title, sentences: blocksOf(lines.join('\n')).flatMap(sentencesOf) }
     })
 }
 
-function unnamed(prose: string, names: readonly string[]): readonly string[] {
-  const examples = [...prose.matchAll(/\]\((examples\/[^)]+\.ts)\)/g)].map(([, path = '']) => join(ROOT, path))
-  const text = [...names.map(fileOf), ...examples].map((path) => readFileSync(path, 'utf8')).join('\n')
-  const spans = [...prose.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span)
-  const named = new Set(spans.flatMap((span) => span.match(NAME) ?? []))
-  return [...named].filter((name) => !text.includes(name.replace(/^(?:client|error|monitor)\./, '')))
+/** Paragraphs, items of lists, and rows of tables below their head. */
+function blocksOf(prose: string): readonly string[] {
+  return prose
+    .replaceAll(/^\|.*\n\|[-|]+\|$/gm, '')
+    .split(/\n{2,}|\n(?=- |\d+\. |\| )/)
+    .map((block) =>
+      block
+        .trim()
+        .replace(/^(?:- |\d+\. |\| )/, '')
+        .replace(/ \|$/, '')
+        .replaceAll(/\s+/g, ' '),
+    )
 }
 
-function fileOf(name: string): string {
-  const path = join(ROOT, 'test', `${name}.test.ts`)
-  return existsSync(path) ? path : join(ROOT, 'test', `${name}.ts`)
+function sentencesOf(block: string): readonly Sentence[] {
+  const sentences = block.split(/(?<=[.!?]\)?) | · /).filter((raw) => raw !== '')
+  return sentences.map((raw) => ({ raw, text: plain(raw) }))
 }
+
+function plain(raw: string): string {
+  const unlinked = raw.replaceAll(/\[([^\]]+)\]\([^)\s]+\)/g, '$1')
+  return unlinked.replaceAll(/`([^`]*)`|\*+/g, '$1')
+}
+
+const texts = new Map<string, string>()
+
+function readCarrier(carrier: string): string {
+  const path = fileOf(carrier)
+  const text = texts.get(path) ?? (existsSync(path) ? readFileSync(path, 'utf8') : '')
+  texts.set(path, text)
+  return text
+}
+
+function fileOf(carrier: string): string {
+  const [path = ''] = carrier.split('#')
+  return path.startsWith('examples/') ? join(ROOT, path) : join(ROOT, 'test', `${path}.test.ts`)
+}
+
+const titles = new Map<string, ReadonlySet<string>>()
+
+/** What is given to `test`, `test.each` and their like first, as it stands in the file. */
+function titlesIn(path: string): ReadonlySet<string> {
+  const known = titles.get(path)
+  if (known !== undefined) return known
+  const file = ts.createSourceFile(path, readCarrier(path), ts.ScriptTarget.Latest, true)
+  const found = new Set<string>()
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && /^test\b/.test(node.expression.getText(file))) {
+      const [title] = node.arguments
+      if (title !== undefined && ts.isStringLiteralLike(title)) found.add(title.text)
+      else if (title !== undefined && ts.isTemplateExpression(title)) found.add(title.getText(file).slice(1, -1))
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  titles.set(path, found)
+  return found
+}
+
+const NONE: Section = { title: '', sentences: [] }
 
 /** Codes, names of several words, and members: what a reader may type. File names are none. */
 const NAME =
