@@ -9,6 +9,7 @@ import {
   type webcrypto,
 } from 'node:crypto'
 import { SignError } from '../errors/errors.ts'
+import { openPrivateKey, PassphraseError } from '../x509/material.ts'
 import { algorithmFor, fits, METHODS, type SignatureAlgorithm, SUITABLE_KEYS } from './algorithm.ts'
 
 export type { SignatureAlgorithm } from './algorithm.ts'
@@ -71,11 +72,12 @@ function signing(
 function keyObject(key: LocalKey): KeyObject {
   try {
     if (key instanceof KeyObject) return key
-    if (typeof key === 'string') return createPrivateKey(key)
+    if (typeof key === 'string') return openPrivateKey(key, undefined)
     if ('algorithm' in key && 'extractable' in key) return KeyObject.from(key as webcrypto.CryptoKey)
     const jwk = key as JsonWebKey
     return jwk.kty === 'oct' ? createSecretKey(jwk.k ?? '', 'base64url') : createPrivateKey({ key: jwk, format: 'jwk' })
-  } catch {
+  } catch (error) {
+    if (error instanceof PassphraseError) throw unsuitable('the key is encrypted: open it first')
     throw unsuitable('the key cannot be read') // without a cause: it could quote the key
   }
 }
