@@ -18,5 +18,7 @@ export default defineConfig({
     ...test,
     include: ['test/{trust,manifest,signing}/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...slow],
+    testTimeout: 15_000, // a mutant that answers nothing
+    hookTimeout: 15_000,
   },
 })
