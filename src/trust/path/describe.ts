@@ -8,8 +8,8 @@ export function describe(certificate: Certificate): string {
 }
 
 export function shorten(text: string): string {
-  const characters = [...text.slice(0, MAX_TEXT * 2)]
-  return characters.length <= MAX_TEXT ? text : `${characters.slice(0, MAX_TEXT).join('')}…`
+  const cut = OVERLONG.exec(text)?.[0]
+  return cut === undefined ? text : `${cut}…`
 }
 
-const MAX_TEXT = 120
+const OVERLONG = /.{120}(?=.)/su // 120 characters, where more follow
