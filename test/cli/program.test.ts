@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { selfSigned } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import manifest from '../../package.json' with { type: 'json' }
+import { commandPage } from '../../scripts/docs/commands.ts'
 import { CODES } from '../../src/errors/codes.ts'
 import * as classes from '../../src/errors/errors.ts'
 import { cli, cliJson, workplace } from './support.ts'
@@ -33,6 +34,18 @@ describe('help', () => {
       expect(exitCode).toBe(0)
     },
   )
+
+  test('of every command starts with an example, and has --json among its options', async () => {
+    const commands = [...commandPage().matchAll(/^## pinfetch ((?:[a-z][a-z-]* ?)+)/gm)].map(([, words = '']) =>
+      words.trim(),
+    )
+    expect(commands.length).toBeGreaterThan(COMMANDS.length)
+    for (const command of commands) {
+      const { exitCode, stdout } = await cli([...command.split(' '), '--help'])
+      expect([command, exitCode]).toEqual([command, 0])
+      expect(stdout).toMatch(new RegExp(`^Example:\\n {2}pinfetch ${command}[\\s\\S]*^ +--json `, 'm'))
+    }
+  })
 
   test('names the exit codes, and --version the package’s', async () => {
     expect((await cli(['--help'])).stdout).toMatch(/Exit codes:\n {2}0 /)

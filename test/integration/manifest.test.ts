@@ -252,6 +252,22 @@ describe('no manifest', () => {
     await refusalOf(settled(client.fetch(url), runtime), 'ERR_TRUST_NO_TRUSTED_MANIFEST')
   })
 
+  test('pins in code with a notAfter of their own serve as the fallback until then', async () => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const { settings, url } = await start({ runtime })
+    const end = runtime.clock.now() + 30 * 86_400_000
+    const client = testClient({
+      ...settings,
+      manifest: { ...settings.manifest, ...nowhere },
+      pins: { [HOST]: { pins: [first.pin], notAfter: new Date(end) } },
+    })
+    await settled(client.ready(), runtime)
+    runtime.setWall(end - 3_600_000)
+    expect((await settled(client.fetch(url), runtime)).status).toBe(200)
+    runtime.setWall(end)
+    await refusalOf(settled(client.fetch(url), runtime), 'ERR_TRUST_NO_TRUSTED_MANIFEST')
+  })
+
   test('pins in code do not serve once a manifest was accepted', async () => {
     const { settings, url, repository } = await start()
     await repository.publish({ hosts: { [HOST]: [backup.pin, third.pin] } })

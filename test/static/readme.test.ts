@@ -21,13 +21,13 @@ test('a heading stands in README once, so that claims are of one section', () =>
 })
 
 test.each(sections.filter(({ title }) => !NOT_YET.includes(title)))(
-  '“$title”: every sentence is carried by a test',
+  '$title: every sentence is carried by a test',
   (section) => {
     expect(uncarried(section, claimsOf(section)), 'sentences that no claim of readme-claims.ts has').toEqual([])
   },
 )
 
-test.each(sections)('“$title”: no claim is of a sentence that is not there any more', (section) => {
+test.each(sections)('$title: no claim is of a sentence that is not there any more', (section) => {
   expect(outdated(section, claimsOf(section)), 'claims of readme-claims.ts whose sentence README has not').toEqual([])
 })
 
@@ -36,7 +36,7 @@ test('every claim names a test that is there, by its title', () => {
   expect([...carriers].filter(isLost), 'tests of readme-claims.ts that are not there').toEqual([])
 })
 
-test.each(sections)('“$title”: what a sentence names, a test of it names', (section) => {
+test.each(sections)('$title: what a sentence names, a test of it names', (section) => {
   expect(unnamed(section, claimsOf(section)), 'names that no file of those that carry the sentence has').toEqual([])
 })
 
@@ -69,7 +69,7 @@ test('control: what nothing carries is found, and what is carried is not', () =>
 test('control: a test that is not there is lost, and the one beside it is not', () => {
   const here = 'static/readme#control: a test that is not there is lost, and the one beside it is not'
   expect(
-    [here, 'static/readme#“$title”: every sentence is carried by a test', 'examples/demo.ts'].filter(isLost),
+    [here, 'static/readme#$title: every sentence is carried by a test', 'examples/demo.ts'].filter(isLost),
   ).toEqual([])
   const lost = ['static/readme#control', 'static/none#control', 'static/readme', 'examples/none.ts']
   expect(lost.filter(isLost)).toEqual(lost)
@@ -203,4 +203,4 @@ const NONE: Section = { title: '', sentences: [] }
 
 /** Codes, names of several words, and members: what a reader may type. File names are none. */
 const NAME =
-  /ERR_[A-Z0-9_]+(?<!_)|\b[a-z]+[A-Z]\w*|(?<![/.\w-])[a-z]+\.[a-z][A-Za-z]+\b(?!\/|\.(?:json|pem|ts|md))(?<!\.(?:json|pem|ts|md|com))/g
+  /ERR_[A-Z0-9_]+(?<!_)|\b[a-z]+[A-Z]\w*|(?<![/.\w-])[a-z]+\.[a-z][A-Za-z]+\b(?!\/|\.(?:json|pem|ts|md|com))(?<!\.(?:json|pem|ts|md|com))/g
