@@ -334,6 +334,21 @@ describe('an answer', () => {
     expect(asked).toHaveLength(4)
   })
 
+  test('stands for ten minutes where nothing else is said (OOB-04)', async () => {
+    const runtime = createTestRuntime({ now: Date.now() })
+    const schemes = ({ api }: { api: string }) =>
+      bearer({ source: { value: 'kd83-first-Zq91mmw2' }, allowedOrigins: [api] })
+    const { client, url, asked } = await scene({}, { schemes, judge: false, client: { runtime } })
+    const again = () => client.fetch(url(), post('x', { 'idempotency-key': '7' }))
+    await again()
+    await runtime.advance(599_000)
+    await again()
+    expect(asked).toHaveLength(1)
+    await runtime.advance(1_000)
+    await again()
+    expect(asked).toHaveLength(2)
+  })
+
   test('does not stand for another request under the same key: ERR_APPROVAL_MISMATCH (OOB-04)', async () => {
     const { client, url, api, asked } = await scene()
     await client.fetch(url(), post('x', { 'idempotency-key': '7' }))

@@ -76,6 +76,20 @@ test('a level that rises slowly is followed in silence, and so is a shift that n
   expect([...tlsTimes(slowly), ...tlsTimes(little)]).toEqual([])
 })
 
+test.each([
+  [20, 30, 31],
+  [20, 10, 9],
+  [300, 330, 331],
+  [300, 270, 269],
+])(
+  'after 200 handshakes of %i ms, %i ms are within ten milliseconds or a tenth, %i ms are told',
+  (usual, near, far) => {
+    const after = (ms: number) => tlsTimes([...timesOf(200, () => usual), ...timesOf(100, () => ms)])
+    expect(after(near)).toEqual([])
+    expect(after(far)).toMatchObject([{ usualMs: usual, seenMs: far }])
+  },
+)
+
 test('each phase and each origin has a level of its own, and so have resumed handshakes; the verdict’s time does not count', () => {
   const watch = createTimingWatch()
   const resumed = { connection: { protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', resumed: true } } as const
@@ -243,6 +257,12 @@ test('an origin that was asked all the time and then no more is told once, and a
     { hour: 49, usual: MINUTE_MS },
     { hour: 241, usual: DAY_MS + MINUTE_MS }, // a day is the longest pause now
   ])
+})
+
+test('a silence is told once it is five times the longest pause of the week', () => {
+  const [pauseAt, pauseMs] = [20 * HOUR_MS, 3 * HOUR_MS]
+  const times = paced(2 * DAY_MS, () => MINUTE_MS).filter((at) => at <= pauseAt || at >= pauseAt + pauseMs)
+  expect(silences(times, 10 * DAY_MS)).toMatchObject([{ hour: 48 + 5 * 3, usual: pauseMs }])
 })
 
 test('of an origin that is not known for a day, or was asked a few times, silence is not news', () => {

@@ -123,6 +123,17 @@ describe('several sources', () => {
 })
 
 describe('Cert Spotter', () => {
+  test('is who is asked where no source is named', async () => {
+    const { known } = await issuanceStage()
+    const asked: string[] = []
+    const ask: typeof fetch = async (url) => {
+      asked.push(new URL(String(url)).hostname)
+      return new Response('[]', { headers: { 'content-type': 'application/json' } })
+    }
+    expect(await check({ ...known, fetch: ask })).toMatchObject({ unexpected: [], failures: [] })
+    expect(asked).toEqual(['api.certspotter.com'])
+  })
+
   test('is asked for subdomains and wildcards, page after page', async () => {
     const { ca, server, known } = await issuanceStage({ pageSize: 2 })
     for (const name of ['a', 'b', 'c', 'd', 'e']) server.issue(ca.issue({ names: [`${name}.example.com`] }))

@@ -73,6 +73,12 @@ test('one pin mismatch is one detection, and one connection that was blocked', (
   expect(detections.length).toBe(1)
 })
 
+test('a token that was renewed and one that was refused are authentications (3002)', () => {
+  const renewed = ocsf({ type: 'token.refresh', result: 'renewed', trigger: 'first', waiters: 1, ms: 5 })
+  const refused = ocsf({ type: 'token.refused', host: HOST, code: 'ERR_AUTH_TOKEN_REJECTED' })
+  expect([renewed, refused]).toMatchObject([{ class_uid: 3002 }, { class_uid: 3002 }])
+})
+
 test('a key of an interception product that was accepted is a detection of its own', () => {
   const accepted: ClientEvent = {
     type: 'tls.interception',
