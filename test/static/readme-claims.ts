@@ -1,16 +1,5 @@
 /** Headings below which sentences are still without claims. */
 export const NOT_YET: readonly string[] = [
-  'Add tokens',
-  'What may be asked, and what may be answered',
-  'Sign',
-  'A payment',
-  'Mutual TLS',
-  'Test',
-  'Monitor',
-  'It watches itself',
-  'Tell your SIEM',
-  'OpenTelemetry and diagnostics_channel',
-  'Watch for certificates that you did not order',
   'When it refuses',
   'Evidence',
   'Where the defaults do not fit',
@@ -328,6 +317,437 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'client/containment#nor are lists of revoked certificates fetched through it': [
       'A proxy is contained by its name: nothing goes through it then, lists of revoked certificates neither.',
+    ],
+  },
+  'Add tokens': {
+    'integration/auth#is fetched once over the pinned client, and goes with every request': [
+      'Tokens are fetched through the same pinned client, renewed ahead of their end and once for all who wait; a request that is answered 401 is sent once more with the new one, if its body is text, bytes, URLSearchParams, Blob or FormData.',
+    ],
+    'auth/token-manager#a hundred requests that have no token yet share one request to the token endpoint': [
+      'Tokens are fetched through the same pinned client, renewed ahead of their end and once for all who wait; a request that is answered 401 is sent once more with the new one, if its body is text, bytes, URLSearchParams, Blob or FormData.',
+    ],
+    'auth/token-manager#in the last two minutes of a long life, in the background: nobody waits (TOK-14)': [
+      'Tokens are fetched through the same pinned client, renewed ahead of their end and once for all who wait; a request that is answered 401 is sent once more with the new one, if its body is text, bytes, URLSearchParams, Blob or FormData.',
+    ],
+    'integration/auth#refused again after it was renewed: the second 401 is the caller’s, and nothing goes on': [
+      'Tokens are fetched through the same pinned client, renewed ahead of their end and once for all who wait; a request that is answered 401 is sent once more with the new one, if its body is text, bytes, URLSearchParams, Blob or FormData.',
+    ],
+    'client/authorize#%s is the same both times, type and idempotency key included (TOK-09)': [
+      'Tokens are fetched through the same pinned client, renewed ahead of their end and once for all who wait; a request that is answered 401 is sent once more with the new one, if its body is text, bytes, URLSearchParams, Blob or FormData.',
+    ],
+    'client/authorize#%s is not: the caller has the answer, and ERR_AUTH_BODY_NOT_REPLAYABLE is told (TOK-07)': [
+      'A stream is not: you get the 401, and auth.notReplayed.',
+    ],
+    'auth/token-authenticator#and a body that cannot be sent again: renewed, not resent (TOK-07)': [
+      'A stream is not: you get the 401, and auth.notReplayed.',
+    ],
+    'client/authorize#goes nowhere else: another origin is ERR_AUTH_ORIGIN_NOT_ALLOWED before anything is sent (BIND-01)':
+      [
+        'With auth, an origin that no scheme names is refused, ERR_AUTH_ORIGIN_NOT_ALLOWED, unless withoutAuth does; a credential header that you set yourself stands.',
+      ],
+    'client/authorize#an origin that withoutAuth names is asked without one': [
+      'With auth, an origin that no scheme names is refused, ERR_AUTH_ORIGIN_NOT_ALLOWED, unless withoutAuth does; a credential header that you set yourself stands.',
+    ],
+    'client/authorize#of the caller takes the place of the scheme’s, told by an event; there is one such field (BIND-05)':
+      [
+        'With auth, an origin that no scheme names is refused, ERR_AUTH_ORIGIN_NOT_ALLOWED, unless withoutAuth does; a credential header that you set yourself stands.',
+      ],
+    'client/authorize#%s goes to its origin, on both roads, with the fields of the caller': [
+      'A scheme of your own is an AuthScheme: an object of four members.',
+    ],
+    'client/auth-approval#another %s has another digest': [
+      'An approval is bound to method, URL, content digest and Idempotency-Key; under such a key the answer stands for ten minutes, a no as well.',
+    ],
+    'client/auth-approval#does not stand for another request under the same key: ERR_APPROVAL_MISMATCH (OOB-04)': [
+      'An approval is bound to method, URL, content digest and Idempotency-Key; under such a key the answer stands for ten minutes, a no as well.',
+    ],
+    'client/auth-approval#stands for ten minutes where nothing else is said (OOB-04)': [
+      'An approval is bound to method, URL, content digest and Idempotency-Key; under such a key the answer stands for ten minutes, a no as well.',
+    ],
+    'client/auth-approval#that was no stands as well: ERR_APPROVAL_DENIED without asking again (OOB-03)': [
+      'An approval is bound to method, URL, content digest and Idempotency-Key; under such a key the answer stands for ten minutes, a no as well.',
+    ],
+    'examples/auth-client-credentials.ts': [
+      'Examples that run: client credentials, a refresh token shared over Redis, DPoP, mutual TLS, key rotation, vault and key service.',
+    ],
+    'examples/auth-refresh-token-redis.ts': [
+      'Examples that run: client credentials, a refresh token shared over Redis, DPoP, mutual TLS, key rotation, vault and key service.',
+    ],
+    'examples/auth-dpop.ts': [
+      'Examples that run: client credentials, a refresh token shared over Redis, DPoP, mutual TLS, key rotation, vault and key service.',
+    ],
+    'examples/auth-mtls.ts': [
+      'Examples that run: client credentials, a refresh token shared over Redis, DPoP, mutual TLS, key rotation, vault and key service.',
+    ],
+    'examples/auth-api-key-rotation.ts': [
+      'Examples that run: client credentials, a refresh token shared over Redis, DPoP, mutual TLS, key rotation, vault and key service.',
+    ],
+    'examples/auth-vault.ts': [
+      'Examples that run: client credentials, a refresh token shared over Redis, DPoP, mutual TLS, key rotation, vault and key service.',
+    ],
+  },
+  'What may be asked, and what may be answered': {
+    'client/operations#%s is refused: ERR_POLICY_REQUEST_INVALID': [
+      'A request that does not fit is refused before a lookup, a token or a byte, and a response that does not fit before you see it; error.issues names the places, never the values.',
+      'JSON with a member twice is refused both ways, since two parsers may disagree about it.',
+    ],
+    'client/operations#%s that its schema refuses: ERR_POLICY_REQUEST_INVALID': [
+      'operations names what a client may ask for, with schemas of zod or any other library for path, query, header fields, body and response.',
+    ],
+    'client/operations#of any library that speaks Standard Schema do; their messages, which print values, do not: ERR_POLICY_REQUEST_INVALID':
+      [
+        'operations names what a client may ask for, with schemas of zod or any other library for path, query, header fields, body and response.',
+      ],
+    'client/operations#%s is refused: ERR_POLICY_RESPONSE_INVALID': [
+      'operations names what a client may ask for, with schemas of zod or any other library for path, query, header fields, body and response.',
+      'JSON with a member twice is refused both ways, since two parsers may disagree about it.',
+    ],
+    'integration/operations#what is refused causes no lookup, no token and no connection, and what is not goes on as without operations':
+      [
+        'A request that does not fit is refused before a lookup, a token or a byte, and a response that does not fit before you see it; error.issues names the places, never the values.',
+      ],
+    'integration/operations#one that it does not take is never seen, and leaves its connection to others: ERR_POLICY_RESPONSE_INVALID':
+      [
+        'A request that does not fit is refused before a lookup, a token or a byte, and a response that does not fit before you see it; error.issues names the places, never the values.',
+      ],
+    'client/operations#is not changed by a schema that transforms': ['Schemas judge and change nothing.'],
+    'client/operations#that its schema takes is handed over as it came': ['Schemas judge and change nothing.'],
+    'client/operations#%s is none: ERR_POLICY_OPERATION_UNLISTED': [
+      "A request that is none of the operations is refused, unless unlisted: 'allow' says otherwise.",
+    ],
+    'client/operations#one that no operation describes may pass where the option says so; what is ambiguous never: ERR_POLICY_OPERATION_UNLISTED':
+      ["A request that is none of the operations is refused, unless unlisted: 'allow' says otherwise."],
+    'fetch/header-injection#a value with %s goes nowhere: ERR_POLICY_HEADER_INVALID': [
+      'A header field with a line break, NUL or any other control character but the tab in it is refused anyway, ERR_POLICY_HEADER_INVALID, and its value is not printed.',
+    ],
+    'fetch/header-injection#a value with %s is sent': [
+      'A header field with a line break, NUL or any other control character but the tab in it is refused anyway, ERR_POLICY_HEADER_INVALID, and its value is not printed.',
+    ],
+  },
+  Sign: {
+    'integration/signing#a signature over all that the client says holds for what the server gets': [
+      "pinfetch/signing signs requests (RFC 9421) with their bodies (RFC 9530), verifies responses before you see an octet of them, and is the server's half as well: a signed request, changed or sent twice, is refused.",
+    ],
+    'integration/signing#one changed byte of what was signed is refused by a server that verifies': [
+      "pinfetch/signing signs requests (RFC 9421) with their bodies (RFC 9530), verifies responses before you see an octet of them, and is the server's half as well: a signed request, changed or sent twice, is refused.",
+    ],
+    'integration/verify#a body with one octet changed is never handed over: ERR_VERIFY_DIGEST_MISMATCH (VER-09)': [
+      "pinfetch/signing signs requests (RFC 9421) with their bodies (RFC 9530), verifies responses before you see an octet of them, and is the server's half as well: a signed request, changed or sent twice, is refused.",
+    ],
+    'examples/signed-request.ts': [
+      "pinfetch/signing signs requests (RFC 9421) with their bodies (RFC 9530), verifies responses before you see an octet of them, and is the server's half as well: a signed request, changed or sent twice, is refused.",
+    ],
+    'signing/verify-webhooks#every bit of the body and of the signature counts: ERR_VERIFY_FAILED': [
+      'So are webhooks; Signature Version 4 and a key in a token are there too.',
+    ],
+    'signing/verify-webhooks#a message that comes twice is ERR_VERIFY_REPLAY, and once more it is so after the tolerance for its time':
+      ['So are webhooks; Signature Version 4 and a key in a token are there too.'],
+    'examples/signing-webhook.ts': ['So are webhooks; Signature Version 4 and a key in a token are there too.'],
+    'examples/signing-sigv4.ts': ['So are webhooks; Signature Version 4 and a key in a token are there too.'],
+    'examples/signing-pkcs11.ts': ['So are webhooks; Signature Version 4 and a key in a token are there too.'],
+  },
+  'A payment': {
+    'readme#the payment of the README runs as printed, against a bank on loopback that verifies all of it': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'integration/payment#is taken once, signed both ways, under one interaction id and one Idempotency-Key': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'integration/payment#with a token that was stolen from another client is not taken': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'integration/payment#an assertion by another key gets no token': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'integration/payment#an answer by another key is not believed: ERR_VERIFY_FAILED': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'integration/retry#after a cut response the server sees one Idempotency-Key twice': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'integration/payment#a payment that nobody approves is not sent: ERR_APPROVAL_DENIED': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'integration/payment#one beyond the limit is not sent: ERR_RATE_LIMITED': [
+      'Mutual TLS with pins, a token bound to the certificate, a client that proves itself by key, signed requests and signed answers, one interaction id for each call and one Idempotency-Key for all its attempts, an approval, a limit:',
+    ],
+    'examples/payment.ts': [
+      'examples/payment.ts runs the same against a bank on loopback, whose half is written with pinfetch/signing as well.',
+    ],
+  },
+  'Mutual TLS': {
+    'integration/client-certificate-reload#%s: a request in flight finishes on the old connection; the next shows the new certificate, in a full handshake':
+      [
+        'The files are followed: the next connection shows the new certificate, and nothing restarts (examples/mutual-tls-reload.ts).',
+      ],
+    'examples/mutual-tls-reload.ts': [
+      'The files are followed: the next connection shows the new certificate, and nothing restarts (examples/mutual-tls-reload.ts).',
+    ],
+    'integration/pinning#the client certificate is used for a pinned server and never reaches a refused one': [
+      'A refused server is never shown it.',
+    ],
+    'examples/acme.ts': [
+      'examples/acme.ts orders it from an ACME server; a token that is bound to it is renewed with it.',
+    ],
+    'examples/auth-mtls.ts': [
+      'examples/acme.ts orders it from an ACME server; a token that is bound to it is renewed with it.',
+    ],
+    'integration/certificate-bound-token#tokens are bound to the client certificate: the first request with a new one gets a token of its own first (BIND-11)':
+      ['examples/acme.ts orders it from an ACME server; a token that is bound to it is renewed with it.'],
+  },
+  Test: {
+    'testing/fake-client#keeps the contract of fetch: https, redirects and wrong URLs': [
+      'fakeClient() of pinfetch/testing keeps the contract of client.fetch over msw or any injected fetch, for a service and its tests; real TLS takes a few lines more.',
+    ],
+    'testing/fake-client#refuses uncovered hosts and named ones, before the injected fetch is asked': [
+      'fakeClient() of pinfetch/testing keeps the contract of client.fetch over msw or any injected fetch, for a service and its tests; real TLS takes a few lines more.',
+    ],
+    'examples/accounts.test.ts': [
+      'fakeClient() of pinfetch/testing keeps the contract of client.fetch over msw or any injected fetch, for a service and its tests; real TLS takes a few lines more.',
+    ],
+    'examples/test-your-service.test.ts': [
+      'fakeClient() of pinfetch/testing keeps the contract of client.fetch over msw or any injected fetch, for a service and its tests; real TLS takes a few lines more.',
+    ],
+    'testing/ca#issues and signs with %s keys': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/servers#presents every certificate it is given, in order, forged and expired ones included': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/servers#counts whole records of both directions and passes the bytes on': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/servers#a client that trusts its CA gets the real answer and gives its token away': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/servers#serves files with an ETag, answers 304 to it and 404 to what it does not have': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/fault-server#a function says what goes wrong, request by request': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/fault-server#a reset, a FIN and silence, one connection each, and then all is well': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/fault-server#garbage, other bytes, half of a record, a reset and silence: none is finished': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/fault-server#a throttled one takes its time': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'testing/runtime#runs due timers in order, each at its own instant, and leaves later ones waiting': [
+      'The same entry has an in-process CA, TLS servers that present exactly what they are told, a relay that counts records, an interceptor, a manifest server, a server that fails by script (startFaultServer: it stalls, cuts, resets, throttles or talks garbage at any stage) and a clock that a test moves.',
+    ],
+    'faults/faults#%s': ['npm run faults prints what this client does then.'],
+    'static/readme#every `npm run` of README is a script': ['npm run faults prints what this client does then.'],
+  },
+  'It watches itself': {
+    'integration/monitor#a server that rotates its certificate is told of once in each respect, with both fingerprints':
+      [
+        'Pins say who may answer; that somebody began to read along, or that a certificate is not renewed, is seen by looking for a while.',
+        'A client does so unless it is told not to (monitor: false), and refuses nobody for what it sees.',
+        'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+      ],
+    'integration/monitor#a server certificate that nobody renewed is told of when it is shown': [
+      'Pins say who may answer; that somebody began to read along, or that a certificate is not renewed, is seen by looking for a while.',
+      'expiry.near | 30, 14, 7, 1 and 0 days before something ends, where that is less than a quarter of its life: nobody is woken for what renews itself',
+    ],
+    'integration/monitor#monitor: false watches nothing and sets no timer; parts of it can be left out': [
+      'A client does so unless it is told not to (monitor: false), and refuses nobody for what it sees.',
+    ],
+    'monitor/anomalies#another certificate of another CA is told once in each respect, with before and after': [
+      'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+    ],
+    'monitor/anomalies#after %i of 90 days a renewal is %j': [
+      'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+    ],
+    'monitor/anomalies#a life of %i days that becomes one of %i is %j': [
+      'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+    ],
+    'monitor/anomalies#SCTs that were there and are not are told, by the extension and by what the logs say': [
+      'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+    ],
+    'monitor/anomalies#a key that another host shows too is told, with the host that showed it first': [
+      'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+    ],
+    'monitor/anomalies#a host that moves to another network after it stayed in one is told of once': [
+      'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+    ],
+    'monitor/anomalies#a place of one’s own takes the place of blocks': [
+      'tls.anomaly | another certificate, issuer, anchor or key; renewed in the first half of its life; a life more than twice as long, or less than half; SCTs that are missing; the key of another host; an address in another network (or, with monitor.addressOf, another AS or country)',
+    ],
+    'monitor/baseline#after 200 handshakes of %i ms, %i ms are within ten milliseconds or a tenth, %i ms are told': [
+      'tls.timing | connecting, TLS or the first byte takes over 10 ms and a tenth longer, or shorter, than in the 200 samples before',
+    ],
+    'monitor/baseline#the time until the first byte is watched too': [
+      'tls.timing | connecting, TLS or the first byte takes over 10 ms and a tenth longer, or shorter, than in the 200 samples before',
+    ],
+    'monitor/baseline#each phase and each origin has a level of its own, and so have resumed handshakes; the verdict’s time does not count':
+      [
+        'tls.timing | connecting, TLS or the first byte takes over 10 ms and a tenth longer, or shorter, than in the 200 samples before',
+      ],
+    'integration/monitor#a relay that adds forty milliseconds after 200 connections is noticed once in each phase that it delays':
+      [
+        'tls.timing | connecting, TLS or the first byte takes over 10 ms and a tenth longer, or shorter, than in the 200 samples before',
+      ],
+    'monitor/baseline#four times as much as in the busiest minute is told once for each measure, in the minute in which it happens':
+      [
+        'traffic.anomaly | requests, failures or octets of a minute are more than four times those of the busiest minute of the last day; an hour is learned first.',
+      ],
+    'monitor/baseline#bodies that are many times as long, and failures, are told where the number of requests is usual':
+      [
+        'traffic.anomaly | requests, failures or octets of a minute are more than four times those of the busiest minute of the last day; an hour is learned first.',
+      ],
+    'monitor/baseline#the first hour says nothing, and neither does what is little': [
+      'traffic.anomaly | requests, failures or octets of a minute are more than four times those of the busiest minute of the last day; an hour is learned first.',
+    ],
+    'monitor/baseline#what was the busiest minute is forgotten after a day': [
+      'traffic.anomaly | requests, failures or octets of a minute are more than four times those of the busiest minute of the last day; an hour is learned first.',
+    ],
+    'monitor/baseline#a silence is told once it is five times the longest pause of the week': [
+      'Or nobody asks any more (silence): five times the longest pause of a week, looked at once an hour; a day is learned first',
+    ],
+    'monitor/baseline#of an origin that is not known for a day, or was asked a few times, silence is not news': [
+      'Or nobody asks any more (silence): five times the longest pause of a week, looked at once an hour; a day is learned first',
+    ],
+    'integration/monitor#an origin that falls silent is told when its hour comes, once': [
+      'Or nobody asks any more (silence): five times the longest pause of a week, looked at once an hour; a day is learned first',
+    ],
+    'monitor/expiry#a life of %i days is told of %j days before its end': [
+      'expiry.near | 30, 14, 7, 1 and 0 days before something ends, where that is less than a quarter of its life: nobody is woken for what renews itself',
+    ],
+  },
+  'Tell your SIEM': {
+    'integration/outlets#an interception is told of at once, reaches the SIEM and wakes somebody: one detection, one message':
+      [
+        'pinfetch/monitor carries what a client tells to where people look.',
+        'A refused peer is one detection (OCSF 2004, with the handshake beside it as 4001); renewed and refused tokens are 3002.',
+        'A webhook is signed as Standard Webhooks says, told once in ten minutes, and holds the code, what it means and what to do.',
+      ],
+    'integration/outlets#collectors that refuse, hang or are not there, and a file that takes nothing, change no answer':
+      [
+        'It goes out behind the requests, never in front of them: queues are bounded, what fails is tried again for five minutes, and outlet.failed says what was lost.',
+      ],
+    'monitor/outlets/delivery#where nobody takes them, the queue fills, the newest are dropped, and it is told once when it begins and once when it ends':
+      [
+        'It goes out behind the requests, never in front of them: queues are bounded, what fails is tried again for five minutes, and outlet.failed says what was lost.',
+      ],
+    'monitor/outlets/delivery#what fails for five minutes is lost, and the next is tried': [
+      'It goes out behind the requests, never in front of them: queues are bounded, what fails is tried again for five minutes, and outlet.failed says what was lost.',
+    ],
+    'monitor/outlets/records#one pin mismatch is one detection, and one connection that was blocked': [
+      'A refused peer is one detection (OCSF 2004, with the handshake beside it as 4001); renewed and refused tokens are 3002.',
+    ],
+    'monitor/outlets/records#a token that was renewed and one that was refused are authentications (3002)': [
+      'A refused peer is one detection (OCSF 2004, with the handshake beside it as 4001); renewed and refused tokens are 3002.',
+    ],
+    'monitor/outlets/collectors#a message says what happened, what it means and what to do, and our receiving half takes it':
+      [
+        'A webhook is signed as Standard Webhooks says, told once in ten minutes, and holds the code, what it means and what to do.',
+      ],
+    'monitor/outlets/collectors#the same is told once in ten minutes, then with how often it was kept quiet; something else at once':
+      [
+        'A webhook is signed as Standard Webhooks says, told once in ten minutes, and holds the code, what it means and what to do.',
+      ],
+    'integration/outlets#no secret that is in play stands in any record of any outlet': [
+      'Records have names, keys, times and codes; no header, token, body or path is part of any.',
+    ],
+    'integration/monitor#nothing secret is part of what is told: neither header nor query, body or user': [
+      'Records have names, keys, times and codes; no header, token, body or path is part of any.',
+    ],
+  },
+  'OpenTelemetry and diagnostics_channel': {
+    'otel/requests#a request has one span, which the server is told of, and its connection is part of it': [
+      "Spans: one for each client.fetch, with traceparent for the server, and its connections, token renewals and polls of the manifest; a refused peer's says why.",
+      'Work is traced on tracing:pinfetch.request, pinfetch.connect, pinfetch.manifest.refresh and pinfetch.token.refresh.',
+      'No message, span or metric holds a token, a header field, a body or a query; of a path they hold words and versions.',
+    ],
+    'otel/otel#of every span and its attributes': [
+      "Spans: one for each client.fetch, with traceparent for the server, and its connections, token renewals and polls of the manifest; a refused peer's says why.",
+    ],
+    'otel/requests#a peer that is refused ends the span with ERR_TRUST_PIN_MISMATCH, and the connection says why': [
+      "Spans: one for each client.fetch, with traceparent for the server, and its connections, token renewals and polls of the manifest; a refused peer's says why.",
+    ],
+    'otel/requests#beside the instrumentation of undici there is one span, and one duration': [
+      "Where something listens to undici's channel of requests, as OpenTelemetry's own instrumentation does, the span of a request and http.client.request.duration are left to that, so that there are not two: spans and durations say otherwise.",
+    ],
+    'otel/requests#spans: false gives none, and true gives one whatever else does': [
+      "Where something listens to undici's channel of requests, as OpenTelemetry's own instrumentation does, the span of a request and http.client.request.duration are left to that, so that there are not two: spans and durations say otherwise.",
+    ],
+    'otel/otel#of every metric and its attributes': [
+      'Names are those of the semantic conventions, or begin with pinfetch.: pin.validations, manifest.refreshes, manifest.version, token.refreshes, retries, ratelimit.waits, tls.handshake.duration, validation.duration, and certificate.expiry, manifest.expiry and pin.expiry in seconds left.',
+    ],
+    'otel/otel#show what ends, the soonest of each kind': [
+      'Names are those of the semantic conventions, or begin with pinfetch.: pin.validations, manifest.refreshes, manifest.version, token.refreshes, retries, ratelimit.waits, tls.handshake.duration, validation.duration, and certificate.expiry, manifest.expiry and pin.expiry in seconds left.',
+    ],
+    'otel/otel#of 1,000 origins are those of 100 and one more': [
+      'In metrics, servers beyond the first maxServers (100) are _other.',
+    ],
+    'otel/otel#name no server at all where maxServers is 0, and refuse what is no number of servers': [
+      'In metrics, servers beyond the first maxServers (100) are _other.',
+    ],
+    'otel/otel#name our code as error.type, the status of an answer otherwise, and nothing that a server made up': [
+      'error.type is our code, or the status of the answer.',
+    ],
+    'monitor/channels#a message is the event, for every client of the process': [
+      'Every event of every client is published as well: the message is the event, as client.on gives it.',
+    ],
+    'monitor/channels#every channel stands in the README': [
+      'Every event of every client is published as well: the message is the event, as client.on gives it.',
+    ],
+    'monitor/channels#a request is traced from its start to the head of its answer, and so is its connection': [
+      'Work is traced on tracing:pinfetch.request, pinfetch.connect, pinfetch.manifest.refresh and pinfetch.token.refresh.',
+      'No message, span or metric holds a token, a header field, a body or a query; of a path they hold words and versions.',
+    ],
+    'monitor/channels#a poll of the manifest is traced with its result, one that fails with its code': [
+      'Work is traced on tracing:pinfetch.request, pinfetch.connect, pinfetch.manifest.refresh and pinfetch.token.refresh.',
+    ],
+    'monitor/channels#a renewal of a token is traced, and publishes no token': [
+      'Work is traced on tracing:pinfetch.request, pinfetch.connect, pinfetch.manifest.refresh and pinfetch.token.refresh.',
+    ],
+    'integration/leak-canary#no secret comes out, whatever the API and the authorization server do': [
+      'No message, span or metric holds a token, a header field, a body or a query; of a path they hold words and versions.',
+    ],
+  },
+  'Watch for certificates that you did not order': {
+    'monitor/issuance/sources#an issuance with an unknown key is told once, a known backup pin is silent (case 616)': [
+      'A certificate for your name with a key that is not yours: a CA, a DNS or an account is in other hands, and the logs of Certificate Transparency tell.',
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+    ],
+    'monitor/issuance/sources#is who is asked where no source is named': [
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+    ],
+    'monitor/issuance/sources#one issuance that two of them know of is told once': [
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      'Precertificate and certificate are one issuance, from however many sources.',
+    ],
+    'monitor/issuance/static-log#tells of a rogue certificate and of a rogue precertificate; known keys and others’ names are silent':
+      [
+        'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      ],
+    'monitor/issuance/static-log#%s: %s is ERR_MONITOR_LOG_TILE (case 613)': [
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+    ],
+    'monitor/issuance/watch#tells of what is issued while it watches, and of each once': [
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+    ],
+    'cli/ct-watch#known pins, of the command line or of a manifest, are silent': [
+      'pinfetch ct watch is the same as a command, with the pins of a manifest.',
+    ],
+    'cli/ct-watch#prints a line of JSON for each event, and ends when it is interrupted': [
+      'pinfetch ct watch is the same as a command, with the pins of a manifest.',
+    ],
+    'monitor/issuance/sources#precertificate and certificate are one issuance': [
+      'Precertificate and certificate are one issuance, from however many sources.',
+    ],
+    'monitor/issuance/names#%s: %j': [
+      'Wildcards, names with a NUL and labels that cannot be read match whatever some client could take them for.',
+    ],
+    'cli/ct-watch#an issuance with an unknown key is exit code 1, and says which': [
+      'pinfetch/testing has startIssuanceServer and createTestLog to try it on.',
+    ],
+    'cli/ct-watch#a log is read with its key alone': [
+      'pinfetch/testing has startIssuanceServer and createTestLog to try it on.',
     ],
   },
 }
