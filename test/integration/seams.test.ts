@@ -4,19 +4,23 @@ import { createServer } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { type RequestOptions, request } from 'node:https'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import type { Client, ClientOptions } from 'pinfetch'
+import { type Client, type ClientOptions, tokenBucket } from 'pinfetch'
+import { bearer } from 'pinfetch/auth'
 import { allowTls12 } from 'pinfetch/dangerous'
 import { type TestCertificate, testCa } from 'pinfetch/testing'
 import { Agent as UndiciAgent, request as undiciRequest, WebSocket } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { refusalOf, testClient } from '../support/client.ts'
+import { startTestPins } from '../support/pins.ts'
 import { expectOnlyClientHello, startScene } from '../support/scene.ts'
+import { testSigner } from '../support/signing-stage.ts'
 
 const HOST = 'api.example'
 const ca = testCa()
 const pinned = ca.issue({ names: [HOST] })
 const stranger = ca.issue({ names: [HOST] })
+const other = ca.issue({ names: [HOST] })
 const own = testCa({ name: 'Clients', intermediates: 0 }).issue({ subject: 'client', extendedKeyUsage: ['clientAuth'] })
 const versions = ['TLSv1.2', 'TLSv1.3'] as const
 
@@ -104,6 +108,48 @@ describe.each(versions)('%s', (version) => {
     await once(socket, 'secureConnect')
     expect(await overSocket(socket)).toEqual({ status: 200, text: 'ok' })
   })
+})
+
+test.each(Object.entries(ways))(
+  'what goes over client.%s has no token and no signature, counts for no rate, and is not tried again',
+  async (_, get) => {
+    const { peer, url } = await startScene(pinned, { handler: (_, response) => response.writeHead(503).end() })
+    const client = clientWith({
+      auth: bearer({ source: { value: 'kd83-token-Zq91mmw2' }, allowedOrigins: [new URL(url(HOST)).origin] }),
+      sign: testSigner(),
+      retry: { baseMs: 1, maxDelayMs: 5, maxAttempts: 2 },
+      rate: [{ limit: tokenBucket({ requests: 2, perMs: 3_600_000 }) }],
+    })
+    for (let time = 0; time < 3; time += 1) expect((await get(client, url(HOST))).status).toBe(503)
+    expect(peer.requests.map(({ headers }) => [headers.authorization, headers.signature])).toEqual(
+      Array(3).fill([undefined, undefined]),
+    )
+    expect((await client.fetch(url(HOST))).status).toBe(503)
+    const ofFetch = ['Bearer kd83-token-Zq91mmw2', expect.stringMatching(/./)]
+    expect(peer.requests.slice(3).map(({ headers }) => [headers.authorization, headers.signature])).toEqual(
+      Array(2).fill(ofFetch),
+    )
+    await refusalOf(client.fetch(url(HOST)), 'ERR_RATE_LIMITED')
+  },
+)
+
+test('what was made with client.tlsOptions outlives a change of the pins; the next one is judged by it: ERR_TRUST_PIN_MISMATCH', async () => {
+  const { manifest, repository } = await startTestPins({ ca, name: 'pins.example', hosts: { [HOST]: [pinned.pin] } })
+  const scene = await startScene(pinned)
+  const client = clientWith({ manifest, pins: {} })
+  await client.ready()
+  const made = (): TLSSocket => connectTls({ ...client.tlsOptions(scene.url(HOST)), host: '127.0.0.1' })
+  const socket = made()
+  await once(socket, 'secureConnect')
+  const lent = await client.connect(scene.url(HOST))
+  const ended = once(lent, 'error')
+  await repository.publish({
+    hosts: [{ host: HOST, mode: 'enforce', pins: [stranger, other].map(({ pin }) => ({ spki: pin })) }],
+  })
+  await client.manifest.refresh()
+  expect((await ended)[0]).toMatchObject({ code: 'ERR_TRUST_PIN_MISMATCH' })
+  expect(await overSocket(socket)).toEqual({ status: 200, text: 'ok' })
+  expect((await once(made(), 'error'))[0]).toMatchObject({ code: 'ERR_TRUST_PIN_MISMATCH' })
 })
 
 describe('client.agent', () => {
