@@ -42,10 +42,17 @@ test.each<[KeyType, boolean]>([
   ['P-256', false],
 ])('the hash of `cert.pubkey` of a recipe is a pin for %s: %s', async (keyType, isPin) => {
   const { seen } = await recipe({ keyType })
-  expect(`sha256/${sha256(seen[0]?.pubkey as Buffer)}` === seen.pin).toBe(isPin)
+  const { pubkey } = seen[0] as PeerCertificate & { pubkey: Buffer }
+  expect(`sha256/${sha256(pubkey)}` === seen.pin).toBe(isPin)
+  expect(pubkey.length === 65 && pubkey[0] === 4).toBe(!isPin) // the bare point (SEC 1 §2.3.3)
   expect(seen[0]?.fingerprint256.replaceAll(':', '').toLowerCase()).not.toBe(
     Buffer.from(seen.pin.slice('sha256/'.length), 'base64').toString('hex'),
   )
+})
+
+test('a recipe does not look at the name of a server, unless it says so itself', async () => {
+  const { seen, refused } = await recipe({ name: 'other.example' })
+  expect([seen.map(({ subjectaltname }) => subjectaltname), refused]).toEqual([['DNS:other.example'], undefined])
 })
 
 test('under TLS 1.2 a recipe looks after the client certificate was shown, and never at all when a session is resumed', async () => {
@@ -103,17 +110,19 @@ const codeOf = (error: unknown): string => (error as { code?: string }).code ?? 
 
 /** What such a recipe gets to see: an agent of node:https with a `checkServerIdentity`. */
 async function recipe({
+  name = HOST,
   keyType = 'P-256',
   times = 1,
   refuses = false,
   maxVersion = 'TLSv1.3',
 }: {
+  readonly name?: string
   readonly keyType?: KeyType
   readonly times?: number
   readonly refuses?: boolean
   readonly maxVersion?: SecureVersion
 }) {
-  const identity = ca.issue({ names: [HOST], keyType })
+  const identity = ca.issue({ names: [name], keyType })
   const server = await until(startTlsServer({ identity, requestCert: true, maxVersion }))
   const own = ca.issue({ subject: 'orders', extendedKeyUsage: ['clientAuth'] })
   const seen: PeerCertificate[] & { pin: string } = Object.assign([], { pin: identity.pin })

@@ -219,6 +219,16 @@ describe('the manifest', () => {
     expect(await inCode.status(await startScene(logged))).toBe(200)
   })
 
+  test('that requires SCTs of a host asks a private CA for them, too: ERR_TRUST_CT_NOT_ENOUGH_SCTS', async () => {
+    const hosts = [entry({ requireSct: true })]
+    const { repository, manifest } = await startTestPins({ ca, name: 'pins.example.com', hosts })
+    await repository.publish({ hosts, members: asks('off') })
+    const client = testClient({ manifest, anchors: ca.anchorPem })
+    await client.ready()
+    await refusalOf(get(client, await startScene(bare)), 'ERR_TRUST_CT_NOT_ENOUGH_SCTS')
+    expect(await get(client, await startScene(logged))).toBe(200)
+  })
+
   test('loosens nothing that code asks for, and code loosens what it asks for only through pinfetch/dangerous', async () => {
     const strict = await stage(asks('off'), {}, { ct: 'enforce' })
     await strict.refused(await startScene(bare), 'ERR_TRUST_CT_NOT_ENOUGH_SCTS')

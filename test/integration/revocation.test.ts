@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { connect } from 'node:tls'
 import type { Client, ClientEvent, ClientOptions, PinfetchError } from 'pinfetch'
 import { allowTls12, relaxRevocation } from 'pinfetch/dangerous'
 import { crl, extension, type IssueOptions, ocspResponse, type TestCertificate, testCa } from 'pinfetch/testing'
@@ -253,4 +255,17 @@ describe('a list of the CA', () => {
     await again.client.fetch(again.url)
     expect([host.requests(), again.host.requests()]).toEqual([0, 0])
   })
+})
+
+test('the control: Node accepts a certificate that its staple and the list of its CA call revoked, and asks for neither', async () => {
+  const host = await startListHost()
+  const certificate = issue({ extensions: [extension.crlDistributionPoints([host.url])] })
+  host.publish(crl({ issuer: ca.issuer, now, revoked: [certificate] }))
+  const { peer } = await startScene(certificate, { ocspResponse: ocspResponse({ certificate, status: 'revoked' }) })
+  const socket = connect({ host: '127.0.0.1', port: peer.port, servername: HOST, ca: ca.anchorPem })
+  const staples: unknown[] = []
+  socket.on('OCSPResponse', (staple) => void staples.push(staple))
+  await once(socket, 'secureConnect')
+  expect([socket.authorized, staples, host.requests()]).toEqual([true, [], 0])
+  socket.destroy()
 })

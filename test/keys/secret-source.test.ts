@@ -108,6 +108,7 @@ describe('a file', () => {
     ['a newline alone', '\n', 0o600, 'is empty'],
     ['endless', 'kd83Zq91'.repeat(20_000), 0o600, 'too long'],
     ['readable by everyone', ONE, 0o604, 'mode 604 lets everyone'],
+    ['mounted as Kubernetes does it by itself', ONE, 0o644, 'mode 644 lets everyone'],
     ['writable by everyone', ONE, 0o602, 'mode 602 lets everyone'],
   ])('that is %s is ERR_KEY_SOURCE_INVALID (KEY-06)', (_, text, mode, why) => {
     const path = file(text, mode)
@@ -115,6 +116,13 @@ describe('a file', () => {
     expect(error).toMatchObject({ code: 'ERR_KEY_SOURCE_INVALID' })
     expect(error.message).toContain(path)
     expect(error.message).toContain(why)
+  })
+
+  test.each([0o400, 0o600])('that its owner alone can read, by mode %i, is used, and nothing is told', async (mode) => {
+    const events: ClientEvent[] = []
+    expect((await open({ file: file(ONE, mode) }, { events }).current()).secret.reveal()).toBe(ONE)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(events).toEqual([])
   })
 
   test('that its group can read is used, and told (KEY-06)', async () => {

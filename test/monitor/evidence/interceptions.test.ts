@@ -137,6 +137,8 @@ test('a list that says revoked: of the list, the bundle has what it says about t
       said: expect.arrayContaining([expect.objectContaining({ status: 'revoked' })]),
     }),
   )
+  expect(stage.texts[0]).toContain(Buffer.from(listed.der).toString('base64')) // as which the list would stand there
+  expect(stage.texts[0]).not.toContain(Buffer.from(list).toString('base64'))
 })
 
 async function manifestOf(pins: readonly TestCertificate[], members?: object) {
