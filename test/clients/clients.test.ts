@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type Client, PinfetchError } from 'pinfetch'
 import { startTlsServer, type TestCertificate, testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { placeOf as markedPlaceOf } from '../../scripts/docs/markers.ts'
 import { testClient } from '../support/client.ts'
 import { AGENT_CLIENTS } from './agent-clients.ts'
 import { answer, type ClientCase, PIECES, type Served } from './case.ts'
@@ -83,7 +84,9 @@ test('README has the table of this run', () => {
     return `| ${one.name} | ${versionOf(one.name)} | \`${one.through}\` | ${works.join(', ')}${missing} | ${place?.includes(' ') ? place : `\`${place}\``} |`
   })
   expect(places.size).toBe(CLIENTS.length)
-  expect(readFileSync(new URL('../../README.md', import.meta.url), 'utf8')).toContain(rows.join('\n'))
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const head = ['| package | version | through | works | the error is found at |', '|---|---|---|---|---|']
+  expect(markedPlaceOf(readme, 'clients').table).toBe(`${[...head, ...rows].join('\n')}\n`)
 })
 
 /** Of each package, where its user finds our code. */

@@ -1,23 +1,3 @@
-/** Headings below which sentences are still without claims. */
-export const NOT_YET: readonly string[] = [
-  'When it refuses',
-  'Evidence',
-  'Where the defaults do not fit',
-  'Trust',
-  'Revocation',
-  'Time, limits and connections',
-  'Through a proxy',
-  'Where requests may go',
-  'Everyone else’s client',
-  'Move here',
-  'From a checkServerIdentity recipe',
-  'From static pins',
-  'From a list like HPKP’s',
-  'What it runs on, and what it withstands',
-  'Examples',
-  'How it decides',
-]
-
 /**
  * The sentences of README below each heading, without the marks of Markdown, by the tests that show them: path below `test/`, `#`, title;
  * or an example, which is run as it stands. A sentence of several parts stands at several tests.
@@ -542,6 +522,12 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
     'static/readme#every `npm run` of README is a script': ['npm run faults prints what this client does then.'],
   },
   'It watches itself': {
+    'monitor/bypass#%s: a pinned host that is asked by %s is told, once': [
+      "watchBypasses(client, tell) of pinfetch/monitor tells what in the process goes around the client to a pinned or contained host: the runtime's fetch, another undici, node:http and node:https.",
+    ],
+    'monitor/bypass#a contained host is told, though nobody can say its pins; after close nothing is': [
+      "watchBypasses(client, tell) of pinfetch/monitor tells what in the process goes around the client to a pinned or contained host: the runtime's fetch, another undici, node:http and node:https.",
+    ],
     'integration/monitor#a server that rotates its certificate is told of once in each respect, with both fingerprints':
       [
         'Pins say who may answer; that somebody began to read along, or that a certificate is not renewed, is seen by looking for a while.',
@@ -748,6 +734,578 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'cli/ct-watch#a log is read with its key alone': [
       'pinfetch/testing has startIssuanceServer and createTestLog to try it on.',
+    ],
+  },
+  'When it refuses': {
+    'errors/errors#is carried by the class of its domain': [
+      "Every refusal and every failure is a PinfetchError, which is a TypeError as WHATWG fetch promises, with code, retryable and requestSent ('no' | 'maybe' | 'yes').",
+      'One class for each way to react: TrustError (the peer), TlsError, TransportError (the network), PolicyError (the request, or a response that does not fit it), ManifestError, StoreError, AuthError (tokens), KeyError (secrets), SignError, VerifyError (signatures), RateError, ApprovalError, MonitorError (what watches), ConfigurationError.',
+    ],
+    'integration/fetch#a connection cut before the response: ERR_TRANSPORT_CLOSED, and the request may have arrived': [
+      "Every refusal and every failure is a PinfetchError, which is a TypeError as WHATWG fetch promises, with code, retryable and requestSent ('no' | 'maybe' | 'yes').",
+    ],
+    'transport/limits#%s: ERR_TRANSPORT_%s': [
+      "Every refusal and every failure is a PinfetchError, which is a TypeError as WHATWG fetch promises, with code, retryable and requestSent ('no' | 'maybe' | 'yes').",
+    ],
+    'integration/fetch#rejects with the signal’s own reason: before the call, while waiting, and in the body': [
+      'An abort rejects with the reason of its signal, and what is wrong with an argument is told by the runtime.',
+    ],
+    'integration/fetch#leaves wrong arguments to the runtime': [
+      'An abort rejects with the reason of its signal, and what is wrong with an argument is told by the runtime.',
+    ],
+    'fetch/lean#a connection that breaks: terminated, with a cause that has a code': [
+      "A body that breaks off after its headers rejects as with the runtime's fetch, TypeError: terminated, whose cause is the PinfetchError.",
+    ],
+    'errors/errors#every class belongs to one domain, and every domain has a code': [
+      'One class for each way to react: TrustError (the peer), TlsError, TransportError (the network), PolicyError (the request, or a response that does not fit it), ManifestError, StoreError, AuthError (tokens), KeyError (secrets), SignError, VerifyError (signatures), RateError, ApprovalError, MonitorError (what watches), ConfigurationError.',
+    ],
+  },
+  Evidence: {
+    'monitor/evidence/interceptions#a key that is not pinned: ERR_TRUST_PIN_MISMATCH': [
+      'A peer that is refused, reported or seen to be intercepted leaves one file: what was shown, what was expected, why, from where, and enough of the policy to judge again.',
+      'None of it holds a request.',
+    ],
+    'monitor/evidence/interceptions#report mode leaves evidence of whom it let through': [
+      'A peer that is refused, reported or seen to be intercepted leaves one file: what was shown, what was expected, why, from where, and enough of the policy to judge again.',
+    ],
+    'monitor/evidence/interceptions#a product for interception that is let through leaves evidence too': [
+      'A peer that is refused, reported or seen to be intercepted leaves one file: what was shown, what was expected, why, from where, and enough of the policy to judge again.',
+    ],
+    'monitor/validation-log#writes one line for each handshake, the first says since when, and the chain holds': [
+      'Every handshake leaves one line of a log, each with the SHA-256 of the one before.',
+    ],
+    'monitor/validation-log#each line that is edited is named': [
+      'Every handshake leaves one line of a log, each with the SHA-256 of the one before.',
+    ],
+    'monitor/evidence/collect#every member that is changed, every one that is left out and every one that is added is found':
+      [
+        'Without a signature the digest shows accidents alone, and a chain without its head kept elsewhere does not show that its end is missing or that all of it was written anew.',
+      ],
+    'monitor/validation-log#each line that is removed is missed, but for the last': [
+      'Without a signature the digest shows accidents alone, and a chain without its head kept elsewhere does not show that its end is missing or that all of it was written anew.',
+    ],
+    'monitor/validation-log#a log that was written anew from some line on does not have the head that was kept': [
+      'Without a signature the digest shows accidents alone, and a chain without its head kept elsewhere does not show that its end is missing or that all of it was written anew.',
+    ],
+    'monitor/evidence/interceptions#a list that says revoked: of the list, the bundle has what it says about the certificate':
+      ['Of a revocation list a bundle has what it said, not the list.'],
+    'monitor/validation-log#what an event gains is not written before somebody names it': [
+      'None of it holds a request.',
+    ],
+    'transport/handshake-record#nothing secret is part of it: no header, no body, no credential, no session, no key': [
+      'None of it holds a request.',
+    ],
+  },
+  Trust: {
+    'integration/dangerous#refuses %s': [
+      'What lets a host do without pins, TLS 1.3, revocation or Certificate Transparency is an import of pinfetch/dangerous with a reason, so that a reviewer can find it, and is told at every start.',
+    ],
+    'integration/dangerous#refuses a look-alike that pinfetch/dangerous did not make: ERR_CONFIG_INVALID': [
+      'What lets a host do without pins, TLS 1.3, revocation or Certificate Transparency is an import of pinfetch/dangerous with a reason, so that a reviewer can find it, and is told at every start.',
+    ],
+    'integration/dangerous#is told at start with its reason': [
+      'What lets a host do without pins, TLS 1.3, revocation or Certificate Transparency is an import of pinfetch/dangerous with a reason, so that a reviewer can find it, and is told at every start.',
+    ],
+    'integration/dangerous#is told at start, and that its review is overdue': [
+      'What lets a host do without pins, TLS 1.3, revocation or Certificate Transparency is an import of pinfetch/dangerous with a reason, so that a reviewer can find it, and is told at every start.',
+    ],
+    'client/legacy#names a legacy host, with the days that are left, or that none is': [
+      'What lets a host do without pins, TLS 1.3, revocation or Certificate Transparency is an import of pinfetch/dangerous with a reason, so that a reviewer can find it, and is told at every start.',
+    ],
+    'client/revocation#the loosening is told at start': [
+      'What lets a host do without pins, TLS 1.3, revocation or Certificate Transparency is an import of pinfetch/dangerous with a reason, so that a reviewer can find it, and is told at every start.',
+    ],
+    'integration/ct#single hosts may be asked for something else': [
+      'What lets a host do without pins, TLS 1.3, revocation or Certificate Transparency is an import of pinfetch/dangerous with a reason, so that a reviewer can find it, and is told at every start.',
+    ],
+    'client/legacy#ends requests, and the live connection too: ERR_POLICY_SUNSET, whatever the server speaks by then': [
+      'A legacy host is refused from its sunset on, with ERR_POLICY_SUNSET; policy.sunset tells 30, 14, 7 and 1 days before.',
+    ],
+    'client/legacy#is told 30, 14, 7 and 1 days before and at the end, once each; on standard error in the last week': [
+      'A legacy host is refused from its sunset on, with ERR_POLICY_SUNSET; policy.sunset tells 30, 14, 7 and 1 days before.',
+    ],
+    'client/legacy#gets 32 connections at once where another host gets as many as it asks for': [
+      'Until then it gets 32 connections of at most a minute, full handshakes and HTTP/1.1.',
+    ],
+    'client/legacy#uses no connection for longer than a minute': [
+      'Until then it gets 32 connections of at most a minute, full handshakes and HTTP/1.1.',
+    ],
+    'client/legacy#makes a full handshake each time, where a host of TLS 1.2 resumes': [
+      'Until then it gets 32 connections of at most a minute, full handshakes and HTTP/1.1.',
+    ],
+    'client/legacy#is not offered HTTP/2, and where that is required is refused: ERR_TLS_ALPN': [
+      'Until then it gets 32 connections of at most a minute, full handshakes and HTTP/1.1.',
+    ],
+    'keys/secret-source#gives its value': ['A secret comes from a variable, a file, or a function.'],
+    'keys/secret-source#with %s at its end loses one at most (KEY-06)': [
+      'A secret comes from a variable, a file, or a function.',
+    ],
+    'keys/secret-source#is asked when the secret is first needed, once for all who wait': [
+      'A secret comes from a variable, a file, or a function.',
+    ],
+    'keys/secret-source#that is %s is ERR_KEY_SOURCE_INVALID (KEY-06)': [
+      'A file that everybody on the machine can read is refused, one that its group can read is told: in Kubernetes mount it with mode 0400, and not 0644, the default.',
+    ],
+    'keys/secret-source#that its group can read is used, and told (KEY-06)': [
+      'A file that everybody on the machine can read is refused, one that its group can read is told: in Kubernetes mount it with mode 0400, and not 0644, the default.',
+    ],
+    'keys/secret-source#that its owner alone can read, by mode %i, is used, and nothing is told': [
+      'A file that everybody on the machine can read is refused, one that its group can read is told: in Kubernetes mount it with mode 0400, and not 0644, the default.',
+    ],
+    'keys/secret-source#is accepted from a %s where the application says why, and told at the start': [
+      'One of less than 16 bytes needs allowShortSecret.',
+    ],
+    'keys/secret-source#is ERR_KEY_SOURCE_INVALID without, and with a reason below 8 bytes, or a placeholder': [
+      'One of less than 16 bytes needs allowShortSecret.',
+    ],
+    'transport/groups#a server that has $groups alone is told as $group, after $hellos ClientHello': [
+      "tls.connected names version, suite and group of a connection; tls.interception names an interception product of the manifest's list, which interception: 'refuse' turns away though it be pinned.",
+    ],
+    'client/interception#the list beats a pin: a box whose key is pinned is refused all the same, ERR_TRUST_INTERCEPTION':
+      [
+        "tls.connected names version, suite and group of a connection; tls.interception names an interception product of the manifest's list, which interception: 'refuse' turns away though it be pinned.",
+      ],
+    'client/interception#or refused, where the option says so: ERR_TRUST_INTERCEPTION, nothing sent': [
+      "tls.connected names version, suite and group of a connection; tls.interception names an interception product of the manifest's list, which interception: 'refuse' turns away though it be pinned.",
+    ],
+  },
+  Revocation: {
+    'integration/revocation#the control: Node accepts a certificate that its staple and the list of its CA call revoked, and asks for neither':
+      ['Node reads no stapled OCSP response and no CRL.'],
+    'integration/revocation#%s is refused, and nothing is sent': [
+      "pinfetch does, by default: what the server staples is verified inside the handshake, and the CA's CRL is fetched beside the requests, so that the next verdict knows it; live connections are judged again when it arrives.",
+      'A certificate that any of them calls revoked is refused, ERR_TRUST_CERT_REVOKED.',
+      'A certificate with must-staple is refused without its staple, in soft-fail too.',
+    ],
+    'integration/revocation#is fetched beside the first request, and cuts the connection when it lists the certificate: ERR_TRUST_CERT_REVOKED':
+      [
+        "pinfetch does, by default: what the server staples is verified inside the handshake, and the CA's CRL is fetched beside the requests, so that the next verdict knows it; live connections are judged again when it arrives.",
+        'A certificate that any of them calls revoked is refused, ERR_TRUST_CERT_REVOKED.',
+        'The default is soft-fail: where nothing is known, the peer passes, and revocation.checked says why.',
+        "Nothing waits for the network unless fetch: 'blocking' says so.",
+      ],
+    'client/revocation#a word is a mode, and what is left out stays as it is': [
+      'The default is soft-fail: where nothing is known, the peer passes, and revocation.checked says why.',
+    ],
+    'integration/revocation#%s passes': [
+      'The default is soft-fail: where nothing is known, the peer passes, and revocation.checked says why.',
+    ],
+    'integration/revocation#is waited for where the policy says so': [
+      "Nothing waits for the network unless fetch: 'blocking' says so.",
+    ],
+    'integration/responders#has no staple for its first client, and one soon after (case 391)': [
+      'nginx that asks the responder itself has no staple for its first client, and never one that says revoked.',
+    ],
+    'integration/responders#keeps a revocation to itself: nothing but a demand for a staple refuses it, with ERR_TRUST_STAPLE_MISSING':
+      ['nginx that asks the responder itself has no staple for its first client, and never one that says revoked.'],
+    'integration/responders#answers for %s: good passes, revoked is ERR_TRUST_CERT_REVOKED, unknown ERR_TRUST_OCSP_UNKNOWN':
+      ["sources adds 'ocsp', which tells the responder what you connect to."],
+    'integration/ct#nothing, where nobody gave a list': [
+      'Certificate Transparency is judged where there is a log list, of the manifest (ct) or in code: SCTs in the certificate or in its staple, of two logs of two operators, and of three logs where it lives longer than 180 days.',
+    ],
+    'integration/ct#that suffice are accepted, and told': [
+      'Certificate Transparency is judged where there is a log list, of the manifest (ct) or in code: SCTs in the certificate or in its staple, of two logs of two operators, and of three logs where it lives longer than 180 days.',
+    ],
+    'integration/ct#may come with the stapled OCSP response (case 611)': [
+      'Certificate Transparency is judged where there is a log list, of the manifest (ct) or in code: SCTs in the certificate or in its staple, of two logs of two operators, and of three logs where it lives longer than 180 days.',
+    ],
+    'integration/ct#that enforces refuses, that reports tells, and whose policy is off asks for nothing': [
+      'Certificate Transparency is judged where there is a log list, of the manifest (ct) or in code: SCTs in the certificate or in its staple, of two logs of two operators, and of three logs where it lives longer than 180 days.',
+    ],
+    'trust/transparency/check#with SCTs of two logs of one operator is ERR_TRUST_CT_NOT_ENOUGH_OPERATORS': [
+      'Certificate Transparency is judged where there is a log list, of the manifest (ct) or in code: SCTs in the certificate or in its staple, of two logs of two operators, and of three logs where it lives longer than 180 days.',
+    ],
+    'trust/transparency/check#of %d ms with SCTs of %d logs is %s: ERR_TRUST_CT_NOT_ENOUGH_SCTS': [
+      'Certificate Transparency is judged where there is a log list, of the manifest (ct) or in code: SCTs in the certificate or in its staple, of two logs of two operators, and of three logs where it lives longer than 180 days.',
+    ],
+    'integration/ct#a private CA is asked for nothing, unless SCTs are required: ERR_TRUST_CT_NOT_ENOUGH_SCTS': [
+      "Of private CAs nothing is asked, unless requireSct of a host entry, or 'require', says so; then nobody is accepted without a list of the last 70 days, where 'enforce' lets pass and tells.",
+    ],
+    'integration/ct#that requires SCTs of a host asks a private CA for them, too: ERR_TRUST_CT_NOT_ENOUGH_SCTS': [
+      "Of private CAs nothing is asked, unless requireSct of a host entry, or 'require', says so; then nobody is accepted without a list of the last 70 days, where 'enforce' lets pass and tells.",
+    ],
+    'integration/ct#refuses where SCTs are required: ERR_TRUST_CT_LOG_LIST_STALE': [
+      "Of private CAs nothing is asked, unless requireSct of a host entry, or 'require', says so; then nobody is accepted without a list of the last 70 days, where 'enforce' lets pass and tells.",
+    ],
+    'integration/ct#that requires SCTs and has no list refuses the host: ERR_TRUST_CT_LOG_LIST_STALE': [
+      "Of private CAs nothing is asked, unless requireSct of a host entry, or 'require', says so; then nobody is accepted without a list of the last 70 days, where 'enforce' lets pass and tells.",
+    ],
+    'integration/ct#enforces nothing, and an event says so': [
+      "Of private CAs nothing is asked, unless requireSct of a host entry, or 'require', says so; then nobody is accepted without a list of the last 70 days, where 'enforce' lets pass and tells.",
+    ],
+  },
+  'Time, limits and connections': {
+    'transport/deadline#F11: no response headers: ERR_TRANSPORT_TIMEOUT, whose message names the option': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'transport/deadline#F14: a body that pauses: ERR_TRANSPORT_TIMEOUT': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'transport/deadline#F28: a drip that keeps every other time: ERR_TRANSPORT_TIMEOUT': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'client/legacy#waits longer for the handshake': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'transport/limits#F21: longer header fields: ERR_TRANSPORT_HEADERS_TOO_LARGE': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'transport/limits#a body that is announced longer is refused at its headers: ERR_TRANSPORT_BODY_TOO_LARGE': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'transport/limits#a body without a length that goes on: ERR_TRANSPORT_BODY_TOO_LARGE': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'fetch/limits#a body that %s blew up beyond 100 times: ERR_TRANSPORT_BODY_TOO_LARGE': [
+      'Every stage of a call has its time, and a server cannot make the process hold or unpack more than it should; each error names the option that it ran into.',
+    ],
+    'integration/fetch#keeps connections alive for sequential requests': [
+      'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+    ],
+    'transport/dispatcher#a live connection to a removed key is closed and gets no further request: ERR_TRUST_PIN_MISMATCH':
+      [
+        'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+      ],
+    'transport/dispatcher#a pin that ends by the clock closes its connections without any event from outside': [
+      'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+    ],
+    'transport/session-resumption#a new connection resumes, says so, and its own session is resumed in turn': [
+      'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+    ],
+    'transport/session-resumption#a list arrived that revokes the certificate: ERR_TRUST_CERT_REVOKED': [
+      'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+    ],
+    'transport/session-resumption#a certificate that ended meanwhile: ERR_TRUST_CERT_EXPIRED': [
+      'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+    ],
+    'transport/session-resumption#a change that accepts the server too costs one full handshake': [
+      'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+    ],
+    'transport/dispatcher-pool#an older connection gets no further request; a younger one does': [
+      'Connections are kept and TLS sessions resumed as long as the verdict behind them holds: both are judged again when policy, pins, evidence or clock change it, and a connection older than ten minutes gets no further request.',
+    ],
+    'transport/dispatcher-pool#F30: %s goes out once more, over a new one': [
+      'A request whose kept connection turned out to be closed is sent again, once, if its method is idempotent or it has an Idempotency-Key, and its body is no stream; others never.',
+    ],
+    'transport/dispatcher-pool#a POST does not: ERR_TRANSPORT_CLOSED, and nobody knows whether it arrived': [
+      'A request whose kept connection turned out to be closed is sent again, once, if its method is idempotent or it has an Idempotency-Key, and its body is no stream; others never.',
+    ],
+    'transport/dispatcher-pool#a POST with an Idempotency-Key does, its body included': [
+      'A request whose kept connection turned out to be closed is sent again, once, if its method is idempotent or it has an Idempotency-Key, and its body is no stream; others never.',
+    ],
+    'transport/dispatcher-pool#a PUT whose body is a stream does not: ERR_TRANSPORT_CLOSED': [
+      'A request whose kept connection turned out to be closed is sent again, once, if its method is idempotent or it has an Idempotency-Key, and its body is no stream; others never.',
+    ],
+    'transport/dispatcher-pool#once and no more: ERR_TRANSPORT_CLOSED': [
+      'A request whose kept connection turned out to be closed is sent again, once, if its method is idempotent or it has an Idempotency-Key, and its body is no stream; others never.',
+    ],
+    'transport/dispatcher-pool#close() lets what was begun finish: 0 failures': [
+      'close() lets what was begun finish, for half a minute at most; destroy() ends it at once.',
+    ],
+    'transport/dispatcher-pool#close() ends what goes on after half a minute: ERR_TRANSPORT_CLIENT_CLOSED': [
+      'close() lets what was begun finish, for half a minute at most; destroy() ends it at once.',
+    ],
+    'transport/dispatcher-pool#destroy() cuts everything at once: ERR_TRANSPORT_CLIENT_CLOSED with the reason': [
+      'close() lets what was begun finish, for half a minute at most; destroy() ends it at once.',
+    ],
+    'client/close#destroy() ends a response that goes on: ERR_TRANSPORT_CLIENT_CLOSED with the reason as cause': [
+      'close() lets what was begun finish, for half a minute at most; destroy() ends it at once.',
+    ],
+  },
+  'Through a proxy': {
+    'client/proxy#%s is %s': [
+      "proxy: 'http://proxy.corp.example:3128' is enough where there is nothing more to say, and proxy: 'environment' follows https_proxy, all_proxy and no_proxy; without it no variable counts.",
+    ],
+    'client/proxy#%j is %s': [
+      "proxy: 'http://proxy.corp.example:3128' is enough where there is nothing more to say, and proxy: 'environment' follows https_proxy, all_proxy and no_proxy; without it no variable counts.",
+    ],
+    'client/proxy#is read where the option says so, and nowhere else': [
+      "proxy: 'http://proxy.corp.example:3128' is enough where there is nothing more to say, and proxy: 'environment' follows https_proxy, all_proxy and no_proxy; without it no variable counts.",
+    ],
+    'client/proxy#no_proxy is read along, commas and spaces apart, and what it cannot mean is skipped': [
+      "proxy: 'http://proxy.corp.example:3128' is enough where there is nothing more to say, and proxy: 'environment' follows https_proxy, all_proxy and no_proxy; without it no variable counts.",
+    ],
+    'integration/proxy#the variables, and Node’s own use of them, have no effect without the option': [
+      "proxy: 'http://proxy.corp.example:3128' is enough where there is nothing more to say, and proxy: 'environment' follows https_proxy, all_proxy and no_proxy; without it no variable counts.",
+    ],
+    'integration/proxy#the manifest itself comes through the proxy': [
+      'Requests, the manifest and revocation lists go through the proxy.',
+    ],
+    'transport/evidence-fetch#comes through a proxy that the application names': [
+      'Requests, the manifest and revocation lists go through the proxy.',
+    ],
+    'transport/proxy#a proxy that puts itself in the place of the server reads nothing: ERR_TRUST_UNKNOWN_ISSUER': [
+      'It is asked for a tunnel, inside of which TLS to the server is judged as without it: one that intercepts is refused, unless you pin its key.',
+    ],
+    'transport/proxy#a key that is not pinned is refused before a byte, over TLS %s: ERR_TRUST_PIN_MISMATCH': [
+      'It is asked for a tunnel, inside of which TLS to the server is judged as without it: one that intercepts is refused, unless you pin its key.',
+    ],
+    'integration/bypass#the proxy’s key is accepted where it was added to the pins on purpose, and on no other host': [
+      'It is asked for a tunnel, inside of which TLS to the server is judged as without it: one that intercepts is refused, unless you pin its key.',
+    ],
+    'integration/proxy#host and port, and nothing that the caller sends': ['Of requests it hears host and port alone.'],
+    'integration/proxy#%s: %s is refused, and the option is named: ERR_CONFIG_INVALID': [
+      'fetch(url, { dispatcher }) and { agent } are refused: they would go around every check.',
+    ],
+  },
+  'Where requests may go': {
+    'fetch/redirect-origins#not to a host without pins, listed or not: ERR_TRUST_HOST_NOT_COVERED, nobody connects': [
+      'A redirect that is followed is judged as a request of its own.',
+    ],
+    'fetch/redirect-origins#not to a host with other pins: ERR_TRUST_PIN_MISMATCH, no byte of the request': [
+      'A redirect that is followed is judged as a request of its own.',
+    ],
+    'fetch/redirect-origins#not past the rule of `egress` for %s: %s': [
+      'A redirect that is followed is judged as a request of its own.',
+    ],
+    'fetch/redirect-origins#not to an address that is denied: ERR_POLICY_ADDRESS_DENIED, no packet': [
+      'A redirect that is followed is judged as a request of its own.',
+    ],
+    'fetch/redirect-origins#takes no credential along, on the %s road': [
+      'To another origin it takes no body along and no header that carries a credential, known by list, by name or from your auth schemes, and none of them comes back with a later hop; http is never followed.',
+    ],
+    'fetch/redirect-origins#takes no body along, on the %s road: ERR_POLICY_REDIRECT_BODY': [
+      'To another origin it takes no body along and no header that carries a credential, known by list, by name or from your auth schemes, and none of them comes back with a later hop; http is never followed.',
+    ],
+    'fetch/redirect-origins#stays so when a later hop comes back, on the %s road': [
+      'To another origin it takes no body along and no header that carries a credential, known by list, by name or from your auth schemes, and none of them comes back with a later hop; http is never followed.',
+    ],
+    'fetch/redirect-origins#to http, on the %s road: ERR_POLICY_PLAINTEXT, nobody connects': [
+      'To another origin it takes no body along and no header that carries a credential, known by list, by name or from your auth schemes, and none of them comes back with a later hop; http is never followed.',
+    ],
+    'client/credentials#%s is one': [
+      'To another origin it takes no body along and no header that carries a credential, known by list, by name or from your auth schemes, and none of them comes back with a later hop; http is never followed.',
+    ],
+    'client/credentials#is what a scheme says, in any case': [
+      'To another origin it takes no body along and no header that carries a credential, known by list, by name or from your auth schemes, and none of them comes back with a later hop; http is never followed.',
+    ],
+    'integration/addresses#is not connected to, as %s: ERR_POLICY_ADDRESS_DENIED, no packet': [
+      'Addresses are judged before a connection is made, by allow, deny and private, in IPv6 clothes too; link-local ones and the metadata services of clouds are refused by default.',
+    ],
+    'integration/addresses#%s: ERR_POLICY_ADDRESS_DENIED, no packet': [
+      'Addresses are judged before a connection is made, by allow, deny and private, in IPv6 clothes too; link-local ones and the metadata services of clouds are refused by default.',
+    ],
+    'transport/address-policy#%j is not connected to': [
+      'Addresses are judged before a connection is made, by allow, deny and private, in IPv6 clothes too; link-local ones and the metadata services of clouds are refused by default.',
+    ],
+    'transport/address-policy#with an allow list, nothing else is connected to': [
+      'Addresses are judged before a connection is made, by allow, deny and private, in IPv6 clothes too; link-local ones and the metadata services of clouds are refused by default.',
+    ],
+    'transport/address-policy#deny wins over allow': [
+      'Addresses are judged before a connection is made, by allow, deny and private, in IPv6 clothes too; link-local ones and the metadata services of clouds are refused by default.',
+    ],
+    'integration/proxy#names are left to an HTTP proxy where no address is judged, and resolved here where one is': [
+      'Behind a proxy that holds as well: where addresses, resolver or the manifest judge addresses, it is asked for a permitted one; otherwise it resolves the name.',
+    ],
+    'integration/proxy#a denied one is not asked for: ERR_POLICY_ADDRESS_DENIED, the proxy hears nothing': [
+      'Behind a proxy that holds as well: where addresses, resolver or the manifest judge addresses, it is asked for a permitted one; otherwise it resolves the name.',
+    ],
+    'integration/proxy#a tunnel to a name gets no further request once addresses are judged: the next is to an address':
+      [
+        'Behind a proxy that holds as well: where addresses, resolver or the manifest judge addresses, it is asked for a permitted one; otherwise it resolves the name.',
+      ],
+    'transport/dot#is asked for in both address families, over one pinned connection that speaks dot': [
+      'dotResolver({ host, pins }) (DNS over TLS), compareResolvers, staticResolver, unixSockets and localAddress are there too.',
+    ],
+    'transport/resolvers#other ones raise dns.mismatch, once for each change, and the first answer counts': [
+      'dotResolver({ host, pins }) (DNS over TLS), compareResolvers, staticResolver, unixSockets and localAddress are there too.',
+    ],
+    'transport/resolvers#answers for its names, however they are written': [
+      'dotResolver({ host, pins }) (DNS over TLS), compareResolvers, staticResolver, unixSockets and localAddress are there too.',
+    ],
+    'integration/addresses#localAddress is the address that the server sees': [
+      'dotResolver({ host, pins }) (DNS over TLS), compareResolvers, staticResolver, unixSockets and localAddress are there too.',
+    ],
+    'integration/addresses#a Unix socket stands for a host: TLS over it, the name of the URL, no name resolved': [
+      'dotResolver({ host, pins }) (DNS over TLS), compareResolvers, staticResolver, unixSockets and localAddress are there too.',
+    ],
+  },
+  'Everyone else’s client': {
+    'integration/seams#another key: ERR_TRUST_PIN_MISMATCH, nothing but a ClientHello is sent, the client certificate unseen':
+      ['What your other clients send goes through the same verdict.'],
+    'integration/seams#client.tlsOptions: tls.connect of others refuses another key, before it writes anything: ERR_TRUST_PIN_MISMATCH':
+      ['What your other clients send goes through the same verdict.'],
+    'integration/seams#a host without pins: ERR_TRUST_HOST_NOT_COVERED, no connection': [
+      'What your other clients send goes through the same verdict.',
+    ],
+    'integration/seams#the control: the pinned server answers': [
+      'client.dispatcher is for undici and whatever takes a dispatcher, client.agent for node:https and what is built on it, client.connect() answers a verified TLSSocket, and client.tlsOptions() is for clients that call tls.connect themselves.',
+    ],
+    'integration/seams#client.tlsOptions, the control: the pinned server gets what is written': [
+      'client.dispatcher is for undici and whatever takes a dispatcher, client.agent for node:https and what is built on it, client.connect() answers a verified TLSSocket, and client.tlsOptions() is for clients that call tls.connect themselves.',
+    ],
+    'clients/clients#README has the table of this run': [
+      'client.dispatcher is for undici and whatever takes a dispatcher, client.agent for node:https and what is built on it, client.connect() answers a verified TLSSocket, and client.tlsOptions() is for clients that call tls.connect themselves.',
+      'Each of these packages is run by the tests.',
+    ],
+    'integration/seams#what goes over client.%s has no token and no signature, counts for no rate, and is not tried again':
+      ['Tokens, signatures, rates and retries are of client.fetch alone.'],
+    'integration/seams#what was made with client.tlsOptions outlives a change of the pins; the next one is judged by it: ERR_TRUST_PIN_MISMATCH':
+      [
+        'A connection that is lent is judged again when the policy changes; one that a client makes with tlsOptions is judged when it is made, at the end of its handshake, and not again.',
+      ],
+    'transport/lent-sockets#is judged again, and goes on where the peer is still trusted': [
+      'A connection that is lent is judged again when the policy changes; one that a client makes with tlsOptions is judged when it is made, at the end of its handshake, and not again.',
+    ],
+    'clients/clients#a request': ['Each of these packages is run by the tests.'],
+    'clients/clients#a server with another key gets no request: ERR_TRUST_PIN_MISMATCH': [
+      'A server with another key than the pinned one got no request of any.',
+    ],
+  },
+  'From a checkServerIdentity recipe': {
+    'readme-migration#the hash of `cert.pubkey` of a recipe is a pin for %s: %s': [
+      'A recipe compares a hash in checkServerIdentity of an agent.',
+      'Where it is the SHA-256 of the whole SubjectPublicKeyInfo, it is a pin as it stands; of cert.pubkey that holds for RSA keys and not for elliptic curves, of which Node gives the bare point, and of fingerprint256 never.',
+    ],
+    'readme-migration#%s: the sample gets its answer, and a stranger none: ERR_TRUST_PIN_MISMATCH': [
+      'Where it is the SHA-256 of the whole SubjectPublicKeyInfo, it is a pin as it stands; of cert.pubkey that holds for RSA keys and not for elliptic curves, of which Node gives the bare point, and of fingerprint256 never.',
+    ],
+    'cli/pin#%s has the pin of its key': ['npx pinfetch pin cert.pem prints the pin.'],
+    'integration/pinning#a certificate for another name is refused under the right pin: ERR_TRUST_NAME_MISMATCH': [
+      'What changes: the name is checked as well, which this recipe forgot; a refused server is shown no client certificate, which the recipe shows it under TLS 1.2; and a resumed session, for which Node does not ask the recipe, counts only while the verdict behind it holds.',
+    ],
+    'readme-migration#a recipe does not look at the name of a server, unless it says so itself': [
+      'What changes: the name is checked as well, which this recipe forgot; a refused server is shown no client certificate, which the recipe shows it under TLS 1.2; and a resumed session, for which Node does not ask the recipe, counts only while the verdict behind it holds.',
+    ],
+    'integration/pinning#the client certificate is used for a pinned server and never reaches a refused one': [
+      'What changes: the name is checked as well, which this recipe forgot; a refused server is shown no client certificate, which the recipe shows it under TLS 1.2; and a resumed session, for which Node does not ask the recipe, counts only while the verdict behind it holds.',
+    ],
+    'readme-migration#under TLS 1.2 a recipe looks after the client certificate was shown, and never at all when a session is resumed':
+      [
+        'What changes: the name is checked as well, which this recipe forgot; a refused server is shown no client certificate, which the recipe shows it under TLS 1.2; and a resumed session, for which Node does not ask the recipe, counts only while the verdict behind it holds.',
+      ],
+    'transport/session-resumption#a list arrived that revokes the certificate: ERR_TRUST_CERT_REVOKED': [
+      'What changes: the name is checked as well, which this recipe forgot; a refused server is shown no client certificate, which the recipe shows it under TLS 1.2; and a resumed session, for which Node does not ask the recipe, counts only while the verdict behind it holds.',
+    ],
+  },
+  'From static pins': {
+    'readme-migration#From static pins: they serve while no manifest could be had, and no longer once one was accepted':
+      ['Keep them: beside a manifest they are what serves until the first one was accepted, and then no longer.'],
+  },
+  'From a list like HPKP’s': {
+    'readme-migration#%s: the sample gets its answer, and a stranger none: ERR_TRUST_PIN_MISMATCH': [
+      'A Public-Key-Pins header (RFC 7469) has the same hashes.',
+    ],
+    'integration/pinning#report mode lets a mismatch through with an event, and nothing else': [
+      "Public-Key-Pins-Report-Only is mode: 'report', report-uri is violationReports of pinfetch/monitor.",
+    ],
+    'monitor/outlets/collectors#a violated pin is reported with the members of RFC 7469 §3': [
+      "Public-Key-Pins-Report-Only is mode: 'report', report-uri is violationReports of pinfetch/monitor.",
+    ],
+    'client/policies#pins in code that were seen to be over stay so when the clock is set back: ERR_TRUST_PINSET_EXPIRED':
+      ['Past notAfter the host is refused.'],
+  },
+  'What it runs on, and what it withstands': {
+    'cli/lab#pinfetch withstands what fetch falls for: exit 0, a row an attack and a column a client': [
+      'npx pinfetch lab attacks clients on your machine, yours too (--client ./my-client.mjs), and counts who withstood; SECURITY.md has every attack.',
+    ],
+    'cli/lab#a client that withstands passes: exit 0': [
+      'npx pinfetch lab attacks clients on your machine, yours too (--client ./my-client.mjs), and counts who withstood; SECURITY.md has every attack.',
+    ],
+    'static/tables#SECURITY.md has a row for each attack of the lab, and none that pinfetch loses': [
+      'npx pinfetch lab attacks clients on your machine, yours too (--client ./my-client.mjs), and counts who withstood; SECURITY.md has every attack.',
+    ],
+  },
+  Examples: {
+    'examples/examples.test.ts': [
+      'Those of one idea run as they stand, against servers of their own: npx tsx examples/quickstart.ts.',
+    ],
+    'examples/auth.test.ts': [
+      'Those of one idea run as they stand, against servers of their own: npx tsx examples/quickstart.ts.',
+    ],
+    'examples/signing.test.ts': [
+      'Those of one idea run as they stand, against servers of their own: npx tsx examples/quickstart.ts.',
+    ],
+  },
+  'How it decides': {
+    'platform/peer-events#getPeerCertificate(true), then getPeerX509Certificate() once, hold every presented certificate in order':
+      ['Node shows JavaScript the chain that was presented, and links it by name, not by signature.'],
+    'platform/peer-events#neither view follows signatures: the forged root and the expired intermediate are linked in':
+      ['Node shows JavaScript the chain that was presented, and links it by name, not by signature.'],
+    'integration/pinning#%s: ERR_TRUST_PIN_MISMATCH, while walking the issuers finds the pin': [
+      'pinfetch searches and verifies the path itself (RFC 5280 §6), matches the name (RFC 9525: subject alternative names only), and compares pins with that path alone.',
+    ],
+    'integration/pinning#%s: ERR_TRUST_PIN_MISMATCH, while walking the issuers finds it': [
+      'pinfetch searches and verifies the path itself (RFC 5280 §6), matches the name (RFC 9525: subject alternative names only), and compares pins with that path alone.',
+    ],
+    'conformance/path#x509-limbo, security cases, default profile: all 144': [
+      'pinfetch searches and verifies the path itself (RFC 5280 §6), matches the name (RFC 9525: subject alternative names only), and compares pins with that path alone.',
+    ],
+    'trust/identity#never reads the Common Name': [
+      'pinfetch searches and verifies the path itself (RFC 5280 §6), matches the name (RFC 9525: subject alternative names only), and compares pins with that path alone.',
+    ],
+    'platform/peer-events#destroying the socket in it leaves the ClientHello as the only record of the client': [
+      "It does so inside the handshake, in the OCSPResponse event, which comes after the server's certificates and before the client's next flight: a refused server has seen a ClientHello, no request and no client certificate.",
+      'A refused server is told nothing but a closed connection.',
+    ],
+    'integration/pinning#the client certificate is used for a pinned server and never reaches a refused one': [
+      "It does so inside the handshake, in the OCSPResponse event, which comes after the server's certificates and before the client's next flight: a refused server has seen a ClientHello, no request and no client certificate.",
+    ],
+    'transport/tls-policy#a runtime in which the event of the verdict never fires gets nothing: ERR_TRUST_NODE_REFUSED':
+      [
+        "It does so inside the handshake, in the OCSPResponse event, which comes after the server's certificates and before the client's next flight: a refused server has seen a ClientHello, no request and no client certificate.",
+      ],
+    'integration/bypass#every connection of a client, the manifest’s included, is made with the same strict options': [
+      "Node's own verification stays on beside it; a connection needs both.",
+    ],
+    'integration/path#the intermediate’s twin that comes first %s (%s)': [
+      "Node's own verification stays on beside it; a connection needs both.",
+    ],
+    'transport/dispatcher#a handshake that finished without our verdict: ERR_TLS_NO_VERDICT': [
+      "Node's own verification stays on beside it; a connection needs both.",
+    ],
+    'x509/certificate#refuses %s': [
+      'The certificate reader on that path is ours, strict and synchronous: the event leaves no room for an await.',
+    ],
+    'x509/der#on any bytes: a value or a DerError, nothing else': [
+      'The certificate reader on that path is ours, strict and synchronous: the event leaves no room for an await.',
+    ],
+    'x509/second-reader#in certificates with a %s key': [
+      'The certificate reader on that path is ours, strict and synchronous: the event leaves no room for an await.',
+    ],
+    'platform/peer-events#under TLS 1.3 one await before the verdict shows the client certificate': [
+      'The certificate reader on that path is ours, strict and synchronous: the event leaves no room for an await.',
+    ],
+    'integration/pinning#a key that is not pinned is refused, and the error shows the verified path as pins to paste': [
+      'A refused server is told nothing but a closed connection.',
+    ],
+    'trust/revocation/crl#of %i octets reads as in one': [
+      'OCSP responses and CRLs are read by it too, a list in the pieces it arrives in.',
+    ],
+    'conformance/revocation#$title: all $cases, but for the ledger': [
+      'OCSP responses and CRLs are read by it too, a list in the pieces it arrives in.',
+    ],
+    'conformance/path#x509-limbo, security and form cases, default profile: each difference is in the ledger': [
+      'Paths and host names are judged as x509-limbo, BetterTLS, NIST PKITS and the tables of Chromium and Go ask, but for what is written down as a difference; npm run conformance:report gives the scores, npm run bench measures.',
+    ],
+    'conformance/path#BetterTLS path building: all 81': [
+      'Paths and host names are judged as x509-limbo, BetterTLS, NIST PKITS and the tables of Chromium and Go ask, but for what is written down as a difference; npm run conformance:report gives the scores, npm run bench measures.',
+    ],
+    'conformance/path#NIST PKITS without revocation lists, rfc5280 profile: 176 of 178': [
+      'Paths and host names are judged as x509-limbo, BetterTLS, NIST PKITS and the tables of Chromium and Go ask, but for what is written down as a difference; npm run conformance:report gives the scores, npm run bench measures.',
+    ],
+    'conformance/names#no name is accepted that the tables refuse': [
+      'Paths and host names are judged as x509-limbo, BetterTLS, NIST PKITS and the tables of Chromium and Go ask, but for what is written down as a difference; npm run conformance:report gives the scores, npm run bench measures.',
+    ],
+    'conformance/names#each name that only we refuse is in the ledger': [
+      'Paths and host names are judged as x509-limbo, BetterTLS, NIST PKITS and the tables of Chromium and Go ask, but for what is written down as a difference; npm run conformance:report gives the scores, npm run bench measures.',
+    ],
+    'static/readme#every `npm run` of README is a script': [
+      'Paths and host names are judged as x509-limbo, BetterTLS, NIST PKITS and the tables of Chromium and Go ask, but for what is written down as a difference; npm run conformance:report gives the scores, npm run bench measures.',
+      'SECURITY.md says what is promised and what is not, test/static/readme.test.ts which tests carry which part of this page; npm run docs builds the reference; CONTRIBUTING.md how to work here.',
+    ],
+    'static/links#every link of %s leads to a file, and to a heading of it': [
+      'SECURITY.md says what is promised and what is not, test/static/readme.test.ts which tests carry which part of this page; npm run docs builds the reference; CONTRIBUTING.md how to work here.',
+      'MIT licence.',
+    ],
+    'static/links#SECURITY.md says of every guarantee what it rests on, and which test shows it': [
+      'SECURITY.md says what is promised and what is not, test/static/readme.test.ts which tests carry which part of this page; npm run docs builds the reference; CONTRIBUTING.md how to work here.',
+    ],
+    'static/readme#every claim names a test that is there, by its title': [
+      'SECURITY.md says what is promised and what is not, test/static/readme.test.ts which tests carry which part of this page; npm run docs builds the reference; CONTRIBUTING.md how to work here.',
+    ],
+    'static/readme#README names every command, and the reference has every option of each with what it does': [
+      'SECURITY.md says what is promised and what is not, test/static/readme.test.ts which tests carry which part of this page; npm run docs builds the reference; CONTRIBUTING.md how to work here.',
     ],
   },
 }
