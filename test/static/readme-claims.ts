@@ -678,7 +678,7 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
     'monitor/channels#a message is the event, for every client of the process': [
       'Every event of every client is published as well: the message is the event, as client.on gives it.',
     ],
-    'monitor/channels#every channel stands in the README': [
+    'monitor/channels#every channel stands in the README, and no other': [
       'Every event of every client is published as well: the message is the event, as client.on gives it.',
     ],
     'monitor/channels#a request is traced from its start to the head of its answer, and so is its connection': [
@@ -711,6 +711,9 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
       [
         'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
       ],
+    'monitor/issuance/static-log#a checkpoint of another key is ERR_MONITOR_LOG_SIGNATURE (case 614)': [
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+    ],
     'monitor/issuance/static-log#%s: %s is ERR_MONITOR_LOG_TILE (case 613)': [
       'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
     ],

@@ -11,6 +11,15 @@ import { CLAIMS } from './readme-claims.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
+/** Tables between markers, and who compares them. */
+const COMPARED: Readonly<Record<string, string>> = {
+  nodes: 'test/static/tables.test.ts',
+  examples: 'test/static/tables.test.ts',
+  lab: 'scripts/docs/tables.ts',
+  channels: 'test/monitor/channels.test.ts',
+  clients: 'test/clients/clients.test.ts',
+}
+
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const sections = sectionsOf(README)
 
@@ -35,6 +44,13 @@ test('every claim names a test that is there, by its title', () => {
 
 test.each(sections)('$title: what a sentence names, a test of it names', (section) => {
   expect(unnamed(section, claimsOf(section)), 'names that no file of those that carry the sentence has').toEqual([])
+})
+
+test('no table is left out but those that are made or compared elsewhere', () => {
+  const names = [...README.matchAll(/<!-- table: (.*) -->/g)].map(([, name = '']) => name)
+  expect(names.length).toBeGreaterThan(3)
+  expect(names.filter((name) => !(name in COMPARED))).toEqual([])
+  expect(Object.values(COMPARED).filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
 })
 
 test('every `npm run` of README is a script', () => {
