@@ -83,10 +83,8 @@ function endEntityProblem(certificate: Certificate, isServer: boolean): string |
   if (decoded.extendedKeyUsage === undefined) return 'a server certificate without extendedKeyUsage' // BR §7.1.2.7.6
   if (extensions.get(EXTENSION.extendedKeyUsage)?.critical === true) return 'extendedKeyUsage is critical' // BR §7.1.2.7.6
   if (decoded.extendedKeyUsage.includes('2.5.29.37.0')) return 'extendedKeyUsage holds anyExtendedKeyUsage' // BR §7.1.2.7.10
-  for (const name of decoded.subjectAltName ?? []) {
-    if (name.kind === 'dns' && !PREFERRED_NAME.test(name.text)) return 'a dNSName is not in preferred name syntax' // §4.2.1.6
-  }
-  return undefined
+  const isOdd = decoded.subjectAltName?.some((name) => name.kind === 'dns' && !PREFERRED_NAME.test(name.text))
+  return isOdd ? 'a dNSName is not in preferred name syntax' : undefined // §4.2.1.6
 }
 
 const modulusProblem = ({ kind, bits }: Certificate['keyInfo']): string | undefined =>
@@ -94,9 +92,10 @@ const modulusProblem = ({ kind, bits }: Certificate['keyInfo']): string | undefi
 
 /** RFC 5280 §4.2.1.10 gives dNSName constraints no leading dot. */
 function constraintProblem({ nameConstraints }: Certificate['decoded']): string | undefined {
-  const bases = [...(nameConstraints?.permitted ?? []), ...(nameConstraints?.excluded ?? [])]
-  const dotted = bases.some((base) => base.kind === 'dns' && base.text.startsWith('.'))
-  return dotted ? 'a dNSName constraint starts with a dot' : undefined
+  if (nameConstraints === undefined) return undefined
+  const bases = [...nameConstraints.permitted, ...nameConstraints.excluded]
+  const isDotted = bases.some((base) => base.kind === 'dns' && base.text.startsWith('.'))
+  return isDotted ? 'a dNSName constraint starts with a dot' : undefined
 }
 
 const PREFERRED_NAME =
