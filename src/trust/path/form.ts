@@ -77,7 +77,7 @@ function endEntityProblem(certificate: Certificate, isServer: boolean): string |
   const { decoded, extensions, subject } = certificate
   if (decoded.nameConstraints !== undefined) return 'nameConstraints outside a CA certificate' // RFC 5280 §4.2.1.10
   const nameIsCritical = extensions.get(EXTENSION.subjectAltName)?.critical
-  if (nameIsCritical === false && subject.isEmpty) return 'subjectAltName is not critical though the subject is empty' // §4.2.1.6
+  if (nameIsCritical !== true && subject.isEmpty) return 'no critical subjectAltName though the subject is empty' // §4.1.2.6
   if (!isServer) return undefined
   if (nameIsCritical === true && !subject.isEmpty) return 'subjectAltName is critical though there is a subject' // BR §7.1.2.7.12
   if (decoded.extendedKeyUsage === undefined) return 'a server certificate without extendedKeyUsage' // BR §7.1.2.7.6

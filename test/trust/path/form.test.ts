@@ -221,9 +221,10 @@ describe('an end entity', () => {
   test('has a critical subjectAltName where the subject is empty', () => {
     const named = (options: IssueOptions) =>
       complaint({ server: { subject: nameless, serial: Uint8Array.of(7), ...options } })
-    const refused = 'ERR_TRUST_CERT_FORM: serial 07: subjectAltName is not critical though the subject is empty'
+    const refused = 'ERR_TRUST_CERT_FORM: serial 07: no critical subjectAltName though the subject is empty'
     expect(named(alternatives(true))).toBe('valid')
     expect(named(alternatives(false))).toBe(refused)
+    expect(named({ names: [] })).toBe(refused)
   })
 
   test('of a server has a subjectAltName that is critical nowhere else, if it has one', () => {
