@@ -1,6 +1,7 @@
 import type { Finding } from '../../errors/errors.ts'
 import type { Certificate } from '../../x509/certificate.ts'
 import type { GeneralName } from '../../x509/general-names.ts'
+import type { DistinguishedName } from '../../x509/names.ts'
 import type { SearchBudget } from './budget.ts'
 import { describe, shorten } from './describe.ts'
 import { isDnsName } from './dns-name.ts'
@@ -29,7 +30,7 @@ export function checkNameConstraints(
       const excluded = constraints.excluded.get(name.kind)
       if (!budget.spendComparisons(1 + (permitted?.length ?? 0) + (excluded?.length ?? 0))) return budget.exceeded
       if (permitted === undefined && excluded === undefined) continue
-      const problem = problemOf(name, permitted, excluded)
+      const problem = problemOf(placeOf(name), permitted, excluded)
       if (problem === undefined) continue
       return refusal(
         index,
@@ -63,79 +64,80 @@ function constraintsOf(issuer: Certificate): Constraints | undefined {
 }
 
 function problemOf(
-  name: GeneralName,
+  place: Place | undefined,
   permitted: readonly GeneralName[] | undefined,
   excluded: readonly GeneralName[] | undefined,
 ): string | undefined {
   // A form that is constrained but not understood, and a name whose place cannot be told, are outside (§4.2.1.10).
-  if (!isWellFormedName(name)) return 'cannot be judged against the constraints set'
-  if (excluded?.some((base) => overlaps(name, base))) return 'is excluded'
-  if (permitted !== undefined && !permitted.some((base) => isWithin(name, base))) return 'is not permitted'
+  if (place === undefined) return 'cannot be judged against the constraints set'
+  if (excluded?.some((base) => overlaps(place, base))) return 'is excluded'
+  if (permitted !== undefined && !permitted.some((base) => isWithin(place, base))) return 'is not permitted'
   return undefined
 }
 
 /** Every name a certificate claims (RFC 5280 §6.1.3 (b)): its subject and its subjectAltName. */
-function namesOf(certificate: Certificate): readonly GeneralName[] {
-  const known = claimed.get(certificate)
-  if (known !== undefined) return known
-  const { subject, decoded } = certificate
-  const names = (decoded.subjectAltName ?? []).map(folded)
-  if (!subject.isEmpty) names.push({ kind: 'directory', name: subject })
+function namesOf({ subject, decoded }: Certificate): readonly GeneralName[] {
   // §4.2.1.10: addresses in the subject count where no subjectAltName stands.
-  if (decoded.subjectAltName === undefined) {
-    for (const text of subject.emailAddresses) names.push({ kind: 'email', text })
-  }
-  claimed.set(certificate, names)
-  return names
+  const names = decoded.subjectAltName ?? subject.emailAddresses.map((text) => ({ kind: 'email', text }) as const)
+  return subject.isEmpty ? names : [...names, { kind: 'directory', name: subject }]
 }
 
-/** Domain names ignore case (RFC 5280 §7.2); the local part of a mailbox does not (§7.5) and is left to its comparison. */
-const folded = (name: GeneralName): GeneralName =>
-  name.kind === 'dns' ? { kind: 'dns', text: name.text.toLowerCase() } : name
+/** Where a name stands among others of its form, in lower case but for the local part of a mailbox (RFC 5280 §7.2, §7.5). */
+type Place =
+  | { readonly kind: 'dns'; readonly host: string; readonly isWildcard: boolean }
+  | { readonly kind: 'ip'; readonly octets: Uint8Array }
+  | { readonly kind: 'directory'; readonly name: DistinguishedName }
+  | { readonly kind: 'uri'; readonly host: string }
+  | Mailbox
+
+interface Mailbox {
+  readonly kind: 'email'
+  readonly mailbox: string
+  readonly host: string
+}
+
+function placeOf(name: GeneralName): Place | undefined {
+  switch (name.kind) {
+    case 'dns': {
+      const isWildcard = name.text.startsWith('*.')
+      const host = hostOf(isWildcard ? name.text.slice(2) : name.text)
+      return host === undefined ? undefined : { kind: 'dns', host, isWildcard }
+    }
+    case 'ip':
+      return name.octets.length === 4 || name.octets.length === 16 ? name : undefined
+    case 'directory':
+      return name
+    case 'email':
+      return mailboxOf(name.text)
+    case 'uri': {
+      const host = hostOfUri(name.text)
+      return host === undefined ? undefined : { kind: 'uri', host }
+    }
+  }
+  return undefined
+}
 
 /** Whether all of the name lies within the subtree. */
-function isWithin(name: GeneralName, base: GeneralName): boolean {
-  if (name.kind === 'dns' && base.kind === 'dns') {
-    const { host, isWildcard } = dnsOf(name.text)
-    // `*.host` stands for names one label below `host`: all are within a subtree that `host` is in.
-    return isWildcard ? isDnsWithin(host, stripDot(base.text)) : isDnsWithinBase(host, base.text)
+function isWithin(place: Place, base: GeneralName): boolean {
+  switch (place.kind) {
+    case 'dns':
+      // `*.host` stands for names one label below `host`: all are within a subtree that `host` is in.
+      return base.kind === 'dns' && isDnsWithin(place.host, place.isWildcard ? stripDot(base.text) : base.text)
+    case 'ip':
+      return base.kind === 'ip' && isIpWithin(place.octets, base.octets)
+    case 'directory':
+      return base.kind === 'directory' && base.name.rdns.every((rdn, i) => rdn === place.name.rdns[i])
+    case 'email':
+      return base.kind === 'email' && isEmailWithin(place, base.text)
+    case 'uri':
+      return base.kind === 'uri' && isHostWithin(place.host, base.text)
   }
-  if (name.kind === 'ip' && base.kind === 'ip') return isIpWithin(name.octets, base.octets)
-  if (name.kind === 'directory' && base.kind === 'directory') {
-    const { rdns } = base.name
-    return rdns.length <= name.name.rdns.length && rdns.every((rdn, i) => rdn === name.name.rdns[i])
-  }
-  if (name.kind === 'email' && base.kind === 'email') return isEmailWithin(name.text, base.text)
-  if (name.kind === 'uri' && base.kind === 'uri') {
-    const host = hostOfUri(name.text)
-    return host !== undefined && isHostWithin(host, base.text.toLowerCase())
-  }
-  return false
 }
 
 /** Whether any of the name lies within the subtree: a wildcard must not reach an excluded name (CVE-2025-61727). */
-function overlaps(name: GeneralName, base: GeneralName): boolean {
-  if (isWithin(name, base)) return true
-  if (name.kind !== 'dns' || base.kind !== 'dns') return false
-  const { host, isWildcard } = dnsOf(name.text)
-  return isWildcard && base.text.slice(base.text.indexOf('.') + 1) === host
-}
-
-function isWellFormedName(name: GeneralName): boolean {
-  switch (name.kind) {
-    case 'dns':
-      return isDnsName(name.text.startsWith('*.') ? name.text.slice(2) : name.text)
-    case 'ip':
-      return name.octets.length === 4 || name.octets.length === 16
-    case 'directory':
-      return true
-    case 'email':
-      return mailboxOf(name.text) !== undefined
-    case 'uri':
-      return hostOfUri(name.text) !== undefined
-    default:
-      return false
-  }
+function overlaps(place: Place, base: GeneralName): boolean {
+  if (isWithin(place, base)) return true
+  return place.kind === 'dns' && place.isWildcard && base.kind === 'dns' && parentOf(base.text) === place.host
 }
 
 /** Constraints of forms that are not understood are well-formed: they matter once such a name is met. */
@@ -154,50 +156,43 @@ function isWellFormedBase(base: GeneralName): boolean {
   }
 }
 
-function dnsOf(text: string): { host: string; isWildcard: boolean } {
-  const isWildcard = text.startsWith('*.')
-  return { host: isWildcard ? text.slice(2) : text, isWildcard }
-}
-
-const isDnsWithinBase = (host: string, base: string): boolean =>
-  base.startsWith('.') ? host.endsWith(base) : isDnsWithin(host, base)
+/** A base as `Place` writes names. */
+const folded = (base: GeneralName): GeneralName =>
+  'text' in base ? { kind: base.kind, text: base.text.replace(/[^@]*$/, (host) => host.toLowerCase()) } : base
 
 /** Written without a new string for each pair: hostile certificates bring a quarter of a million of them. */
-const isDnsWithin = (host: string, base: string): boolean =>
-  base === '' || (host.endsWith(base) && (host.length === base.length || host.at(-base.length - 1) === '.'))
+function isDnsWithin(host: string, base: string): boolean {
+  if (base === '' || base.startsWith('.')) return host.endsWith(base)
+  return host.endsWith(base) && (host.length === base.length || host.at(-base.length - 1) === '.')
+}
 
 /** A host exactly, or with a leading dot everything below it (RFC 5280 §4.2.1.10 on URIs and mail). */
 const isHostWithin = (host: string, base: string): boolean =>
   base.startsWith('.') ? host.endsWith(base) : host === base
 
-function isEmailWithin(address: string, base: string): boolean {
-  const mailbox = mailboxOf(address)
-  if (mailbox === undefined) return false
-  const exact = base.includes('@') ? mailboxOf(base) : undefined
-  if (exact !== undefined) return exact.local === mailbox.local && exact.host === mailbox.host // §7.5: the local part keeps its case
-  return isHostWithin(mailbox.host, base.toLowerCase())
-}
+const isEmailWithin = ({ mailbox, host }: Mailbox, base: string): boolean =>
+  base.includes('@') ? mailbox === base : isHostWithin(host, base)
 
-function mailboxOf(text: string): { local: string; host: string } | undefined {
-  const [local = '', host = '', ...rest] = text.split('@')
-  if (rest.length > 0 || !/^[!-~]+$/.test(local) || !isDnsName(host)) return undefined
-  return { local, host: host.toLowerCase() }
+function mailboxOf(text: string): Mailbox | undefined {
+  const host = hostOf(text.slice(text.indexOf('@') + 1))
+  if (host === undefined || !/^[!-?A-~]+@/.test(text)) return undefined
+  return { kind: 'email', mailbox: `${text.slice(0, -host.length)}${host}`, host }
 }
 
 /** §4.2.1.10: a constrained URI must name a host by a domain name; without one it cannot be within anything. */
 function hostOfUri(uri: string): string | undefined {
   const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(uri)?.[1]
   const host = authority?.slice(authority.lastIndexOf('@') + 1).replace(/:\d*$/, '')
-  if (host === undefined || !isDnsName(host) || /^[\d.]+$/.test(host)) return undefined
-  return host.toLowerCase()
+  return host === undefined || /^[\d.]+$/.test(host) ? undefined : hostOf(host)
 }
+
+const hostOf = (text: string): string | undefined => (isDnsName(text) ? text.toLowerCase() : undefined)
 
 /** RFC 5280 §4.2.1.10: address and mask. Another family is never within, so a permitted IPv4 range admits no IPv6. */
 function isIpWithin(address: Uint8Array, base: Uint8Array): boolean {
   const size = base.length / 2
   return (
-    address.length === size &&
-    address.every((octet, i) => (octet & (base[size + i] ?? 0)) === ((base[i] ?? 0) & (base[size + i] ?? 0)))
+    address.length === size && address.every((octet, i) => ((octet ^ (base[i] ?? 0)) & (base[size + i] ?? 0)) === 0)
   )
 }
 
@@ -205,6 +200,8 @@ function hasContiguousMask(octets: Uint8Array): boolean {
   const bits = [...octets.subarray(octets.length / 2)].map((octet) => octet.toString(2).padStart(8, '0')).join('')
   return !bits.includes('01')
 }
+
+const parentOf = (host: string): string => host.slice(host.indexOf('.') + 1)
 
 const stripDot = (text: string): string => (text.startsWith('.') ? text.slice(1) : text)
 
@@ -233,4 +230,3 @@ const FORM: Readonly<Record<GeneralName['kind'], string>> = {
 }
 
 const compiled = new WeakMap<Certificate, Constraints>()
-const claimed = new WeakMap<Certificate, readonly GeneralName[]>()
