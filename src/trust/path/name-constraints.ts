@@ -179,10 +179,12 @@ function mailboxOf(text: string): Mailbox | undefined {
   return { kind: 'email', mailbox: `${text.slice(0, -host.length)}${host}`, host }
 }
 
-/** §4.2.1.10: a constrained URI must name a host by a domain name; without one it cannot be within anything. */
+/**
+ * §4.2.1.10: a constrained URI must name a host by a domain name; without one it cannot be within anything. Scheme, user,
+ * host and port are RFC 3986 to the letter: in `https://a\@b` some readers see the host a, others b.
+ */
 function hostOfUri(uri: string): string | undefined {
-  const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(uri)?.[1]
-  const host = authority?.slice(authority.lastIndexOf('@') + 1).replace(/:\d*$/, '')
+  const host = /^[a-z][a-z\d+.-]*:\/\/(?:[\w.~!$&'()*+,;=:%-]*@)?([\w.-]+)(?::\d*)?(?:[/?#]|$)/i.exec(uri)?.[1]
   return host === undefined || /^[\d.]+$/.test(host) ? undefined : hostOf(host)
 }
 
