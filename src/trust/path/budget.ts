@@ -1,8 +1,8 @@
 import type { Finding } from '../../errors/errors.ts'
 
 /**
- * What one search may spend. A peer chooses the bytes, so it must not choose the price: when any purse is empty the
- * search ends, and the peer is refused unless a path was found before.
+ * What one search may spend. A peer chooses the bytes, so it must not choose the price: who asks more of one purse than it
+ * holds gets nothing of any, so that the search ends, and the peer is refused unless a path was found before.
  */
 export class SearchBudget {
   #signatureCost = MAX_SIGNATURE_COST
@@ -37,13 +37,14 @@ export class SearchBudget {
   }
 
   #within(left: number, limit: string): boolean {
-    if (left >= 0) return true
-    this.#exceeded ??= {
-      code: 'ERR_TRUST_PATH_BUDGET',
-      certificateIndex: null,
-      message: `the search for a path was given up: at most ${limit} are made for one peer`,
+    if (left < 0) {
+      this.#exceeded ??= {
+        code: 'ERR_TRUST_PATH_BUDGET',
+        certificateIndex: null,
+        message: `the search for a path was given up: at most ${limit} are made for one peer`,
+      }
     }
-    return false
+    return this.#exceeded === undefined
   }
 }
 

@@ -19,8 +19,8 @@ export function findPath(input: PathInput): PathResult {
   const oversize = checkSize(input.presented)
   if (oversize !== undefined) return { kind: 'invalid', findings: [oversize] }
   const [endEntity, ...rest] = input.presented.map(readCertificate)
-  if (endEntity === undefined || endEntity instanceof DerError)
-    return { kind: 'invalid', findings: [malformed(endEntity, 0)] }
+  if (endEntity === undefined) return { kind: 'invalid', findings: [EMPTY] }
+  if (endEntity instanceof DerError) return { kind: 'invalid', findings: [malformed(endEntity, 0)] }
 
   const others: PresentedCertificate[] = []
   const unreadable: Finding[] = []
@@ -46,9 +46,6 @@ export function findPath(input: PathInput): PathResult {
 
 function checkSize(presented: readonly Uint8Array[]): Finding | undefined {
   const bytes = presented.reduce((sum, der) => sum + der.length, 0)
-  if (presented.length === 0) {
-    return { code: 'ERR_TRUST_CHAIN_EMPTY', certificateIndex: null, message: 'the peer presented no certificate' }
-  }
   if (presented.length <= MAX_PRESENTED_CERTIFICATES && bytes <= MAX_PRESENTED_BYTES) return undefined
   return {
     code: 'ERR_TRUST_CHAIN_TOO_LARGE',
@@ -74,10 +71,16 @@ function mostSpecificFirst(refusals: readonly Finding[], findings: readonly Find
   return [...distinct.values()].slice(0, MAX_FINDINGS)
 }
 
-const malformed = (error: DerError | undefined, index: number): Finding => ({
+const EMPTY: Finding = {
+  code: 'ERR_TRUST_CHAIN_EMPTY',
+  certificateIndex: null,
+  message: 'the peer presented no certificate',
+}
+
+const malformed = (error: DerError, index: number): Finding => ({
   code: 'ERR_TRUST_CERT_MALFORMED',
   certificateIndex: index,
-  message: `certificate ${index} is not a certificate in DER: ${error?.message ?? 'missing'}`,
+  message: `certificate ${index} is not a certificate in DER: ${error.message}`,
 })
 
 const RANKS: Partial<Record<Finding['code'], number>> = {

@@ -3,6 +3,7 @@ import type { Certificate } from '../../x509/certificate.ts'
 import type { AnchorSet } from '../anchors.ts'
 import { SearchBudget } from './budget.ts'
 import { describe, shorten } from './describe.ts'
+import { groupBy } from './group-by.ts'
 import { checkNameConstraints } from './name-constraints.ts'
 import type { CertificationPath } from './path.ts'
 import { evaluatePolicies, type PolicyInputs, policyCost } from './policies.ts'
@@ -29,7 +30,7 @@ export interface SearchResult {
   readonly refusedPath: CertificationPath | undefined
   /** What the caller said to the paths it refused, in the order met. */
   readonly refusals: readonly Finding[]
-  /** Why each other attempt ended, in the order met. */
+  /** Why other attempts ended, each reason once, in the order met. */
   readonly findings: readonly Finding[]
 }
 
@@ -49,25 +50,26 @@ export function searchPath(input: SearchInput): SearchResult {
 class PathSearch {
   readonly #input: SearchInput
   readonly #budget = new SearchBudget()
-  readonly #findings: Finding[] = []
+  readonly #findings = new Map<string, Finding>()
   readonly #issuers = new Map<string, readonly Certificate[]>()
   readonly #refusals: Finding[] = []
-  readonly #bySubject = new Map<string, Certificate[]>()
+  /** Presented certificates that are no anchors, by subject. */
+  readonly #strangers: ReadonlyMap<string, readonly Certificate[]>
   readonly #places = new Map<string, number>()
   readonly #links = new Map<string, boolean>()
-  readonly #roleChecks = new Map<string, Finding | null>()
+  readonly #roleChecks = new Map<string, Finding | undefined>()
   #refusedPath: CertificationPath | undefined
 
   constructor(input: SearchInput) {
     this.#input = input
     this.#places.set(input.endEntity.sha256, 0)
+    const strangers: Certificate[] = []
     for (const { certificate, index } of input.others) {
       if (this.#places.has(certificate.sha256)) continue
       this.#places.set(certificate.sha256, index)
-      const same = this.#bySubject.get(certificate.subject.key)
-      if (same === undefined) this.#bySubject.set(certificate.subject.key, [certificate])
-      else same.push(certificate)
+      if (!input.anchors.has(certificate.sha256)) strangers.push(certificate)
     }
+    this.#strangers = groupBy(strangers, ({ subject }) => subject.key)
   }
 
   run(): SearchResult {
@@ -77,7 +79,8 @@ class PathSearch {
       anchors.has(endEntity.sha256) && this.#passes(path, 'trustedEndEntity') ? this.#complete(path) : undefined
     const found = trusted ?? (this.#passes(path, 'endEntity') ? this.#climb(path, 0) : undefined)
     if (this.#budget.exceeded !== undefined) this.#note(this.#budget.exceeded)
-    return { path: found, refusedPath: this.#refusedPath, refusals: this.#refusals, findings: this.#findings }
+    const findings = [...this.#findings.values()]
+    return { path: found, refusedPath: this.#refusedPath, refusals: this.#refusals, findings }
   }
 
   /** Tries every certificate that may have issued the top of the path. `depth` counts intermediates, self-issued ones not. */
@@ -86,12 +89,12 @@ class PathSearch {
     // A loop proves nothing (RFC 4158 §2.4.2).
     const candidates = this.#issuersOf(top).filter((issuer) => !path.some((below) => isSameCa(below, issuer)))
     if (candidates.length === 0 && !this.#input.anchors.has(top.sha256)) {
-      this.#note(unknownIssuer(top, this.#placeOf(topOf(path), path.length - 1)))
+      this.#note(unknownIssuer(top, this.#placeOf(path)))
     }
     for (const issuer of candidates) {
       if (!this.#budget.spendStep()) return undefined
       const found = this.#putOnTop(path, issuer, depth)
-      if (found !== undefined || this.#budget.exceeded !== undefined) return found
+      if (found !== undefined) return found
     }
     return undefined
   }
@@ -100,14 +103,14 @@ class PathSearch {
     const extended: Certificates = [...path, issuer]
     const isAnchor = this.#input.anchors.has(issuer.sha256)
     if (!this.#passes(extended, isAnchor ? 'anchor' : 'intermediate')) return undefined
-    if (!this.#verifies(path, issuer) || !this.#satisfiesConstraints(path, issuer)) return undefined
+    if (!this.#verifies(path, issuer) || !this.#satisfiesConstraints(extended, depth)) return undefined
     const complete = isAnchor ? this.#complete(extended) : undefined
-    if (complete !== undefined || this.#budget.exceeded !== undefined) return complete
+    if (complete !== undefined) return complete
     // Above a refused anchor: as a link it must also pass the rules for links, of which nobody needs to hear if it fails.
-    if (isAnchor && !this.#passes(extended, 'intermediate', 'quietly')) return undefined
+    if (this.#problemOf(extended, 'intermediate') !== undefined) return undefined
     const intermediates = depth + (issuer.isSelfIssued ? 0 : 1)
     if (intermediates <= this.#input.maxDepth) return this.#climb(extended, intermediates)
-    if (!isAnchor) this.#note(tooDeep(issuer, this.#placeOf(issuer, path.length), this.#input.maxDepth))
+    if (!isAnchor) this.#note(tooDeep(issuer, this.#placeOf(extended), this.#input.maxDepth))
     return undefined
   }
 
@@ -120,27 +123,21 @@ class PathSearch {
     if (!this.#budget.spendSignature(signatureCost(issuer))) return false
     const verdict = isSignedBy(child, issuer)
     this.#links.set(link, verdict)
-    if (!verdict) this.#note(badSignature(child, issuer, this.#placeOf(topOf(path), path.length - 1)))
+    if (!verdict) this.#note(badSignature(child, issuer, this.#placeOf(path)))
     return verdict
   }
 
-  /** What an issuer demands of the certificates below it: RFC 5280 §6.1.4 (l), (m) and (g). */
-  #satisfiesConstraints(path: Certificates, issuer: Certificate): boolean {
-    const limit = issuer.decoded.basicConstraints?.pathLenConstraint
-    const below = path.filter((certificate, position) => position > 0 && !certificate.isSelfIssued).length
-    const index = this.#placeOf(issuer, path.length)
-    if (limit !== undefined && below > limit) return this.#fail(tooLong(issuer, index, limit, below))
-    const finding = checkNameConstraints(issuer, path, this.#budget)
-    if (finding === undefined) return true
-    const { certificateIndex: position } = finding
-    // Constraints speak of positions on this path; a finding names places in the presented list.
-    const place = position === null ? null : this.#placeOf(path[position] ?? issuer, position)
-    return this.#fail({ ...finding, certificateIndex: place })
+  /** What the issuer on top demands of the certificates below it: RFC 5280 §6.1.4 (l), (m) and (g). */
+  #satisfiesConstraints(path: Certificates, depth: number): boolean {
+    const issuer = topOf(path)
+    const limit = issuer.decoded.basicConstraints?.pathLenConstraint ?? Number.POSITIVE_INFINITY
+    if (depth > limit) return this.#fail(tooLong(issuer, this.#placeOf(path), limit, depth))
+    const finding = checkNameConstraints(issuer, path.slice(0, -1), this.#budget)
+    return finding === undefined || this.#fail(this.#placed(finding, path))
   }
 
   #complete(certificates: Certificates): CertificationPath | undefined {
-    if (!this.#budget.spendPath()) return undefined
-    if (!this.#budget.spendComparisons(policyCost(certificates))) return undefined
+    if (!this.#budget.spendPath() || !this.#budget.spendComparisons(policyCost(certificates))) return undefined
     const policies = evaluatePolicies(certificates, this.#input)
     if (policies.kind === 'invalid') {
       this.#note(policies.finding)
@@ -153,19 +150,23 @@ class PathSearch {
     const refusal = this.#input.acceptPath?.(path)
     if (refusal === undefined) return path
     this.#refusedPath ??= path
-    if (this.#refusals.length < MAX_NOTES) this.#refusals.push(refusal)
+    this.#refusals.push(refusal)
     return undefined
   }
 
+  #passes(path: Certificates, role: Role): boolean {
+    const problem = this.#problemOf(path, role)
+    return problem === undefined || this.#fail(problem)
+  }
+
   /** The rules that see one certificate and its role give one answer a search. */
-  #passes(path: Certificates, role: Role, quietly?: 'quietly'): boolean {
+  #problemOf(path: Certificates, role: Role): Finding | undefined {
     const certificate = topOf(path)
     const key = `${role}:${certificate.sha256}`
-    const known = this.#roleChecks.get(key)
-    if (known !== undefined) return known === null
-    const finding = checkCertificate(certificate, role, this.#input, this.#placeOf(topOf(path), path.length - 1))
-    this.#roleChecks.set(key, finding ?? null)
-    return finding === undefined || (quietly === undefined && this.#fail(finding))
+    if (this.#roleChecks.has(key)) return this.#roleChecks.get(key)
+    const problem = checkCertificate(certificate, role, this.#input, this.#placeOf(path))
+    this.#roleChecks.set(key, problem)
+    return problem
   }
 
   #fail(finding: Finding): false {
@@ -173,33 +174,40 @@ class PathSearch {
     return false
   }
 
+  /** What goes wrong on thousands of routes is noted once. */
   #note(finding: Finding): void {
-    if (this.#findings.length < MAX_NOTES || finding === this.#budget.exceeded) this.#findings.push(finding)
+    this.#findings.set(`${finding.certificateIndex} ${finding.message}`, finding)
   }
 
-  /** By name (RFC 5280 §6.1.3 (a) (4)), likeliest first: anchors, then matching key identifiers, then as sent. */
+  /** By name (RFC 5280 §6.1.3 (a) (4)), anchors before others. */
   #issuersOf(child: Certificate): readonly Certificate[] {
     const known = this.#issuers.get(child.sha256)
     if (known !== undefined) return known
-    const presented = this.#bySubject.get(child.issuer.key) ?? []
-    const strangers = presented.filter(({ sha256 }) => !this.#input.anchors.has(sha256))
     const anchors = this.#input.anchors.withSubject(child.issuer.key)
+    const strangers = this.#strangers.get(child.issuer.key) ?? []
     const issuers = [...this.#likeliestFirst(anchors, child), ...this.#likeliestFirst(strangers, child)]
     this.#issuers.set(child.sha256, issuers)
     return issuers
   }
 
+  /** Whose key identifier does not contradict the child's, then who is in force, then as sent. */
   #likeliestFirst(issuers: readonly Certificate[], child: Certificate): readonly Certificate[] {
-    if (issuers.length < 2) return issuers
     const { now } = this.#input
     const rank = (issuer: Certificate): number =>
       (keyIdentifiersDiffer(child, issuer) ? 2 : 0) + (now >= issuer.notBefore && now <= issuer.notAfter ? 0 : 1)
     return issuers.toSorted((a, b) => rank(a) - rank(b))
   }
 
-  /** Place in the presented list; for an anchor that was not sent, its place on the path. */
-  #placeOf(certificate: Certificate, position: number): number {
-    return this.#places.get(certificate.sha256) ?? position
+  /** What the rules about several certificates find names a position on the path; callers read places in the presented list. */
+  #placed(finding: Finding, path: Certificates): Finding {
+    const { certificateIndex: position } = finding
+    return position === null ? finding : { ...finding, certificateIndex: this.#placeOf(path, position) }
+  }
+
+  /** Place in the presented list of what stands at a position, by default on top; for an anchor that was not sent, the position. */
+  #placeOf(path: Certificates, position = path.length - 1): number {
+    const { sha256 } = path[position] ?? topOf(path)
+    return this.#places.get(sha256) ?? position
   }
 }
 
@@ -207,7 +215,7 @@ const topOf = (path: Certificates): Certificate => path.at(-1) ?? path[0]
 
 /** Same name and same key: another certificate of a CA that already stands on the path adds no trust, only length. */
 const isSameCa = (a: Certificate, b: Certificate): boolean =>
-  a.sha256 === b.sha256 || (a.subject.key === b.subject.key && a.spkiSha256 === b.spkiSha256)
+  a.subject.key === b.subject.key && a.spkiSha256 === b.spkiSha256
 
 /** A hint, never a reason to refuse: key identifiers are chosen freely by whoever makes the certificate. */
 function keyIdentifiersDiffer(child: Certificate, issuer: Certificate): boolean {
@@ -241,5 +249,3 @@ const tooDeep = (issuer: Certificate, index: number, maxDepth: number): Finding 
   certificateIndex: index,
   message: `${describe(issuer)}: one intermediate more than the ${maxDepth} a path may have`,
 })
-
-const MAX_NOTES = 256 // of one search; more than a reader sees, less than a peer could make us write

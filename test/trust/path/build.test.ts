@@ -5,12 +5,14 @@ import { crossSign, expiredTwinOf, forgedTwinOf, impostorOf } from '../../../src
 import { createAnchors } from '../../../src/trust/anchors.ts'
 import { findPath } from '../../../src/trust/path/build.ts'
 import type { CertificationPath } from '../../../src/trust/path/path.ts'
+import type { KeyPurpose, KeyUsageName } from '../../../src/x509/extension-writer.ts'
 import { generateKey } from '../../../src/x509/generate.ts'
-import { chainOf, expectPath, expectRefusal, judge, NOW } from './support.ts'
+import { chainOf, expectPath, expectRefusal, findingsOf, judge, NOW } from './support.ts'
 
 const ca = testCa({ now: NOW })
 const other = testCa({ now: NOW, name: 'Other' })
 const server = ca.issue({ names: ['api.example.com'] })
+const REFUSAL: Finding = { code: 'ERR_TRUST_PIN_MISMATCH', certificateIndex: null, message: 'none of these' }
 
 describe('what a peer may append never stands on the path', () => {
   const rogue = testCa({ now: NOW, name: 'Rogue' })
@@ -117,11 +119,10 @@ describe('the search', () => {
   })
 
   test('gives the first refused path and the caller’s reason when every path is refused', () => {
-    const finding: Finding = { code: 'ERR_TRUST_PIN_MISMATCH', certificateIndex: null, message: 'none of these' }
     const result = judge([...chainOf(server), crossSign(ca.root, other.root)], [ca.root, other.root], {
-      acceptPath: () => finding,
+      acceptPath: () => REFUSAL,
     })
-    expect(result).toMatchObject({ kind: 'invalid', findings: [finding] })
+    expect(result).toMatchObject({ kind: 'invalid', findings: [REFUSAL] })
     expect(result.kind === 'invalid' && result.refusedPath?.certificates.map(({ subject }) => subject.text)).toEqual([
       'CN=api.example.com',
       'CN=Test Intermediate',
@@ -158,22 +159,46 @@ describe('what is presented', () => {
   const anchors = createAnchors(ca.root.der)
 
   test('refuses an empty list', () => {
-    expectRefusal(findPath({ presented: [], anchors, now: NOW }), 'ERR_TRUST_CHAIN_EMPTY', null)
+    expect(findPath({ presented: [], anchors, now: NOW })).toStrictEqual({
+      kind: 'invalid',
+      findings: [
+        { code: 'ERR_TRUST_CHAIN_EMPTY', certificateIndex: null, message: 'the peer presented no certificate' },
+      ],
+    })
   })
 
-  test('refuses 49 certificates and more than 64 kB', () => {
-    const many = Array.from({ length: 49 }, () => server.der)
-    expectRefusal(findPath({ presented: many, anchors, now: NOW }), 'ERR_TRUST_CHAIN_TOO_LARGE', null)
-    const large = [...chainOf(server), new Uint8Array(65_536)]
-    expectRefusal(judge(large, [ca.root]), 'ERR_TRUST_CHAIN_TOO_LARGE', null)
+  test.each([
+    ['49 certificates', 48, (count: number) => [server.der, ca.issuer.der, ...Array(count - 2).fill(server.der)]],
+    ['more than 64 kB', 65_536, (bytes: number) => padded(bytes)],
+  ])('refuses %s', (_, most, made) => {
+    expectPath(judge(made(most), [ca.root]), server, ca.issuer, ca.root)
+    const presented = made(most + 1)
+    const bytes = Buffer.concat(presented).length
+    expect(judge(presented, [ca.root])).toStrictEqual({
+      kind: 'invalid',
+      findings: [
+        {
+          code: 'ERR_TRUST_CHAIN_TOO_LARGE',
+          certificateIndex: null,
+          message: `expected at most 48 certificates and 65536 bytes, saw ${presented.length} and ${bytes}`,
+        },
+      ],
+    })
   })
 
   test('refuses bytes that are no certificate as end entity, and passes over them elsewhere', () => {
     const junk = Uint8Array.of(0x30, 0x80, 0, 0)
-    expectRefusal(judge([junk, ca.issuer], [ca.root]), 'ERR_TRUST_CERT_MALFORMED', 0)
+    const saidOf = (place: number) => ({
+      code: 'ERR_TRUST_CERT_MALFORMED',
+      certificateIndex: place,
+      message: expect.stringMatching(`^certificate ${place} is not a certificate in DER: .+`),
+    })
+    expect(findingsOf(judge([junk, ca.issuer], [ca.root]))).toEqual([saidOf(0)])
     expectPath(judge([server, junk, ca.issuer], [ca.root]), server, ca.issuer, ca.root)
-    const result = judge([server, junk], [ca.root])
-    expect(result.kind === 'invalid' && result.findings.map(({ code }) => code)).toContain('ERR_TRUST_CERT_MALFORMED')
+    expect(findingsOf(judge([server, other.root, junk], [ca.root]))).toEqual([
+      saidOf(2),
+      expect.objectContaining({ code: 'ERR_TRUST_UNKNOWN_ISSUER' }),
+    ])
   })
 
   test('keeps its own copy: bytes changed after the verdict do not change the path', () => {
@@ -183,3 +208,61 @@ describe('what is presented', () => {
     expect(Buffer.compare(certificates[0].der, server.der)).toBe(0)
   })
 })
+
+describe('what a path is asked for', () => {
+  const MAIL = '1.3.6.1.5.5.7.3.4'
+  test.each<[KeyPurpose | typeof MAIL, string, string]>([
+    ['serverAuth', '1.3.6.1.5.5.7.3.1', 'ERR_TRUST_KEY_USAGE'],
+    ['clientAuth', '1.3.6.1.5.5.7.3.2', 'ERR_TRUST_KEY_USAGE'],
+    [MAIL, MAIL, 'valid'],
+  ])('a key that signs, for TLS (RFC 8446 §4.4.2.2) and for nothing else: %s', (purpose, oid, outcome) => {
+    const judged = (keyUsage: KeyUsageName) =>
+      judge(chainOf(ca.issue({ extendedKeyUsage: [purpose], keyUsage: [keyUsage] })), [ca.root], {
+        extendedKeyUsage: [oid],
+      })
+    expect(judged('digitalSignature').kind).toBe('valid')
+    const result = judged('keyEncipherment')
+    expect(result.kind === 'valid' ? 'valid' : result.findings[0]?.code).toBe(outcome)
+  })
+})
+
+describe('of many findings', () => {
+  test('what a person can act on comes first, and "unknown issuer" last', () => {
+    const orphan = ca.issuer.issue({ ca: true, subject: ca.issuer.subject, issuerName: 'Nobody', key: ca.issuer.key })
+    const wrong = impostorOf(ca.issuer, { now: NOW })
+    const dead = expiredTwinOf(ca.issuer)
+    const codes = findingsOf(judge([server, orphan, wrong, dead], [ca.root])).map(({ code }) => code)
+    expect(codes).toEqual(['ERR_TRUST_CERT_EXPIRED', 'ERR_TRUST_SIGNATURE_INVALID', 'ERR_TRUST_UNKNOWN_ISSUER'])
+  })
+
+  test('an exceeded budget comes after a signature that is invalid and before an unknown issuer', () => {
+    const cas = Array.from({ length: 8 }, (_, step) => testCa({ now: NOW, intermediates: 0, name: `${step}` }).root)
+    const [bottom = ca.root, ...above] = cas
+    const routes = above.flatMap((one, step) => [1, 2, 3, 4].map(() => crossSign(cas[step] ?? one, one)))
+    const wrong = impostorOf(bottom, { now: NOW })
+    const codes = findingsOf(judge([bottom.issue(), wrong, ...routes], [ca.root])).map(({ code }) => code)
+    expect([...new Set(codes)]).toEqual([
+      'ERR_TRUST_SIGNATURE_INVALID',
+      'ERR_TRUST_PATH_BUDGET',
+      'ERR_TRUST_UNKNOWN_ISSUER',
+    ])
+  })
+
+  test('each is told once', () => {
+    const cross = [1, 2].map(() => crossSign(ca.root, other.root))
+    const twice = judge([...chainOf(server), ...cross, other.root], [ca.issuer], { acceptPath: () => REFUSAL })
+    expect(findingsOf(twice).filter(({ code }) => code === 'ERR_TRUST_UNKNOWN_ISSUER')).toHaveLength(1)
+  })
+
+  test('a log line gets the first 16', () => {
+    const dead = Array.from({ length: 17 }, () => expiredTwinOf(ca.issuer))
+    const places = findingsOf(judge([server, ...dead], [ca.root])).map(({ certificateIndex }) => certificateIndex)
+    expect(places).toEqual(Array.from({ length: 16 }, (_, index) => index + 1))
+  })
+})
+
+/** The chain of the server and filler, as long as is said. */
+function padded(bytes: number): Uint8Array[] {
+  const chain = [server.der, ca.issuer.der]
+  return [...chain, new Uint8Array(bytes - Buffer.concat(chain).length)]
+}

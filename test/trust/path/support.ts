@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import type { Finding } from '../../../src/errors/errors.ts'
 import { toUnixMs } from '../../../src/ports/runtime.ts'
 import type { TestCertificate } from '../../../src/testing/ca.ts'
 import { createAnchors } from '../../../src/trust/anchors.ts'
@@ -38,6 +39,9 @@ export function expectRefusal(result: PathResult, code: string, index?: number |
   expect(result.kind === 'invalid' ? result.findings[0]?.code : 'valid').toBe(code)
   if (result.kind === 'invalid' && index !== undefined) expect(result.findings[0]?.certificateIndex).toBe(index)
 }
+
+/** All that was found, in the order told; nothing for a valid path. */
+export const findingsOf = (result: PathResult): readonly Finding[] => (result.kind === 'invalid' ? result.findings : [])
 
 /** Chain of an end entity as objects, its root left out. */
 export function chainOf(certificate: TestCertificate): readonly HasDer[] {
