@@ -140,7 +140,7 @@ class PathSearch {
     if (!this.#budget.spendPath() || !this.#budget.spendComparisons(policyCost(certificates))) return undefined
     const policies = evaluatePolicies(certificates, this.#input)
     if (policies.kind === 'invalid') {
-      this.#note(policies.finding)
+      this.#note(this.#placed(policies.finding, certificates))
       return undefined
     }
     const path: CertificationPath = Object.freeze({

@@ -116,6 +116,11 @@ describe('the place that a finding names', () => {
     expectRefusal(result, 'ERR_TRUST_NAME_CONSTRAINTS', 2)
   })
 
+  test('is that of the certificate at which the last policy was lost', () => {
+    const result = judge([server, other.root, ca.issuer], [ca.root], { initialExplicitPolicy: true })
+    expectRefusal(result, 'ERR_TRUST_POLICY', 2)
+  })
+
   test('is that of the issuer whose constraints cannot be read', () => {
     const broken = testCa({ now: NOW, root: { nameConstraints: { excluded: [{ dns: 'no..name' }] } } })
     const presented = [broken.issue(), other.root, broken.issuer]
