@@ -1,9 +1,10 @@
 import { relaxRevocation } from 'pinfetch/dangerous'
+import { ocspResponse, startTlsServer, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { type RevocationOption, revocationPolicyOf, withManifestRevocation } from '../../src/client/revocation.ts'
 import type { HostEntry } from '../../src/manifest/schema.ts'
 import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
-import { testClient } from '../support/client.ts'
+import { refusalOf, testClient, until } from '../support/client.ts'
 
 /** What a client with this option does for a host whose entry says so. */
 function merged(option: RevocationOption, entry: HostEntry['revocation'], mayReport = false) {
@@ -38,6 +39,28 @@ describe('options', () => {
     expect(told).toContainEqual(
       expect.objectContaining({ subject: 'revocation: report', effect: expect.stringContaining('first roll-out') }),
     )
+  })
+})
+
+describe('hostRevocation', () => {
+  const [strict, lax] = ['strict.example.com', 'lax.example.com']
+  const ca = testCa()
+  const identity = ca.issue({ names: [strict, lax] })
+  const common = { pins: { [strict]: [identity.pin], [lax]: [identity.pin] }, anchors: ca.anchorPem }
+
+  test.each([
+    ['asks more of one host', { hostRevocation: { [strict]: 'hard-fail' } }],
+    ['asks less of one host', { revocation: 'hard-fail', hostRevocation: { [lax]: 'soft-fail' } }],
+  ] as const)('%s than of the others: ERR_TRUST_REVOCATION_UNDETERMINED without evidence', async (_, options) => {
+    const [silent, stapling] = [
+      await until(startTlsServer({ identity })),
+      await until(startTlsServer({ identity, ocspResponse: ocspResponse({ certificate: identity }) })),
+    ]
+    const client = testClient({ ...common, ...options })
+    await refusalOf(client.fetch(`https://${strict}:${silent.port}/`), 'ERR_TRUST_REVOCATION_UNDETERMINED')
+    expect(silent.applicationBytes).toBe(0)
+    expect((await client.fetch(`https://${lax}:${silent.port}/`)).status).toBe(200)
+    expect((await client.fetch(`https://${strict}:${stapling.port}/`)).status).toBe(200)
   })
 })
 
