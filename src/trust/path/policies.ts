@@ -1,5 +1,6 @@
 import type { Finding } from '../../errors/errors.ts'
 import type { Certificate } from '../../x509/certificate.ts'
+import type { PolicyMapping } from '../../x509/extensions.ts'
 import { describe } from './describe.ts'
 import { groupBy } from './group-by.ts'
 
@@ -22,13 +23,17 @@ export type PolicyResult =
  *
  * @param path End entity first, anchor last. The anchor is input to the algorithm, not part of the path.
  */
-export function evaluatePolicies(path: readonly Certificate[], inputs: PolicyInputs): PolicyResult {
+export function evaluatePolicies(
+  path: readonly [Certificate, ...(readonly Certificate[])],
+  inputs: PolicyInputs,
+): PolicyResult {
   const certificates = path.slice(0, -1).reverse() // RFC 5280 counts from the anchor
   const length = certificates.length
-  let explicitPolicy = inputs.initialExplicitPolicy === true ? 0 : length + 1
-  let policyMapping = inputs.initialPolicyMappingInhibit === true ? 0 : length + 1
-  let inhibitAnyPolicy = inputs.initialAnyPolicyInhibit === true ? 0 : length + 1
-  let graph: PolicyGraph | undefined = [levelOf([rootNode()])]
+  const countFrom = (isSet = false): number => (isSet ? 0 : length + 1) // §6.1.2 (d) to (f)
+  let explicitPolicy = countFrom(inputs.initialExplicitPolicy)
+  let policyMapping = countFrom(inputs.initialPolicyMappingInhibit)
+  let inhibitAnyPolicy = countFrom(inputs.initialAnyPolicyInhibit)
+  let graph: PolicyGraph | undefined = [new Map([[ANY_POLICY, ROOT]])]
 
   for (const [position, certificate] of certificates.entries()) {
     const index = length - 1 - position
@@ -46,16 +51,10 @@ export function evaluatePolicies(path: readonly Certificate[], inputs: PolicyInp
       if (policyConstraints?.requireExplicitPolicy === 0) explicitPolicy = 0 // §6.1.5 (b)
       break
     }
-    for (const { issuerDomainPolicy, subjectDomainPolicy } of policyMappings ?? []) {
-      if (issuerDomainPolicy !== ANY_POLICY && subjectDomainPolicy !== ANY_POLICY) continue
-      return invalid(index, `${describe(certificate)}: a policy mapping to or from anyPolicy`) // §6.1.4 (a)
-    }
-    if (graph !== undefined && policyMappings !== undefined) {
-      graph = map(
-        graph,
-        groupBy(policyMappings, (mapping) => mapping.issuerDomainPolicy),
-        policyMapping > 0,
-      )
+    if (policyMappings !== undefined) {
+      if (policyMappings.some(isOfAnyPolicy))
+        return invalid(index, `${describe(certificate)}: a policy mapping to or from anyPolicy`) // §6.1.4 (a)
+      if (graph !== undefined) graph = map(graph, policyMappings, policyMapping > 0) // §6.1.4 (b)
     }
     if (!certificate.isSelfIssued) {
       explicitPolicy = Math.max(0, explicitPolicy - 1) // §6.1.4 (h)
@@ -68,38 +67,33 @@ export function evaluatePolicies(path: readonly Certificate[], inputs: PolicyInp
   }
 
   const policies = userConstrainedPolicies(graph, inputs.initialPolicySet ?? [ANY_POLICY])
-  const [endEntity] = path
-  if (explicitPolicy === 0 && policies.length === 0 && endEntity !== undefined && length > 0)
-    return refuse(endEntity, 0)
+  if (explicitPolicy === 0 && policies.length === 0) return refuse(path[0], 0)
   return { kind: 'valid', policies }
 }
 
 /** What evaluating a path costs, in the price of a name comparison: some four for each policy and mapping written in it. */
 export function policyCost(path: readonly Certificate[]): number {
-  const written = path.map(
-    ({ decoded }) => (decoded.certificatePolicies?.length ?? 0) + (decoded.policyMappings?.length ?? 0),
-  )
-  return 4 * written.reduce((sum, count) => sum + count, 0)
+  const written = path.flatMap(({ decoded }) => [
+    ...(decoded.certificatePolicies ?? []),
+    ...(decoded.policyMappings ?? []),
+  ])
+  return 4 * written.length
 }
 
 interface PolicyNode {
   readonly policy: string
   /** Policies of the next certificate that continue this node. */
-  expected: readonly string[]
+  readonly expected: readonly string[]
   readonly parents: readonly PolicyNode[]
 }
 
 type PolicyLevel = ReadonlyMap<string, PolicyNode>
-/** Level 0 is the anchor's; every node but those of the last level has a child. */
-type PolicyGraph = readonly PolicyLevel[]
-
-const rootNode = (): PolicyNode => ({ policy: ANY_POLICY, expected: [ANY_POLICY], parents: [] })
-
-const levelOf = (nodes: readonly PolicyNode[]): PolicyLevel => new Map(nodes.map((node) => [node.policy, node]))
+/** The last certificate's level first, the anchor's last; every node but those of the first level has a child. */
+type PolicyGraph = readonly [PolicyLevel, ...PolicyLevel[]]
 
 /** RFC 9618 §5.3 (d): one more certificate. `undefined` is the NULL graph. */
 function extend(graph: PolicyGraph, policies: readonly string[], anyPolicyCounts: boolean): PolicyGraph | undefined {
-  const above = graph.at(-1) ?? levelOf([])
+  const [above] = graph
   const expecting = new Map<string, PolicyNode[]>()
   for (const node of above.values()) {
     for (const policy of node.expected) {
@@ -116,45 +110,40 @@ function extend(graph: PolicyGraph, policies: readonly string[], anyPolicyCounts
     if (parents !== undefined) level.set(policy, { policy, expected: [policy], parents })
   }
   if (anyPolicyCounts && policies.includes(ANY_POLICY)) {
-    for (const [policy, parents] of expecting) {
-      if (!level.has(policy)) level.set(policy, { policy, expected: [policy], parents }) // (d) (2)
-    }
+    // (d) (2). What (d) (1) (i) made of `expecting` is made again, the same.
+    for (const [policy, parents] of expecting) level.set(policy, { policy, expected: [policy], parents })
   }
-  return prune([...graph, level])
+  return prune([level, ...graph])
 }
 
 /** RFC 9618 §5.4 (b): renames what continues a policy below an issuer, or ends it where mapping is inhibited. */
 function map(
-  graph: PolicyGraph,
-  mappings: ReadonlyMap<string, readonly { readonly subjectDomainPolicy: string }[]>,
+  [last, ...above]: PolicyGraph,
+  mappings: readonly PolicyMapping[],
   isAllowed: boolean,
 ): PolicyGraph | undefined {
-  const level = new Map(graph.at(-1))
-  for (const [issuerPolicy, targets] of mappings) {
+  const level = new Map(last)
+  for (const [policy, targets] of groupBy(mappings, ({ issuerDomainPolicy }) => issuerDomainPolicy)) {
     if (!isAllowed) {
-      level.delete(issuerPolicy)
+      level.delete(policy)
       continue
     }
-    const expected = [...new Set(targets.map((target) => target.subjectDomainPolicy))]
-    const node = level.get(issuerPolicy)
-    const anyNode = level.get(ANY_POLICY)
-    if (node !== undefined) node.expected = expected
-    else if (anyNode !== undefined) {
-      level.set(issuerPolicy, { policy: issuerPolicy, expected, parents: anyNode.parents })
-    }
+    const expected = [...new Set(targets.map(({ subjectDomainPolicy }) => subjectDomainPolicy))]
+    const node = level.get(policy) ?? level.get(ANY_POLICY)
+    if (node !== undefined) level.set(policy, { policy, expected, parents: node.parents })
   }
-  return prune([...graph.slice(0, -1), level])
+  return prune([level, ...above])
 }
 
-/** Takes out every node that no longer leads to the last level. */
-function prune(graph: PolicyGraph): PolicyGraph | undefined {
-  const kept: PolicyLevel[] = []
-  let level = graph.at(-1) ?? levelOf([])
-  for (let depth = graph.length - 1; depth >= 0; depth -= 1) {
-    if (level.size === 0) return undefined
-    kept.unshift(level)
-    const parents = new Set([...level.values()].flatMap((node) => node.parents))
-    level = new Map([...(graph[depth - 1] ?? [])].filter(([, node]) => parents.has(node)))
+/** Takes out every node that no longer leads to the last certificate's level. */
+function prune([last, ...above]: PolicyGraph): PolicyGraph | undefined {
+  if (last.size === 0) return undefined
+  const kept: [PolicyLevel, ...PolicyLevel[]] = [last]
+  let below = last
+  for (const level of above) {
+    const parents = new Set([...below.values()].flatMap((node) => node.parents))
+    below = new Map([...level].filter(([, node]) => parents.has(node)))
+    kept.push(below)
   }
   return kept
 }
@@ -163,13 +152,13 @@ function prune(graph: PolicyGraph): PolicyGraph | undefined {
 function userConstrainedPolicies(graph: PolicyGraph | undefined, initial: readonly string[]): readonly string[] {
   if (graph === undefined) return []
   const authority = new Set<string>()
-  for (const level of graph.slice(1)) {
+  for (const level of graph) {
     for (const node of level.values()) {
       if (node.policy !== ANY_POLICY && node.parents.some((parent) => parent.policy === ANY_POLICY))
         authority.add(node.policy)
     }
   }
-  if (graph.at(-1)?.has(ANY_POLICY) === true) authority.add(ANY_POLICY)
+  if (graph[0].has(ANY_POLICY)) authority.add(ANY_POLICY)
   if (initial.includes(ANY_POLICY)) return [...authority]
   return authority.has(ANY_POLICY) ? initial : initial.filter((policy) => authority.has(policy))
 }
@@ -185,4 +174,9 @@ const invalid = (index: number, message: string): PolicyResult => ({
   finding: { code: 'ERR_TRUST_POLICY', certificateIndex: index, message },
 })
 
+const isOfAnyPolicy = ({ issuerDomainPolicy, subjectDomainPolicy }: PolicyMapping): boolean =>
+  issuerDomainPolicy === ANY_POLICY || subjectDomainPolicy === ANY_POLICY
+
 const ANY_POLICY = '2.5.29.32.0'
+
+const ROOT: PolicyNode = { policy: ANY_POLICY, expected: [ANY_POLICY], parents: [] }

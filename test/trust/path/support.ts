@@ -43,6 +43,9 @@ export function expectRefusal(result: PathResult, code: string, index?: number |
 /** All that was found, in the order told; nothing for a valid path. */
 export const findingsOf = (result: PathResult): readonly Finding[] => (result.kind === 'invalid' ? result.findings : [])
 
+/** The first of them, whole: what a user is told. */
+export const refusalOf = (result: PathResult): Finding | undefined => findingsOf(result)[0]
+
 /** Chain of an end entity as objects, its root left out. */
 export function chainOf(certificate: TestCertificate): readonly HasDer[] {
   return certificate.chain.map((der) => ({ der }))
