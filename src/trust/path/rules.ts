@@ -32,12 +32,10 @@ export function checkCertificate(
     checkVersion(certificate, role, index) ??
     checkValidity(certificate, context.now, index) ??
     checkCriticalExtensions(certificate, index) ??
-    (role === 'intermediate' || role === 'anchor'
-      ? checkIssuer(certificate, role, index)
-      : checkEndEntity(certificate, role, context, index)) ??
+    (isIssuer(role) ? checkIssuer(certificate, role, index) : checkEndEntity(certificate, role, context, index)) ??
     checkExtendedKeyUsage(certificate, role, context.extendedKeyUsage, index) ??
     checkKey(certificate, index) ??
-    (role === 'intermediate' || role === 'anchor' ? checkKeyIsUsable(certificate, index) : undefined) ??
+    (isIssuer(role) ? checkKeyIsUsable(certificate, index) : undefined) ??
     (role === 'endEntity' || role === 'intermediate' ? checkSignatureAlgorithm(certificate, index) : undefined) ??
     (context.profile === 'cabf' ? checkForm(certificate, role, context.extendedKeyUsage, index) : undefined)
   )
@@ -68,15 +66,21 @@ function checkVersion(certificate: Certificate, role: Role, index: number): Find
 function checkValidity(certificate: Certificate, now: UnixMs, index: number): Finding | undefined {
   const second = Math.floor(now / 1000) * 1000
   const { notBefore, notAfter } = certificate
-  if (second >= notBefore && second <= notAfter) return undefined
-  const early = second < notBefore
-  return {
-    code: early ? 'ERR_TRUST_CERT_NOT_YET_VALID' : 'ERR_TRUST_CERT_EXPIRED',
-    certificateIndex: index,
-    message: early
-      ? `${describe(certificate)}: not valid before ${isoOf(notBefore)}, now ${isoOf(second)}`
-      : `${describe(certificate)}: expired at ${isoOf(notAfter)}, now ${isoOf(second)}`,
+  if (second < notBefore) {
+    return {
+      code: 'ERR_TRUST_CERT_NOT_YET_VALID',
+      certificateIndex: index,
+      message: `${describe(certificate)}: not valid before ${isoOf(notBefore)}, now ${isoOf(second)}`,
+    }
   }
+  if (second > notAfter) {
+    return {
+      code: 'ERR_TRUST_CERT_EXPIRED',
+      certificateIndex: index,
+      message: `${describe(certificate)}: expired at ${isoOf(notAfter)}, now ${isoOf(second)}`,
+    }
+  }
+  return undefined
 }
 
 /** RFC 5280 §6.1.4 (o), §6.1.5 (f): what is critical and not understood refuses the certificate. */
@@ -176,8 +180,7 @@ function checkExtendedKeyUsage(
 ): Finding | undefined {
   const allowed = certificate.decoded.extendedKeyUsage
   if (allowed === undefined) return undefined
-  const isCa = role === 'intermediate' || role === 'anchor'
-  if (isCa && allowed.includes(ANY_EXTENDED_KEY_USAGE)) return undefined
+  if (isIssuer(role) && allowed.includes(ANY_EXTENDED_KEY_USAGE)) return undefined
   const missing = required.find((purpose) => !allowed.includes(purpose))
   if (missing === undefined) return undefined
   return {
@@ -186,6 +189,8 @@ function checkExtendedKeyUsage(
     message: `${describe(certificate)}: expected extendedKeyUsage ${missing}, saw ${allowed.slice(0, 8).join(', ')}`,
   }
 }
+
+const isIssuer = (role: Role): boolean => role === 'intermediate' || role === 'anchor'
 
 const listOf = (usages: ReadonlySet<KeyUsage>): string => (usages.size === 0 ? 'none' : [...usages].join(', '))
 

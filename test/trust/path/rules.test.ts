@@ -4,7 +4,7 @@ import { selfSigned, type TestCertificate, testCa } from '../../../src/testing/c
 import * as der from '../../../src/x509/der-writer.ts'
 import { EXTENSION_OID, extension } from '../../../src/x509/extension-writer.ts'
 import { generateKey } from '../../../src/x509/generate.ts'
-import { chainOf, DAY_MS, expectPath, expectRefusal, judge, NOW } from './support.ts'
+import { chainOf, DAY_MS, expectPath, expectRefusal, judge, NOW, refusalOf } from './support.ts'
 
 const ca = testCa({ now: NOW })
 const issue = (options: Parameters<TestCertificate['issue']>[0] = {}): TestCertificate =>
@@ -95,17 +95,19 @@ describe('one certificate in its place', () => {
     expectRefusal(judge(chainOf(issue({ extensions })), [ca.root]), 'ERR_TRUST_CRITICAL_EXTENSION', 0)
   })
 
-  test('refuses an end entity of version 1', () => {
-    const old = versionOne('Old', ca.issuer, generateKey().spki)
+  test.each([1, 2] as const)('refuses an end entity and an intermediate of version %d', (version) => {
+    const old = ofVersion(version, 'Old', ca.issuer, generateKey().spki)
     expectRefusal(judge([old, ca.issuer], [ca.root]), 'ERR_TRUST_CERT_VERSION', 0)
+    const middle = ofVersion(version, 'Test Intermediate', ca.root, ca.issuer.spki)
+    expectRefusal(judge([issue(), middle], [ca.root]), 'ERR_TRUST_CERT_VERSION', 1)
   })
 
   test('takes a version 1 certificate as an anchor: the operator says that it is a CA', () => {
-    const key = generateKey()
-    const made = selfSigned({ ca: true, key, subject: 'Old Root', now: NOW })
-    const root = versionOne('Old Root', made, key.spki)
+    const made = selfSigned({ ca: true, subject: 'Old Root', now: NOW })
     const server = made.issue({ names: ['api.example.com'] })
+    const root = ofVersion(1, 'Old Root', made, made.spki)
     expectPath(judge([server], [root]), server, root)
+    expectRefusal(judge([server], [ofVersion(2, 'Old Root', made, made.spki)]), 'ERR_TRUST_CERT_VERSION', 1)
   })
 })
 
@@ -159,6 +161,11 @@ describe('end entities', () => {
     expectRefusal(judge([twin], [server]), 'ERR_TRUST_CA_AS_END_ENTITY', 0)
   })
 
+  test('accepts a self-signed certificate that is itself an anchor and has keyCertSign without the CA bit', () => {
+    const server = selfSigned({ names: ['localhost'], keyUsage: ['digitalSignature', 'keyCertSign'], now: NOW })
+    expectPath(judge([server], [server]), server)
+  })
+
   test('holds an end entity that is an anchor to its dates and purposes', () => {
     const old = selfSigned({ names: ['localhost'], now: NOW, notAfter: NOW - DAY_MS, notBefore: NOW - 9 * DAY_MS })
     expectRefusal(judge([old], [old]), 'ERR_TRUST_CERT_EXPIRED', 0)
@@ -197,6 +204,132 @@ describe('end entities', () => {
     expectRefusal(judge(chainOf(at.issue()), [at.root]), 'ERR_TRUST_EXTENDED_KEY_USAGE', 1)
     const wide = testCa({ now: NOW, intermediate: { extendedKeyUsage: ['any', 'clientAuth'] } })
     expect(judge(chainOf(wide.issue()), [wide.root]).kind).toBe('valid')
+    const whole = testCa({ now: NOW, intermediates: 0, root: { extendedKeyUsage: ['any', 'clientAuth'] } })
+    expect(judge(chainOf(whole.issue()), [whole.root]).kind).toBe('valid')
+  })
+})
+
+describe('what a refusal says', () => {
+  const name = 'CN=api.example.com'
+
+  test.each([
+    [
+      'a list of names that is empty',
+      { names: [], extensions: [extension.subjectAltName([])] },
+      'ERR_TRUST_CERT_MALFORMED',
+      'certificate 0 is not a certificate in DER: list of names is empty',
+    ],
+    [
+      'the date it begins',
+      { notBefore: NOW + 1000 },
+      'ERR_TRUST_CERT_NOT_YET_VALID',
+      `${name}: not valid before 2030-01-01T00:00:01Z, now 2030-01-01T00:00:00Z`,
+    ],
+    [
+      'the date it ended',
+      { notAfter: NOW - 1000 },
+      'ERR_TRUST_CERT_EXPIRED',
+      `${name}: expired at 2029-12-31T23:59:59Z, now 2030-01-01T00:00:00Z`,
+    ],
+    [
+      'the extension nobody knows',
+      { extensions: [{ oid: '1.3.6.1.4.1.55738.666.1', critical: true, value: der.nothing() }] },
+      'ERR_TRUST_CRITICAL_EXTENSION',
+      `${name}: critical extension 1.3.6.1.4.1.55738.666.1 is not understood`,
+    ],
+    [
+      'the poison',
+      { extensions: [{ oid: '1.3.6.1.4.1.11129.2.4.3', critical: true, value: der.nothing() }] },
+      'ERR_TRUST_CRITICAL_EXTENSION',
+      `${name}: is a precertificate (extension 1.3.6.1.4.1.11129.2.4.3), not a certificate`,
+    ],
+    [
+      'the issuer that has no name',
+      { issuerName: der.sequence() },
+      'ERR_TRUST_CERT_MALFORMED',
+      `${name}: the issuer name is empty`,
+    ],
+    [
+      'the CA',
+      { ca: true },
+      'ERR_TRUST_CA_AS_END_ENTITY',
+      `${name}: expected an end entity, saw a CA certificate that is not itself an anchor`,
+    ],
+    [
+      'keyCertSign',
+      { keyUsage: ['digitalSignature', 'keyCertSign'] },
+      'ERR_TRUST_KEY_USAGE',
+      `${name}: keyUsage keyCertSign on a certificate that is not a CA`,
+    ],
+    [
+      'the usages there are',
+      { keyUsage: ['keyEncipherment', 'dataEncipherment'] },
+      'ERR_TRUST_KEY_USAGE',
+      `${name}: expected keyUsage digitalSignature, saw keyEncipherment, dataEncipherment`,
+    ],
+    [
+      'that there is no usage',
+      { keyUsage: [] },
+      'ERR_TRUST_KEY_USAGE',
+      `${name}: expected keyUsage digitalSignature, saw none`,
+    ],
+    [
+      'the first eight of the purposes there are',
+      { extendedKeyUsage: Array.from({ length: 9 }, (_, i) => `1.2.3.${i + 1}` as const) },
+      'ERR_TRUST_EXTENDED_KEY_USAGE',
+      `${name}: expected extendedKeyUsage 1.3.6.1.5.5.7.3.1, saw 1.2.3.1, 1.2.3.2, 1.2.3.3, 1.2.3.4, 1.2.3.5, 1.2.3.6, 1.2.3.7, 1.2.3.8`,
+    ],
+  ] as const)('of an end entity: %s', (_, options, code, message) => {
+    const server = issue({ subject: 'api.example.com', ...options })
+    expect(refusalOf(judge([server, ca.issuer], [ca.root]))).toEqual({ code, certificateIndex: 0, message })
+  })
+
+  test.each([
+    [
+      'that basicConstraints are missing',
+      { omit: [EXTENSION_OID.basicConstraints] },
+      'ERR_TRUST_NOT_A_CA',
+      'CN=Middle: expected a CA certificate, saw no basicConstraints',
+    ],
+    [
+      'that basicConstraints do not say CA',
+      { extensions: [extension.basicConstraints(false)] },
+      'ERR_TRUST_NOT_A_CA',
+      'CN=Middle: expected a CA certificate, saw basicConstraints without cA',
+    ],
+    [
+      'its serial number, where it has no subject',
+      { subject: der.sequence(), serial: Uint8Array.of(0x11, 0x22, 0x33) },
+      'ERR_TRUST_CERT_MALFORMED',
+      'serial 112233: a CA certificate must have a subject',
+    ],
+    [
+      'the usages there are',
+      { keyUsage: ['digitalSignature', 'cRLSign'] },
+      'ERR_TRUST_KEY_USAGE',
+      'CN=Middle: expected keyUsage keyCertSign on a CA, saw digitalSignature, cRLSign',
+    ],
+  ] as const)('of an issuer: %s', (_, options, code, message) => {
+    const middle = ca.root.issue({ ca: true, subject: 'Middle', ...options })
+    const lower = middle.issue({ ca: true, subject: 'Lower' })
+    const result = judge([lower.issue(), lower, middle], [ca.root])
+    expect(refusalOf(result)).toEqual({ code, certificateIndex: 2, message })
+  })
+
+  test('the version there is', () => {
+    const old = ofVersion(1, 'Old', ca.issuer, generateKey().spki)
+    expect(refusalOf(judge([old, ca.issuer], [ca.root]))).toEqual({
+      code: 'ERR_TRUST_CERT_VERSION',
+      certificateIndex: 0,
+      message: 'CN=Old: expected an X.509 version 3 certificate, saw version 1',
+    })
+  })
+
+  test('every usage that was asked for', () => {
+    const result = judge(chainOf(issue()), [ca.root], { keyUsage: ['digitalSignature', 'keyAgreement'] })
+    expect(refusalOf(result)?.message).toBe(
+      `${name}: expected keyUsage digitalSignature, keyAgreement, saw digitalSignature, keyEncipherment`,
+    )
   })
 })
 
@@ -231,12 +364,13 @@ describe('the cabf profile', () => {
   })
 })
 
-/** A certificate as OpenSSL wrote them before extensions: no version field, nothing after the key. */
-function versionOne(subject: string, issuer: TestCertificate, spki: Uint8Array): { der: Uint8Array } {
+/** A certificate as OpenSSL wrote them before extensions: nothing after the key, and in version 1 no version field. */
+function ofVersion(version: 1 | 2, subject: string, issuer: TestCertificate, spki: Uint8Array): { der: Uint8Array } {
   const algorithm = der.sequence(der.objectIdentifier('1.2.840.10045.4.3.2'))
   const name = der.sequence(der.setOfOne(der.sequence(der.objectIdentifier('2.5.4.3'), der.utf8String(subject))))
   const validity = der.sequence(der.time(NOW - DAY_MS), der.time(NOW + DAY_MS))
-  const tbs = der.sequence(der.integer(1), algorithm, issuer.subject, validity, name, spki)
+  const field = version === 1 ? [] : [der.tagged(0, der.integer(version - 1))]
+  const tbs = der.sequence(...field, der.integer(1), algorithm, issuer.subject, validity, name, spki)
   const signature = new Uint8Array(sign('sha256', tbs, issuer.key.privateKey))
   return { der: der.sequence(tbs, algorithm, der.bitString(signature)) }
 }
