@@ -20,13 +20,12 @@ export function isSignedBy(child: Certificate, issuer: Certificate): boolean {
 }
 
 /**
- * Price of one check against an issuer's key, in units of at most a millisecond (P-384: 0.6 ms). Counted whether or not the link is cached, so
- * that a verdict never depends on what was judged before.
+ * Price of one check against an issuer's key, in units of at most a millisecond (P-384: 0.6 ms). Counted whether or not the
+ * link is cached, so that a verdict never depends on what was judged before.
  */
-export function signatureCost({ keyInfo }: Certificate): number {
-  if (keyInfo.kind === 'ec' && keyInfo.curve === 'P-521') return 2
-  if (keyInfo.kind !== 'rsa' && keyInfo.kind !== 'rsa-pss') return 1
-  return Math.max(1, Math.ceil((keyInfo.bits / 4096) ** 2)) // verification is quadratic in the modulus
+export function signatureCost({ keyInfo }: Pick<Certificate, 'keyInfo'>): number {
+  if (isRsa(keyInfo)) return Math.ceil((keyInfo.bits / 4096) ** 2) // verification is quadratic in the modulus
+  return keyInfo.kind === 'ec' && keyInfo.curve === 'P-521' ? 2 : 1
 }
 
 /** A rule for every certificate but the anchor, whose own signature proves nothing and is not looked at. */
@@ -66,9 +65,10 @@ export function checkKeyIsUsable(certificate: Certificate, index: number): Findi
 
 function weaknessOf(key: PublicKeyInfo): string | undefined {
   if (key.kind === 'unsupported') return key.algorithm
-  const isRsa = key.kind === 'rsa' || key.kind === 'rsa-pss'
-  return isRsa && (key.bits < MIN_RSA_BITS || key.bits > MAX_RSA_BITS) ? `RSA of ${key.bits} bits` : undefined
+  return isRsa(key) && (key.bits < MIN_RSA_BITS || key.bits > MAX_RSA_BITS) ? `RSA of ${key.bits} bits` : undefined
 }
+
+const isRsa = ({ kind }: PublicKeyInfo): boolean => kind === 'rsa' || kind === 'rsa-pss'
 
 /** The signature names one algorithm, the key another: OpenSSL would go by the key. */
 export function keyFitsAlgorithm(key: PublicKeyInfo, algorithm: SignatureAlgorithm): boolean {
@@ -76,7 +76,7 @@ export function keyFitsAlgorithm(key: PublicKeyInfo, algorithm: SignatureAlgorit
     case 'rsa-pkcs1':
       return key.kind === 'rsa'
     case 'rsa-pss':
-      return key.kind === 'rsa' || key.kind === 'rsa-pss'
+      return isRsa(key)
     case 'ecdsa':
       return key.kind === 'ec'
     case 'ed25519':

@@ -1,10 +1,15 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { type TestCertificate, testCa } from '../../../src/testing/ca.ts'
-import { tampered } from '../../../src/testing/forge.ts'
+import { selfSigned, type TestCertificate, testCa } from '../../../src/testing/ca.ts'
+import { forgedTwinOf, tampered } from '../../../src/testing/forge.ts'
+import { isSignedBy, keyFitsAlgorithm, signatureCost, verifySignature } from '../../../src/trust/path/signature.ts'
+import { type Certificate, parseCertificate } from '../../../src/x509/certificate.ts'
 import * as der from '../../../src/x509/der-writer.ts'
+import { EXTENSION_OID } from '../../../src/x509/extension-writer.ts'
 import { generateKey } from '../../../src/x509/generate.ts'
-import { chainOf, DAY_MS, expectRefusal, judge, NOW } from './support.ts'
+import type { Curve, PublicKeyInfo } from '../../../src/x509/public-key.ts'
+import type { SignatureAlgorithm } from '../../../src/x509/signature-algorithm.ts'
+import { chainOf, DAY_MS, expectRefusal, judge, NOW, refusalOf } from './support.ts'
 
 const [SHA256, SHA512] = ['2.16.840.1.101.3.4.2.1', '2.16.840.1.101.3.4.2.3']
 
@@ -66,6 +71,72 @@ describe('signatures', () => {
     expectRefusal(judge([server], [ca.root]), 'ERR_TRUST_WEAK_SIGNATURE', 0)
   })
 
+  test('names the algorithm that was refused', () => {
+    const ca = testCa({ now: NOW, intermediates: 0 })
+    expect(refusalOf(judge(chainOf(ca.issue({ hash: 'sha1' })), [ca.root]))).toEqual({
+      code: 'ERR_TRUST_WEAK_SIGNATURE',
+      certificateIndex: 0,
+      message: 'CN=Test End Entity: expected a signature with SHA-256, SHA-384, SHA-512 or EdDSA, saw ecdsa-with-SHA1',
+    })
+  })
+
+  test('a key verifies only under the algorithms of its kind', () => {
+    const none = new Uint8Array(0)
+    const keys: readonly PublicKeyInfo[] = [
+      { kind: 'rsa', bits: 2048, modulus: none, exponent: none },
+      { kind: 'rsa-pss', bits: 2048 },
+      { kind: 'ec', curve: 'P-256', bits: 256, point: none },
+      { kind: 'ed25519', bits: 256, point: none },
+      { kind: 'ed448', bits: 456, point: none },
+      { kind: 'unsupported', algorithm: 'DSA', bits: 0 },
+    ]
+    const name = 'any'
+    const fitting = (algorithm: SignatureAlgorithm): readonly string[] =>
+      keys.filter((key) => keyFitsAlgorithm(key, algorithm)).map(({ kind }) => kind)
+    expect(fitting({ kind: 'rsa-pkcs1', hash: 'sha256', name })).toEqual(['rsa'])
+    expect(fitting({ kind: 'rsa-pss', hash: 'sha256', saltLength: 32, name })).toEqual(['rsa', 'rsa-pss'])
+    expect(fitting({ kind: 'ecdsa', hash: 'sha256', name })).toEqual(['ec'])
+    expect(fitting({ kind: 'ed25519', name })).toEqual(['ed25519'])
+    expect(fitting({ kind: 'ed448', name })).toEqual(['ed448'])
+    for (const key of keys) expect(keyFitsAlgorithm(key, { kind: 'refused', name })).toBe(false)
+  })
+
+  test('a genuine signature under a refused algorithm is none', () => {
+    const { tbs, signature, publicKey, signatureAlgorithm } = parseCertificate(selfSigned({ now: NOW }).der)
+    expect(verifySignature({ tbs, signature, signatureAlgorithm }, { publicKey })).toBe(true)
+    const refused = { kind: 'refused', name: 'ecdsa-with-SHA1' } as const
+    expect(verifySignature({ tbs, signature, signatureAlgorithm: refused }, { publicKey })).toBe(false)
+    expect(verifySignature({ tbs, signature, signatureAlgorithm }, { publicKey: undefined })).toBe(false)
+  })
+
+  test('a key bound to another hash verifies nothing', () => {
+    const options = { modulusLength: 2048, hashAlgorithm: 'sha512', mgf1HashAlgorithm: 'sha512' }
+    const { publicKey, privateKey } = generateKeyPairSync('rsa-pss', options)
+    const tbs = Buffer.from('certificate')
+    const signature = sign('sha512', tbs, { key: privateKey, saltLength: 64 })
+    const made = (hash: 'sha256' | 'sha512', saltLength: number) =>
+      ({ tbs, signature, signatureAlgorithm: { kind: 'rsa-pss', hash, saltLength, name: 'RSASSA-PSS' } }) as const
+    expect(verifySignature(made('sha512', 64), { publicKey })).toBe(true)
+    expect(verifySignature(made('sha256', 32), { publicKey })).toBe(false)
+  })
+
+  test('what was verified for one link says nothing about another', () => {
+    const [ca, other] = [testCa({ now: NOW }), testCa({ now: NOW })]
+    const [issuer, root] = [read(ca.issuer), read(ca.root)]
+    expect(isSignedBy(issuer, root)).toBe(true)
+    expect(isSignedBy(read(forgedTwinOf(ca.issuer)), root)).toBe(false)
+    expect(isSignedBy(issuer, read(other.root))).toBe(false)
+    expect(isSignedBy(issuer, root)).toBe(true)
+  })
+
+  test('verifies a link between CAs once, and that of an end entity each time', () => {
+    const ca = testCa({ now: NOW })
+    expect(verificationsOf(read(ca.issuer), read(ca.root))).toEqual([1, 0])
+    expect(verificationsOf(read(ca.issue()), read(ca.issuer))).toEqual([1, 1])
+    const bare = ca.issue({ omit: [EXTENSION_OID.basicConstraints] })
+    expect(verificationsOf(read(bare), read(ca.issuer))).toEqual([1, 1])
+  })
+
   test('does not look at the signature of an anchor, which proves nothing', () => {
     const ca = testCa({ now: NOW, intermediates: 0, root: { hash: 'sha1' } })
     expect(judge(chainOf(ca.issue()), [ca.root]).kind).toBe('valid')
@@ -82,6 +153,40 @@ describe('keys', () => {
     expectRefusal(judge(chainOf(root.issue()), [root.root]), 'ERR_TRUST_WEAK_KEY', 1)
   })
 
+  test.each([
+    ['rsaEncryption', '1.2.840.113549.1.1.1', [der.nothing()]],
+    ['id-RSASSA-PSS', '1.2.840.113549.1.1.10', []],
+  ])('takes RSA of 2048 to 16384 bits and no other: %s', (_, oid, parameters) => {
+    const ca = testCa({ now: NOW })
+    const ofBits = (bits: number) =>
+      refusalOf(judge(chainOf(ca.issue({ spki: rsaKey(65_537, bits, oid, parameters) })), [ca.root]))
+    expect([2048, 16_384].map(ofBits)).toEqual([undefined, undefined])
+    for (const bits of [2047, 16_385]) {
+      expect(ofBits(bits)).toEqual({
+        code: 'ERR_TRUST_WEAK_KEY',
+        certificateIndex: 0,
+        message: `CN=Test End Entity: expected RSA of 2048 to 16384 bits, P-256, P-384, P-521, Ed25519 or Ed448, saw RSA of ${bits} bits`,
+      })
+    }
+  })
+
+  test.each([
+    ['P-256', 1, ellipticKey('P-256', 256)],
+    ['P-384', 1, ellipticKey('P-384', 384)],
+    ['P-521', 2, ellipticKey('P-521', 521)],
+    ['Ed25519', 1, { kind: 'ed25519', bits: 256, point: new Uint8Array(32) }],
+    ['RSA of 2048 bits', 1, { kind: 'rsa-pss', bits: 2048 }],
+    ['RSA of 4096 bits', 1, { kind: 'rsa-pss', bits: 4096 }],
+    ['RSA of 4097 bits', 2, { kind: 'rsa-pss', bits: 4097 }],
+    [
+      'RSA of 16384 bits',
+      16,
+      { kind: 'rsa', bits: 16_384, modulus: new Uint8Array(2048), exponent: Uint8Array.of(1, 0, 1) },
+    ],
+  ] as const)('a check against %s costs %d', (_, cost, keyInfo) => {
+    expect(signatureCost({ keyInfo })).toBe(cost)
+  })
+
   test('refuses curves that are not accepted, and curves spelt out in parameters', () => {
     const ca = testCa({ now: NOW })
     const spkiOf = (options: { namedCurve: string; paramEncoding?: 'explicit' }): Uint8Array =>
@@ -96,7 +201,20 @@ describe('keys', () => {
     const spki = Uint8Array.from(ca.issuer.spki)
     spki[spki.length - 1] = (spki.at(-1) ?? 0) ^ 1
     const broken = ca.root.issue({ ca: true, subject: ca.issuer.subject, spki })
-    expectRefusal(judge([ca.issue(), broken], [ca.root]), 'ERR_TRUST_CERT_MALFORMED', 1)
+    const refusal = {
+      code: 'ERR_TRUST_CERT_MALFORMED',
+      certificateIndex: 1,
+      message: 'CN=Test Intermediate: its public key is not a key of the type it names',
+    }
+    expect(refusalOf(judge([ca.issue(), broken], [ca.root]))).toEqual(refusal)
+    expect(refusalOf(judge([ca.issue()], [broken]))).toEqual(refusal)
+  })
+
+  test('leaves it to the handshake whether an end entity has a key that works', () => {
+    const ca = testCa({ now: NOW })
+    const spki = Uint8Array.from(ca.issuer.spki)
+    spki[spki.length - 1] = (spki.at(-1) ?? 0) ^ 1
+    expect(judge(chainOf(ca.issue({ spki })), [ca.root]).kind).toBe('valid')
   })
 
   test.each([
@@ -134,10 +252,38 @@ function hybridPoint(): Uint8Array {
   return spki
 }
 
-function rsaKey(exponent: number): Uint8Array {
-  const modulus = new Uint8Array(256).fill(0xff)
+function rsaKey(
+  exponent: number,
+  bits = 2048,
+  oid = '1.2.840.113549.1.1.1',
+  parameters: readonly Uint8Array[] = [der.nothing()],
+): Uint8Array {
+  const modulus = new Uint8Array(Math.ceil(bits / 8)).fill(0xff)
+  modulus[0] = 0xff >> (modulus.length * 8 - bits)
   const key = der.sequence(der.integer(modulus), der.integer(exponent))
-  return der.sequence(der.sequence(der.objectIdentifier('1.2.840.113549.1.1.1'), der.nothing()), der.bitString(key))
+  return der.sequence(der.sequence(der.objectIdentifier(oid), ...parameters), der.bitString(key))
+}
+
+function ellipticKey(curve: Curve, bits: number): PublicKeyInfo {
+  return { kind: 'ec', curve, bits, point: new Uint8Array(2 * Math.ceil(bits / 8)) }
+}
+
+const read = (made: { readonly der: Uint8Array }): Certificate => parseCertificate(made.der)
+
+/** How often the issuer's key is asked for when a link is looked at, and when it is looked at again. */
+function verificationsOf(child: Certificate, issuer: Certificate): readonly number[] {
+  let asked = 0
+  const counted = new Proxy(issuer, {
+    get(target, member) {
+      if (member === 'publicKey') asked += 1
+      return Reflect.get(target, member)
+    },
+  })
+  return [1, 2].map(() => {
+    asked = 0
+    expect(isSignedBy(child, counted)).toBe(true)
+    return asked
+  })
 }
 
 /** A certificate signed with SHA-256 as the issuer's key does it, under an algorithm name of our choice. */
