@@ -36,16 +36,17 @@ function isLegacyRoot({ notBefore }: Certificate): boolean {
   return notBefore >= VERSION_3_PUBLISHED && notBefore < REQUIREMENTS_EFFECTIVE
 }
 
-function rootProblem({ decoded, extensions, keyInfo, isSelfIssued }: Certificate): string | undefined {
+function rootProblem(certificate: Certificate): string | undefined {
+  const { decoded, keyInfo, isSelfIssued } = certificate
   const { subjectKeyIdentifier, authorityKeyIdentifier, extendedKeyUsage } = decoded
-  if (extensions.get(EXTENSION.basicConstraints)?.critical !== true) return 'basicConstraints is not critical' // §7.1.2.1.4
+  if (criticality(certificate, 'basicConstraints') !== true) return 'basicConstraints is not critical' // §7.1.2.1.4
   if (subjectKeyIdentifier === undefined) return 'a CA certificate without subjectKeyIdentifier' // §7.1.2.1.2
-  if (extensions.get(EXTENSION.subjectKeyIdentifier)?.critical === true) return 'subjectKeyIdentifier is critical'
+  if (criticality(certificate, 'subjectKeyIdentifier') === true) return 'subjectKeyIdentifier is critical'
   if (extendedKeyUsage !== undefined) return 'a root certificate with extendedKeyUsage' // §7.1.2.1.2
   if (authorityKeyIdentifier !== undefined) {
     // §7.1.2.1.3
     const { keyIdentifier, namesIssuerAndSerial } = authorityKeyIdentifier
-    if (extensions.get(EXTENSION.authorityKeyIdentifier)?.critical === true) return 'authorityKeyIdentifier is critical'
+    if (criticality(certificate, 'authorityKeyIdentifier') === true) return 'authorityKeyIdentifier is critical'
     if (namesIssuerAndSerial) return 'authorityKeyIdentifier names issuer or serial number'
     if (keyIdentifier === undefined) return 'authorityKeyIdentifier without keyIdentifier'
     if (isSelfIssued && Buffer.compare(keyIdentifier, subjectKeyIdentifier) !== 0) {
@@ -55,37 +56,43 @@ function rootProblem({ decoded, extensions, keyInfo, isSelfIssued }: Certificate
   return modulusProblem(keyInfo) ?? constraintProblem(decoded)
 }
 
-function commonProblem({ decoded, extensions, keyInfo, serialNumber }: Certificate): string | undefined {
+function commonProblem(certificate: Certificate): string | undefined {
+  const { decoded, keyInfo, serialNumber } = certificate
   if (serialNumber.length > 20) return 'the serial number is longer than 20 octets' // RFC 5280 §4.1.2.2
   if (serialNumber.every((octet) => octet === 0)) return 'the serial number is not positive'
   if (decoded.authorityKeyIdentifier?.keyIdentifier === undefined) return 'authorityKeyIdentifier is missing' // §4.2.1.1
-  for (const [name, oid] of MUST_NOT_BE_CRITICAL) {
-    if (extensions.get(oid)?.critical === true) return `${name} is critical`
+  for (const name of ['authorityKeyIdentifier', 'subjectKeyIdentifier'] as const) {
+    if (criticality(certificate, name) === true) return `${name} is critical`
   }
   return modulusProblem(keyInfo)
 }
 
-function intermediateProblem({ decoded, extensions }: Certificate): string | undefined {
+function intermediateProblem(certificate: Certificate): string | undefined {
+  const { decoded } = certificate
   if (decoded.subjectKeyIdentifier === undefined) return 'a CA certificate without subjectKeyIdentifier' // §4.2.1.2
-  if (extensions.get(EXTENSION.basicConstraints)?.critical !== true) return 'basicConstraints is not critical' // §4.2.1.9
+  if (criticality(certificate, 'basicConstraints') !== true) return 'basicConstraints is not critical' // §4.2.1.9
   if (decoded.keyUsage === undefined) return 'a CA certificate without keyUsage' // §4.2.1.3
-  if (extensions.get(EXTENSION.policyConstraints)?.critical === false) return 'policyConstraints is not critical' // §4.2.1.11
+  if (criticality(certificate, 'policyConstraints') === false) return 'policyConstraints is not critical' // §4.2.1.11
   return constraintProblem(decoded)
 }
 
 function endEntityProblem(certificate: Certificate, isServer: boolean): string | undefined {
-  const { decoded, extensions, subject } = certificate
+  const { decoded, subject } = certificate
   if (decoded.nameConstraints !== undefined) return 'nameConstraints outside a CA certificate' // RFC 5280 §4.2.1.10
-  const nameIsCritical = extensions.get(EXTENSION.subjectAltName)?.critical
+  const nameIsCritical = criticality(certificate, 'subjectAltName')
   if (nameIsCritical !== true && subject.isEmpty) return 'no critical subjectAltName though the subject is empty' // §4.1.2.6
   if (!isServer) return undefined
   if (nameIsCritical === true && !subject.isEmpty) return 'subjectAltName is critical though there is a subject' // BR §7.1.2.7.12
   if (decoded.extendedKeyUsage === undefined) return 'a server certificate without extendedKeyUsage' // BR §7.1.2.7.6
-  if (extensions.get(EXTENSION.extendedKeyUsage)?.critical === true) return 'extendedKeyUsage is critical' // BR §7.1.2.7.6
+  if (criticality(certificate, 'extendedKeyUsage') === true) return 'extendedKeyUsage is critical' // BR §7.1.2.7.6
   if (decoded.extendedKeyUsage.includes('2.5.29.37.0')) return 'extendedKeyUsage holds anyExtendedKeyUsage' // BR §7.1.2.7.10
   const isOdd = decoded.subjectAltName?.some((name) => name.kind === 'dns' && !PREFERRED_NAME.test(name.text))
   return isOdd ? 'a dNSName is not in preferred name syntax' : undefined // §4.2.1.6
 }
+
+/** `undefined` for an extension that is not there. */
+const criticality = ({ extensions }: Certificate, name: keyof typeof EXTENSION): boolean | undefined =>
+  extensions.get(EXTENSION[name])?.critical
 
 const modulusProblem = ({ kind, bits }: Certificate['keyInfo']): string | undefined =>
   (kind === 'rsa' || kind === 'rsa-pss') && bits % 8 !== 0 ? `RSA of ${bits} bits, not a multiple of 8` : undefined // BR §6.1.5
@@ -100,11 +107,6 @@ function constraintProblem({ nameConstraints }: Certificate['decoded']): string 
 
 const PREFERRED_NAME =
   /^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
-
-const MUST_NOT_BE_CRITICAL = [
-  ['authorityKeyIdentifier', EXTENSION.authorityKeyIdentifier],
-  ['subjectKeyIdentifier', EXTENSION.subjectKeyIdentifier],
-] as const
 
 const VERSION_3_PUBLISHED = Date.UTC(1996, 5, 30) // ITU-T X.509, third edition
 const REQUIREMENTS_EFFECTIVE = Date.UTC(2012, 6, 1) // Baseline Requirements 1.0
