@@ -12,7 +12,7 @@ const FOLDER = join(import.meta.dirname, '../../.reference')
 /** The page. @throws Error for a command, an argument or an option that says nothing of itself. */
 export function commandPage(): string {
   const silent: string[] = []
-  const sections = leavesOf(nobody()).map(({ path, command }) => section(path, command, silent))
+  const sections = leavesOf(programToRead()).map(({ path, command }) => section(path, command, silent))
   if (silent.length > 0) throw new Error(`these say nothing of themselves: ${silent.join(', ')}`)
   return ['---', 'title: Commands', '---', '', '# Commands', '', ...sections, ''].join('\n')
 }
@@ -52,7 +52,7 @@ function section(path: string, command: Command, silent: string[]): string {
 const escaped = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 
 /** The program, for reading alone: nothing of it is run. */
-function nobody(): Command {
+export function programToRead(): Command {
   const refuse = (): never => {
     throw new Error('nothing is run here')
   }

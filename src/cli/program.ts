@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { PinfetchError } from '../errors/errors.ts'
+import { addCompletion } from './completion.ts'
 import { addCt } from './ct.ts'
 import { addDoctor } from './doctor.ts'
 import { addDrill } from './drill.ts'
@@ -83,6 +84,7 @@ export function createProgram(io: Io, run: Run): Command {
   addDrill(program, run)
   addExplain(program, run)
   addLab(program, run)
+  addCompletion(program, run)
   for (const command of leavesOf(program)) {
     command.option('--json', 'one JSON object on standard output, text for people on standard error')
     command.option('--no-color', 'no colours; NO_COLOR and FORCE_COLOR are respected')
@@ -155,6 +157,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   drill: [],
   explain: [],
   lab: [],
+  completion: [],
 }
 
 const EXAMPLE = `Example:

@@ -17,6 +17,7 @@ const COMMANDS = [
   ['init'],
   ['verify'],
   ['watch'],
+  ['completion'],
   ...['init', 'add-host', 'add-pin', 'remove-pin', 'deny', 'undeny', 'sign', 'merge', 'publish', 'heartbeat'].map(
     (verb) => ['manifest', verb],
   ),

@@ -194,6 +194,18 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
     'cli/program#of every command starts with an example, and has --json among its options': [
       'Every command has --json, and --help that begins with an example.',
     ],
+    'cli/completion#offers every command and every option of the program, each where it may stand': [
+      'With what pinfetch completion bash|zsh|fish prints, Tab completes commands, options and what they take.',
+    ],
+    'cli/completion#offers %s': [
+      'With what pinfetch completion bash|zsh|fish prints, Tab completes commands, options and what they take.',
+    ],
+    'cli/completion#hands to zsh what may stand there': [
+      'With what pinfetch completion bash|zsh|fish prints, Tab completes commands, options and what they take.',
+    ],
+    'cli/completion#fish offers what may stand there': [
+      'With what pinfetch completion bash|zsh|fish prints, Tab completes commands, options and what they take.',
+    ],
     'static/links#every link of %s leads to a file, and to a heading of it': ['How to keep the keys: pins/README.md.'],
     'manifest/network#a mirror that rolled back is passed over in silence (case 115)': [
       'Clients find it at an https URL or several, in a folder, in a file as one bundle (a ConfigMap, followed without a restart), or through functions of yours (S3, Redis).',
