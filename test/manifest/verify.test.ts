@@ -42,6 +42,16 @@ test.each<[string, () => Uint8Array, string]>([
     'ERR_MANIFEST_ENVELOPE_SHAPE status: expected {"payload", "signatures": 1 to 16 of {"protected", "signature"}}, all base64url',
   ],
   [
+    'a member that is there twice',
+    () =>
+      text(
+        `{"payload": "", ${Buffer.from(signed([keys[0]]))
+          .toString()
+          .slice(1)}`,
+      ),
+    'ERR_MANIFEST_ENVELOPE_SHAPE status: expected {"payload", "signatures": 1 to 16 of {"protected", "signature"}}, all base64url',
+  ],
+  [
     'a key that signed twice',
     () => signed([keys[0], keys[0]]),
     'ERR_MANIFEST_SIG_DUPLICATE_KID status: one key signed twice',
@@ -95,4 +105,9 @@ test('a key that cannot be read is no bad signature: what went wrong is thrown o
 test.each(['Ed25519', 'ES256'] as const)('a kid is the RFC 7638 thumbprint, as jose computes it: %s', async (alg) => {
   const { publicJwk } = await generateSigningKey({ alg })
   expect(thumbprint(publicJwk)).toBe(await calculateJwkThumbprint({ ...publicJwk }))
+})
+
+test('what an OKP key has beside its required members is no part of its kid (RFC 7638 §3.2, RFC 8037 §2)', () => {
+  const { publicJwk } = keys[0]
+  expect(thumbprint({ ...publicJwk, y: publicJwk.x })).toBe(thumbprint(publicJwk))
 })
