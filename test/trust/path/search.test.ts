@@ -281,6 +281,15 @@ describe('the budget of a search', () => {
     expectRefusal(judge(chainOf(server), [...wrong, ca.root]), 'ERR_TRUST_SIGNATURE_INVALID', 0)
   })
 
+  test('says nothing of what an issuer allows once its signatures are no longer checked', () => {
+    const limited = testCa({ now: NOW, intermediate: { pathLength: 0 } })
+    const below = limited.issuer.issue({ ca: true, subject: 'Below' })
+    const wrong = Array.from({ length: 99 }, () => impostorOf(below, { now: NOW }))
+    const presented = chainOf(below.issue())
+    expectRefusal(judge(presented, [...wrong.slice(1), limited.root]), 'ERR_TRUST_PATH_LENGTH', 2)
+    expectRefusal(judge(presented, [...wrong, limited.root]), 'ERR_TRUST_SIGNATURE_INVALID', 0)
+  })
+
   test('shows a caller 64 paths at most', () => {
     for (const [count, findings] of [
       [64, [REFUSAL]],
