@@ -111,8 +111,13 @@ export function exitCodeOf(code: ErrorCode): ExitCode {
 function writeFailure({ code, message, hint }: Failure, { stderr }: Io, paint: Paint): void {
   stderr.write(`${paint.red('error')}  ${paint.bold(code)}  ${message}\n`)
   stderr.write(`${paint.dim('hint')}  ${hint}\n`)
-  stderr.write(`${paint.dim('more')}  pinfetch explain ${code}\n`)
+  stderr.write(`${paint.dim('more')}  ${docsOf(code)}\n`)
 }
+
+const told = ({ code, message, hint }: Failure) => ({ code, message, hint, docs: docsOf(code) })
+
+/** What one runs to read on: it needs no network, and says what this version means by the code. */
+const docsOf = (code: ErrorCode): string => `pinfetch explain ${code}`
 
 interface Answer {
   readonly command: string
@@ -125,7 +130,8 @@ interface Answer {
 /** One object, its members always in this order. */
 function writeJson({ stdout }: Io, { command, ok, data, warnings, error }: Answer): void {
   const schema = `pinfetch/${command.replace(/ /g, '-') || 'usage'}/v1`
-  stdout.write(`${JSON.stringify({ schema, ok, command, data, warnings, error }, null, 2)}\n`)
+  const answer = { schema, ok, command, data, warnings, error: error && told(error) }
+  stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
 }
 
 /** "Could not be fetched" alone helps nobody: the reason below is ours too, and says it. */

@@ -93,7 +93,19 @@ describe('JSON', () => {
     expect(stdout.endsWith('}\n')).toBe(true)
     expect(stderr).toContain('sha256/')
     const { answer: refused } = await cliJson(['explain', 'ERR_NOTHING'])
-    expect(Object.keys(refused.error ?? {})).toEqual(['code', 'message', 'hint'])
+    expect(Object.keys(refused.error ?? {})).toEqual(['code', 'message', 'hint', 'docs'])
+  })
+
+  test.each([
+    ['a command line that is wrong', ['explain', 'ERR_NOTHING'], 'ERR_CONFIG_USAGE'],
+    ['a check that did not pass', ['inspect', '-', '--sni', 'api.example.com'], 'ERR_TRUST_UNKNOWN_ISSUER'],
+  ])('names the command that explains the error: %s', async (_, argv, code) => {
+    const { answer, stderr } = await cliJson(argv, { stdin: selfSigned().pem })
+    const docs = answer.error?.docs ?? ''
+    expect(stderr).toContain(`\nmore  ${docs}\n`)
+    const [program, ...words] = docs.split(' ')
+    expect(program).toBe('pinfetch')
+    expect((await cliJson(words)).answer.data).toMatchObject({ code })
   })
 
   test('is the same for the same input', async () => {

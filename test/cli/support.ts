@@ -65,7 +65,7 @@ export interface JsonAnswer {
   readonly command: string
   readonly data: Readonly<Record<string, unknown>> | null
   readonly warnings: readonly string[]
-  readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null
+  readonly error: Readonly<Record<'code' | 'message' | 'hint' | 'docs', string>> | null
 }
 
 /** A directory that ends with the test, and a way to put files into it. */
