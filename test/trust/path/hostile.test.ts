@@ -186,12 +186,12 @@ describe('the price of a search', () => {
       .slice(0, -1)
       .flatMap((below, step) => [1, 2, 3, 4].map(() => crossSign(below, steps[step + 1] ?? below, { nameConstraints })))
     const root = steps.at(-1) ?? ca.root
-    const start = performance.now()
     const names = Array.from({ length: 30 }, (_, i) => `n${i}.example`)
+    const before = cpuMs()
     const result = judge([steps[0]?.issue({ names }) ?? ca.root, ...copies], [root], {
       acceptPath: () => ({ code: 'ERR_TRUST_PIN_MISMATCH', certificateIndex: null, message: 'never' }),
     })
-    expect(performance.now() - start).toBeLessThan(MAX_MS * 2) // keys and parsing of a first run included
+    expect(cpuMs() - before).toBeLessThan(MAX_MS * 2) // keys and parsing of a first run included
     expectRefusal(result, 'ERR_TRUST_PIN_MISMATCH', null)
   })
 })
@@ -211,12 +211,18 @@ function expectCheap(presented: readonly { readonly der: Uint8Array }[]): void {
   inTime(() => expect(judge(presented, [ca.root]).kind).toBe('invalid'))
 }
 
-/** The best of some attempts where the first is slow: the machine has other work. */
+/** Of this process: the machine has other work. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
+/** The best of some attempts: the first includes what the runtime compiles. */
 function inTime<Result>(run: () => Result): Result {
   for (let attempt = 1; ; attempt += 1) {
-    const start = performance.now()
+    const before = cpuMs()
     const result = run()
-    const ms = performance.now() - start
+    const ms = cpuMs() - before
     if (ms < MAX_MS) return result
     if (attempt === 20) throw new Error(`expected at most ${MAX_MS} ms, saw ${ms}`)
   }
