@@ -38,7 +38,7 @@ export function examinePins({ host, pins, isDenied, keyControl }: HostPinSet, no
     })
   }
   if (usable.length === 1 || (usable.length === 0 && allowed.length === 1)) {
-    const fix = 'Pin a backup key that is kept elsewhere (RFC 7469 §4.3): pinfetch pin --backup'
+    const fix = 'Pin a backup key that is kept elsewhere (RFC 7469 §4.3): pinfetch pin <host> --backup <key file>'
     const message = 'no backup pin: a lost key is an outage'
     found.push({ id: 'PIN-BACKUP', severity: 'warning', subject, message, fix })
   }

@@ -6,6 +6,7 @@ import type { AnchorSet } from '../trust/anchors.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { Material } from '../x509/material.ts'
 import { anchorsFrom, failureOf, type Judgement, judge, placeAll, serverName, verdictText } from './chain.ts'
+import { readBytes } from './files.ts'
 import type { Io } from './io.ts'
 import { type Outcome, UsageError } from './outcome.ts'
 import { propose, readSibling } from './partner.ts'
@@ -22,6 +23,9 @@ export function addPin(program: Command, run: Run): void {
     .addOption(new Option('--hash <name>', 'digest').choices(Object.keys(HASHES)).default('sha256'))
     .option('--ca <pem>', 'roots to verify a chain with, in place of Node’s')
     .option('--sni <name>', 'name to ask the server for, and to expect in its certificate')
+    .addOption(
+      new Option('--backup <file...>', 'a key held in reserve: key, request or certificate').conflicts('partner'),
+    )
     .option('--partner', 'propose a pin set for an API that somebody else runs')
     .option('--sibling <pem>', 'with --partner: another issuer that the API’s owner may move to')
     .addHelpText('before', EXAMPLE)
@@ -32,6 +36,7 @@ interface PinOptions {
   readonly hash: string
   readonly ca?: string
   readonly sni?: string
+  readonly backup?: readonly string[]
   readonly partner?: true
   readonly sibling?: string
 }
@@ -45,6 +50,11 @@ interface Seen {
   /** What a policy for this key would be written for. */
   readonly host: string | undefined
   readonly warnings: readonly string[]
+}
+
+interface SeenAndReserve extends Seen {
+  /** Of keys that no server shows yet. */
+  readonly backup: readonly KeyLine[]
 }
 
 interface KeyLine {
@@ -64,7 +74,8 @@ async function pin(text: string, options: PinOptions, io: Io): Promise<Outcome> 
     source.kind === 'host'
       ? await pinServer(source.origin, { hash, anchors, sni: serverName(options.sni) }, io)
       : pinFile(source.name, materialOf(source.name, source.bytes, io), { ...options, hash, anchors }, io)
-  if (options.partner !== true) return answer(seen, text)
+  const backup = await reserve(options.backup ?? [], seen.keys, hash, io)
+  if (options.partner !== true) return answer({ ...seen, backup }, text)
   return withProposal(seen, { hash, anchors, sibling: options.sibling, text }, io)
 }
 
@@ -94,7 +105,7 @@ function pinFile(
   const lines = placed.map(({ certificate, position }) => certificateLine(certificate, position, hash))
   return {
     source: { kind: 'file', name },
-    keys: [...lines, ...materials.flatMap((material) => keyLine(material, hash) ?? [])],
+    keys: [...lines, ...materials.flatMap((one) => (one.kind === 'certificate' ? [] : keyLine(one, hash)))],
     host: serverName(options.sni) ?? certificates.flatMap(dnsNames)[0],
     warnings: materials.flatMap((material) =>
       material.kind === 'request' && !material.request.isSelfSigned ? [UNSIGNED_REQUEST] : [],
@@ -103,12 +114,32 @@ function pinFile(
   }
 }
 
-function answer(seen: Seen, text: string): Outcome {
-  const { source, keys, judgement, warnings } = seen
+/** RFC 7469 §4.3: a backup pin is of a key that is not in use, so that both are not lost at once. @throws UsageError */
+async function reserve(
+  paths: readonly string[],
+  inUse: readonly KeyLine[],
+  hash: PinHash,
+  io: Io,
+): Promise<readonly KeyLine[]> {
+  const lines: KeyLine[] = []
+  for (const path of paths) {
+    const [material] = materialOf(path, await readBytes(path), io)
+    const line =
+      material.kind === 'certificate' ? certificateLine(material.certificate, BACKUP, hash) : keyLine(material, hash)
+    if (inUse.some(({ pin: used }) => used === line.pin)) {
+      throw new UsageError(`${path}: its key is no reserve: it is in use`, NO_RESERVE)
+    }
+    lines.push({ ...line, position: BACKUP })
+  }
+  return lines
+}
+
+function answer(seen: SeenAndReserve, text: string): Outcome {
+  const { source, keys, backup, judgement, warnings } = seen
   const failure = failureOf(judgement)
   return {
-    data: { source, keys, path: pathData(judgement), proposal: null },
-    text: keyTable(keys),
+    data: { source, keys, backup, path: pathData(judgement), proposal: null },
+    text: keyTable([...keys, ...backup]),
     notes: judgement === undefined ? [] : [`path  ${verdictText(judgement)}`],
     warnings,
     next:
@@ -117,7 +148,11 @@ function answer(seen: Seen, text: string): Outcome {
   }
 }
 
-function nextStep({ source, keys: [first], host }: Seen, text: string): string {
+function nextStep({ source, keys: [first], backup, host }: SeenAndReserve, text: string): string {
+  if (backup.length > 0) {
+    const pins = [first, ...backup].map((line) => `--pin ${line?.pin}`).join(' ')
+    return `pinfetch manifest add-host ${host ?? '<host>'} --dir <dir> ${pins}`
+  }
   if ('observedAt' in source) {
     return `pinfetch pin ${text} --partner   # a pin set, if somebody else runs it; if you do: pinfetch pin <key file>`
   }
@@ -143,12 +178,12 @@ async function withProposal(
     )
   }
   // A proposal from a chain that nobody vouches for would be trust on first use.
-  if (path === undefined || judgement.findings.length > 0) return answer(seen, options.text)
+  if (path === undefined || judgement.findings.length > 0) return answer({ ...seen, backup: [] }, options.text)
   const { hash, anchors } = options
   const sibling = options.sibling === undefined ? undefined : await readSibling(options.sibling, anchors, io)
   const proposal = propose({ path, host, hash, sibling })
   return {
-    data: { source, keys, path: pathData(judgement), proposal: proposal.data },
+    data: { source, keys, backup: [], path: pathData(judgement), proposal: proposal.data },
     text: proposal.text,
     notes: [...keyTable(keys), `path  ${verdictText(judgement)}`],
     warnings: [...warnings, ...proposal.warnings],
@@ -167,8 +202,7 @@ function certificateLine({ spki, subject, notAfter, keyInfo }: Certificate, posi
   }
 }
 
-function keyLine(material: Material, hash: PinHash): KeyLine | undefined {
-  if (material.kind === 'certificate') return undefined
+function keyLine(material: Exclude<Material, { kind: 'certificate' }>, hash: PinHash): KeyLine {
   const { spki, keyInfo } = material.kind === 'request' ? material.request : material
   return {
     pin: pinOfSpki(spki, hash),
@@ -215,9 +249,14 @@ const HASHES: Readonly<Record<string, PinHash>> = {
   512: 'sha512',
 }
 
+const BACKUP = 'backup'
+const NO_RESERVE =
+  'Make a key that no server has yet: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out next.pem'
+
 const UNSIGNED_REQUEST = 'the request is not signed by the key it asks for: whoever wrote it may not hold that key'
 
 const EXAMPLE = `Example:
   pinfetch pin next-key.pem              # a key of yours, before it is in use
+  pinfetch pin api.example.com --backup next-key.pem
   pinfetch pin api.example.com --partner # a pin set for somebody else's API
 `

@@ -361,7 +361,7 @@ test('prints lines for people, a grade at the end, and exits with 5 for warnings
   expect(stdout).toContain(`
 ${config}
   warning  pins of api.example.com: no backup pin: a lost key is an outage  PIN-BACKUP
-           Pin a backup key that is kept elsewhere (RFC 7469 §4.3): pinfetch pin --backup
+           Pin a backup key that is kept elsewhere (RFC 7469 §4.3): pinfetch pin <host> --backup <key file>
 `)
   expect(stdout).toMatch(/\n\ngrade [B-F] {2}0 errors, \d+ warnings?; held down by [A-Z-]+/)
   expect((await cli(['doctor', config, '--strict'])).exitCode).toBe(5)

@@ -206,6 +206,70 @@ describe('pin of a server', () => {
   })
 })
 
+describe('a key held in reserve', () => {
+  test('stands below those that the server shows, and both are ready for add-host', async () => {
+    const { end, source, caFile } = await start()
+    const { file } = await workplace()
+    const next = generateKey()
+    const spare = generateKey()
+    const paths = [await file('next.pem', requestPem(request(next))), await file('spare.der', spare.spki)]
+    const { stdout, stderr, exitCode } = await cli(['pin', source, '--ca', caFile, '--backup', ...paths])
+    expect(stdout.split('\n').slice(3, 5)).toEqual([
+      `${pinOfSpki(next.spki)}  backup        EC P-256  CN=api.example.com`,
+      `${pinOfSpki(spare.spki)}  backup        EC P-256`,
+    ])
+    const pins = [end.pin, pinOfSpki(next.spki), pinOfSpki(spare.spki)].map((pin) => `--pin ${pin}`).join(' ')
+    expect(stderr).toContain(`next  pinfetch manifest add-host localhost --dir <dir> ${pins}`)
+    expect(exitCode).toBe(0)
+    const { answer } = await cliJson(['pin', source, '--ca', caFile, '--backup', ...paths])
+    expect(answer.data).toMatchObject({
+      keys: [{ pin: end.pin }, {}, {}],
+      backup: [{ pin: pinOfSpki(next.spki), kind: 'request' }, { kind: 'public-key' }],
+    })
+  })
+
+  test('goes with a file as well, under the same digest', async () => {
+    const { file } = await workplace()
+    const [used, next] = [generateKey(), generateKey()]
+    const argv = [
+      'pin',
+      await file('used.der', used.spki),
+      '--backup',
+      await file('next.der', next.spki),
+      '--hash',
+      '384',
+    ]
+    const { answer, stderr } = await cliJson(argv)
+    expect(answer.data).toMatchObject({ backup: [{ pin: pinOfSpki(next.spki, 'sha384') }] })
+    expect(stderr).toContain(`--pin ${pinOfSpki(used.spki, 'sha384')} --pin ${pinOfSpki(next.spki, 'sha384')}`)
+  })
+
+  test('is none if it stands on the path already, as the server’s own key or as an issuer’s', async () => {
+    const { ca, end, source, caFile } = await start()
+    const { file } = await workplace()
+    for (const certificate of [end, ca.root]) {
+      const path = await file('next.pem', certificate.pem)
+      const { exitCode, answer } = await cliJson(['pin', source, '--ca', caFile, '--backup', path])
+      expect(exitCode).toBe(2)
+      expect(answer.error?.message).toBe(`${path}: its key is no reserve: it is in use`)
+    }
+  })
+
+  test('is not offered for a chain that does not verify', async () => {
+    const { source } = await start()
+    const { file } = await workplace()
+    const { exitCode, stderr } = await cli(['pin', source, '--backup', await file('next.pem', generateKeyPem())])
+    expect(exitCode).toBe(1)
+    expect(stderr).not.toContain('add-host')
+  })
+
+  test('is nobody’s here where somebody else runs the host', async () => {
+    const { exitCode, stderr } = await cli(['pin', 'localhost', '--partner', '--backup', 'next.pem'])
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain("option '--backup <file...>' cannot be used with option '--partner'")
+  })
+})
+
 describe('a pin set for somebody else’s API', () => {
   test('is the key and its issuer, with the trade-off, ready to paste', async () => {
     const { ca, end, source, caFile } = await start()
