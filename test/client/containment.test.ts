@@ -49,6 +49,19 @@ async function underWay({ api }: { readonly api: { readonly requests: readonly u
   await expect.poll(() => api.requests.length).toBe(count)
 }
 
+/** How often the event loop turned before all of them had ended. */
+async function turnsUntil(ended: readonly Promise<unknown>[]): Promise<number> {
+  let turns = 0
+  const count = (): void => {
+    turns += 1
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  await Promise.all(ended)
+  clearImmediate(next)
+  return turns
+}
+
 describe('what a containment ends, and what it lets go on', () => {
   test('requests, bodies, other clients’ requests and lent sockets of the origin end; another origin is served', async () => {
     const world = await stage()
@@ -91,6 +104,19 @@ describe('what a containment ends, and what it lets go on', () => {
     await other
   })
 
+  test('all of it ends at once: no timer is waited for, and no more than one turn of the event loop', async () => {
+    const world = await stage({ pins: PINS, runtime: createTestRuntime({ now: Date.now() }) }) // whose timers never run
+    const { client, url, scope } = world
+    const body = await client.fetch(url('/body'))
+    const waiting = client.fetch(url('/slow'))
+    const overAgent = new Promise((_, reject) => https.get(url('/slow'), { agent: client.agent }).once('error', reject))
+    const socket = await client.connect(url(), { protocols: ['http/1.1'] })
+    await underWay(world, 3)
+    const turns = turnsUntil([waiting, body.text(), overAgent, once(socket, 'data')].map(containedIn))
+    client.contain(scope, REASON)
+    expect(await turns).toBeLessThanOrEqual(1) // undici tells of a body a turn later
+  })
+
   test('a request that waits for a limit, for another attempt or for a connection ends as well', async () => {
     const busy: TestHandler = ({ path }, response) => void (path === '/busy' && response.writeHead(503).end())
     const api = await until(startTlsServer({ identity, handler: busy }))
@@ -111,8 +137,9 @@ describe('what a containment ends, and what it lets go on', () => {
     ].map((url) => containedIn(client.fetch(url)))
     await scheduled
     await underWay({ api }, 2)
+    const turns = turnsUntil(work)
     const containment = client.contain('*', REASON)
-    await Promise.all(work)
+    expect(await turns).toBe(0)
     expect(client.health().state).toBe('unready')
     containment.release('false alarm')
     await runtime.advance(120_000) // nothing of what its callers were told is over is sent now
