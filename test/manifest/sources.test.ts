@@ -5,8 +5,9 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseBundle } from '../../src/manifest/bundle.ts'
 import { adaptSource } from '../../src/manifest/custom-source.ts'
 import { createManifestSource, type ManifestLocation } from '../../src/manifest/sources.ts'
-import { frozenMount } from '../../src/manifest/watch.ts'
+import { frozenMount, type Watching } from '../../src/manifest/watch.ts'
 import { systemRuntime, watchFolder } from '../../src/ports/system.ts'
+import { createTestRuntime } from '../../src/testing/runtime.ts'
 import { codeOf, createWorld, host, refusalOf, text, type World } from './world.ts'
 
 const noNetwork = () => Promise.reject(new Error('no network'))
@@ -48,8 +49,12 @@ async function project(volume: string, generation: number, files: ReadonlyMap<st
 }
 
 /** An updater whose clock stands still: whatever it notices, it does not notice by polling. */
-async function watching(world: World, location: ManifestLocation, watch = watchFolder) {
-  const source = createManifestSource([location], noNetwork, { runtime: systemRuntime, watchFolder: watch })
+async function watching(
+  world: World,
+  location: ManifestLocation,
+  files: Watching = { runtime: systemRuntime, watchFolder },
+) {
+  const source = createManifestSource([location], noNetwork, files)
   const updater = world.start({ source })
   onTestFinished(() => updater.close())
   await world.drive(updater.ready())
@@ -64,17 +69,30 @@ async function versionBecomes(world: World, updater: { current: () => { version:
 }
 
 describe('a directory', () => {
-  test.each([
-    ['where the file system tells', watchFolder],
-    ['where it tells nothing', () => () => undefined],
-  ])('that Kubernetes swaps is noticed without a poll %s', async (_, watch) => {
+  test('that Kubernetes swaps is noticed without a poll where the file system tells', async () => {
     const volume = await folder()
     const world = await published('one.example.com')
     await project(volume, 1, world.repository.files())
-    const updater = await watching(world, { kind: 'directory', path: volume }, watch)
+    const updater = await watching(world, { kind: 'directory', path: volume })
     const { nextPollAt = 0 } = updater.health()
     await world.repository.publishManifest([host('two.example.com')], { now: world.now() })
     await project(volume, 2, world.repository.files())
+    await versionBecomes(world, updater, 2)
+    expect(world.now()).toBeLessThan(nextPollAt)
+  })
+
+  test('that Kubernetes swaps is noticed without a poll within two seconds where it tells nothing', async () => {
+    const volume = await folder()
+    const world = await published('one.example.com')
+    await project(volume, 1, world.repository.files())
+    const looks = createTestRuntime()
+    const silent = { runtime: looks, watchFolder: () => () => undefined }
+    const updater = await watching(world, { kind: 'directory', path: volume }, silent)
+    const { nextPollAt = 0 } = updater.health()
+    await expect.poll(() => looks.pendingTimers).toBe(1) // what is there was looked at
+    await world.repository.publishManifest([host('two.example.com')], { now: world.now() })
+    await project(volume, 2, world.repository.files())
+    await looks.advance(2_000)
     await versionBecomes(world, updater, 2)
     expect(world.now()).toBeLessThan(nextPollAt)
   })
