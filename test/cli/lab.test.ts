@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { cli, cliJson, workplace } from './support.ts'
 
 const BARE = 'export const createClient = () => ({ fetch: (...request) => fetch(...request) })\n'
@@ -41,6 +41,25 @@ test('a client that refuses everything loses: exit 1', async () => {
   const client = await file('client.mjs', "export default () => ({ fetch: () => Promise.reject(new Error('no')) })\n")
   const { exitCode, stdout } = await cli(['lab', '--client', client, '--attack', 'L02'])
   expect([exitCode, stdout]).toEqual([1, expect.stringContaining('the genuine server was refused too')])
+})
+
+test('what needs a program that is not installed is not run, counts for nobody, and is told: exit 0', async () => {
+  vi.stubEnv('PATH', '/nowhere')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const { exitCode, stdout, stderr } = await cli(['lab', '--attack', 'L02,T01'])
+  expect(stdout).toMatch(/\nT01 +not run +not run +not run /)
+  for (const name of ['pinfetch', 'fetch', 'undici']) expect(stdout).toContain(`${name}: withstood 1 of 1, 1 not run\n`)
+  expect([exitCode, stderr]).toEqual([0, expect.stringContaining('not run without mitmdump: T01')])
+  const alone = await cliJson(['lab', '--attack', 'T01'])
+  expect(alone).toMatchObject({
+    exitCode: 0,
+    answer: {
+      ok: true,
+      data: {
+        attacks: [{ results: [{ missing: 'mitmdump', reason: 'not installed: apt-get install mitmproxy' }, {}, {}] }],
+      },
+    },
+  })
 })
 
 test('a module that is no client cannot be attacked: ERR_POLICY_LAB_NOT_RUN and exit 3', async () => {
