@@ -1,10 +1,14 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { relaxRevocation } from 'pinfetch/dangerous'
-import { ocspResponse, startTlsServer, testCa } from 'pinfetch/testing'
-import { describe, expect, test } from 'vitest'
+import { createTestRuntime, crl, extension, ocspResponse, startTlsServer, testCa } from 'pinfetch/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type RevocationOption, revocationPolicyOf, withManifestRevocation } from '../../src/client/revocation.ts'
 import type { HostEntry } from '../../src/manifest/schema.ts'
 import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
+
+const HOUR_MS = 3_600_000
 
 /** What a client with this option does for a host whose entry says so. */
 function merged(option: RevocationOption, entry: HostEntry['revocation'], mayReport = false) {
@@ -62,6 +66,42 @@ describe('hostRevocation', () => {
     expect((await client.fetch(`https://${lax}:${silent.port}/`)).status).toBe(200)
     expect((await client.fetch(`https://${strict}:${stapling.port}/`)).status).toBe(200)
   })
+})
+
+test('a list of the CA that is at hand is among what expires; one of a day is told of when it has ended', async () => {
+  const now = Math.floor(Date.now() / 1_000) * 1_000
+  const runtime = createTestRuntime({ now })
+  const ca = testCa({ now })
+  const [thisUpdate, nextUpdate] = [now - HOUR_MS, now + 24 * HOUR_MS]
+  const list = crl({ issuer: ca.issuer, thisUpdate, nextUpdate })
+  const host = createServer((_, response) => response.end(list))
+  const port = await new Promise<number>((resolve) => {
+    host.listen(0, '127.0.0.1', () => resolve((host.address() as AddressInfo).port))
+  })
+  onTestFinished(() => {
+    host.closeAllConnections()
+    host.close()
+  })
+  const subject = `http://crl.test:${port}/issuer.crl`
+  const identity = ca.issue({ names: ['localhost'], extensions: [extension.crlDistributionPoints([subject])] })
+  const peer = await until(startTlsServer({ identity }))
+  const client = testClient({
+    pins: { localhost: [identity.pin] },
+    anchors: ca.anchorPem,
+    revocation: { mode: 'hard-fail', fetch: 'blocking' },
+    revocationNetwork: { ports: [port], allowPrivateHosts: ['crl.test'] },
+    runtime,
+  })
+  const told: unknown[] = []
+  client.on('expiry.near', (event) => told.push(event))
+  const lists = () => client.health().expiries.filter(({ what }) => what === 'revocation list')
+  expect(lists()).toEqual([])
+  expect((await client.fetch(peer.origin)).status).toBe(200)
+  expect(lists()).toEqual([{ what: 'revocation list', subject, notAfter: nextUpdate, daysLeft: 1 }])
+  await runtime.advance(23 * HOUR_MS)
+  expect(told).toEqual([])
+  await runtime.advance(2 * HOUR_MS)
+  expect(told).toMatchObject([{ what: 'revocation list', subject, notAfter: nextUpdate, daysLeft: 0 }])
 })
 
 describe('an entry of the manifest', () => {
