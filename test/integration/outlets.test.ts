@@ -25,7 +25,7 @@ import { standardWebhook, verifyWebhooks } from 'pinfetch/signing'
 import { certificatePem, startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { CHANNELS } from '../../src/monitor/channels.ts'
-import { ocsfProblems } from '../monitor/outlets/golden.ts'
+import { ocsfProblems, otlpProblems } from '../monitor/outlets/golden.ts'
 import { oauthAt } from '../support/auth-stage.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 
@@ -88,6 +88,18 @@ test('an interception is told of at once, reaches the SIEM and wakes somebody: o
     expect.objectContaining({ class_uid: 4001, activity_name: 'Fail', disposition: 'Blocked' }),
   )
   expect(pager.server.requests.length).toBe(1)
+})
+
+test('a collector of OpenTelemetry gets the refused peer as a request of logs', async () => {
+  const attacker = await until(startTlsServer({ identity: rogue.issue({ names: [API] }) }))
+  const client = testClient({ pins: { [API]: [genuine.pin] }, anchors })
+  const { client: own, server, url, texts } = await collector()
+  ending(toHttp(client, { url: new URL('/v1/logs', url).href, fetch: own.fetch, format: 'otlp' }))
+  await refusalOf(client.fetch(`https://${API}:${attacker.port}/`), 'ERR_TRUST_PIN_MISMATCH')
+  await vi.waitUntil(() => texts().join('').includes('"pinfetch.tls.rejected"'), patience)
+  const [request] = server.requests
+  expect([request?.path, request?.headers['content-type']]).toEqual(['/v1/logs', 'application/json'])
+  expect(texts().flatMap((text) => otlpProblems(JSON.parse(text) as object))).toEqual([])
 })
 
 test('a violated pin is reported to the operator of the host, over a client that trusts the collector', async () => {
@@ -161,7 +173,7 @@ test('collectors that refuse, hang or are not there, and a file that takes nothi
 
 /** What of `pinfetch/monitor` carries nothing of a client anywhere. */
 const NO_OUTLETS = [
-  ...['cefLine', 'ecsRecord', 'ocsfRecord'], // the records of the outlets
+  ...['cefLine', 'ecsRecord', 'ocsfRecord', 'otlpLogRecord'], // the records of the outlets
   ...['readTile', 'verifyTile', 'verifyEvidence', 'verifyLog'], // readers
   ...['certSpotter', 'checkIssuances', 'crtSh', 'staticLog', 'watchIssuances'], // of what others publish
   'watchBypasses', // hears of no event, and tells a host and a way
@@ -249,7 +261,7 @@ test('no secret that is in play stands in any record of any outlet', async () =>
     const { url, client: own } = collected
     const { fetch } = own
     return [
-      ...(['ocsf', 'ecs', 'cef'] as const).map((format) =>
+      ...(['ocsf', 'ecs', 'cef', 'otlp'] as const).map((format) =>
         toFile(watched, { path: join(folder, `${index}.${format}`), format }),
       ),
       toHttp(watched, { url, fetch, format: 'ecs' }),
@@ -271,7 +283,7 @@ test('no secret that is in play stands in any record of any outlet', async () =>
   await vi.waitUntil(() => sent.length > 0 && sink.queued === 0, patience)
 
   const files = [0, 1].flatMap((index) =>
-    ['ocsf', 'ecs', 'cef'].map((format) => readFileSync(join(folder, `${index}.${format}`), 'utf8')),
+    ['ocsf', 'ecs', 'cef', 'otlp'].map((format) => readFileSync(join(folder, `${index}.${format}`), 'utf8')),
   )
   const wire = collected.server.requests.flatMap(({ rawHeaders, body }) => [
     ...rawHeaders,

@@ -3,10 +3,11 @@ import { inTurns } from '../gathering.ts'
 import { cefLine } from './cef.ts'
 import { ecsRecord } from './ecs.ts'
 import { ocsfRecord } from './ocsf.ts'
+import { otlpLogRecord, otlpLogs } from './otlp.ts'
 import type { ToldEvent } from './record.ts'
 
-/** How an event is written, on one line; `undefined` for one that is not. */
-export type RecordFormat = 'ocsf' | 'ecs' | 'cef' | ((told: ToldEvent) => string | undefined)
+/** How an event is written, on one line; `undefined` for one that is not. A line of `otlp` is the logs data of one record. */
+export type RecordFormat = 'ocsf' | 'ecs' | 'cef' | 'otlp' | ((told: ToldEvent) => string | undefined)
 
 export function writerOf(format: RecordFormat): (told: ToldEvent) => string | undefined {
   return typeof format === 'function' ? format : WRITERS[format]
@@ -25,14 +26,19 @@ export async function written(
   return lines.length === 0 ? undefined : lines
 }
 
-const asJson = (make: (told: ToldEvent) => object | undefined) => (told: ToldEvent) => {
+export const asJson = (make: (told: ToldEvent) => object | undefined) => (told: ToldEvent) => {
   const record = make(told)
   return record === undefined ? undefined : JSON.stringify(record)
 }
 
-const WRITERS = { ocsf: asJson(ocsfRecord), ecs: asJson(ecsRecord), cef: cefLine } as const
+const asLogs = (told: ToldEvent): string | undefined => {
+  const record = otlpLogRecord(told)
+  return record && otlpLogs([JSON.stringify(record)])
+}
+
+const WRITERS = { ocsf: asJson(ocsfRecord), ecs: asJson(ecsRecord), cef: cefLine, otlp: asLogs } as const
 
 export const Format = z.union([
-  z.enum(['ocsf', 'ecs', 'cef']),
+  z.enum(['ocsf', 'ecs', 'cef', 'otlp']),
   z.custom<(told: ToldEvent) => string | undefined>((value) => typeof value === 'function', 'expected a format'),
 ])

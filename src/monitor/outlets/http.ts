@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { parseOptions } from '../../encoding/options.ts'
 import { type Outlet, Undeliverable, Undelivered } from './delivery.ts'
-import { Format, type RecordFormat, writerOf, written } from './format.ts'
+import { asJson, Format, type RecordFormat, writerOf, written } from './format.ts'
+import { type OtlpResource, otlpLogRecord, otlpLogs } from './otlp.ts'
 import {
   CollectorUrl,
   carry,
@@ -21,10 +22,12 @@ export interface HttpOutletOptions extends OutletOptions {
   readonly url: string
   /** Of a client with a policy of its own, and with the credential that the collector wants. */
   readonly fetch: typeof globalThis.fetch
-  /** Default `ocsf`. */
+  /** Default `ocsf`. `otlp`: a request of OTLP/HTTP in JSON, for a `url` that ends with `/v1/logs`. */
   readonly format?: RecordFormat
-  /** Default `lines`, `application/x-ndjson`. `array`: one JSON array, for formats that are JSON. */
+  /** Default `lines`, `application/x-ndjson`. `array`: one JSON array, for formats that are JSON. Not for `otlp`. */
   readonly body?: 'lines' | 'array'
+  /** For `otlp` alone: attributes of the resource. Default: the host, the process, and a `service.name` that says it is unknown. */
+  readonly resource?: OtlpResource
 }
 
 /**
@@ -33,9 +36,10 @@ export interface HttpOutletOptions extends OutletOptions {
  * @throws ConfigurationError
  */
 export function toHttp(client: Watched, options: HttpOutletOptions): Outlet {
-  const { url, fetch, format = 'ocsf', body = 'lines', ...rest } = parseOptions('toHttp', Options, options)
+  const { url, fetch, format = 'ocsf', body, resource, ...rest } = parseOptions('toHttp', Options, options)
   checkRoad('toHttp', client, fetch)
-  const write = writerOf(format)
+  const write = format === 'otlp' ? asJson(otlpLogRecord) : writerOf(format)
+  const bodyKind = format === 'otlp' ? 'otlp' : (body ?? 'lines')
   return carry<ToldEvent, string>(client, rest, {
     name: `http ${new URL(url).origin}`,
     host: hostOf(url),
@@ -45,10 +49,11 @@ export function toHttp(client: Watched, options: HttpOutletOptions): Outlet {
     prepare: async (told) => {
       const lines = await written(write, told)
       if (lines === undefined) return undefined
-      return body === 'array' ? `[${lines.join(',')}]` : `${lines.join('\n')}\n`
+      if (bodyKind === 'otlp') return otlpLogs(lines, resource)
+      return bodyKind === 'array' ? `[${lines.join(',')}]` : `${lines.join('\n')}\n`
     },
     deliver: (text, signal) => {
-      const type = body === 'array' ? 'application/json' : 'application/x-ndjson'
+      const type = bodyKind === 'lines' ? 'application/x-ndjson' : 'application/json'
       return post(fetch, url, { body: text, headers: { 'content-type': type }, signal })
     },
   })
@@ -68,10 +73,20 @@ export async function post(
   throw new Undeliverable(message)
 }
 
-const Options = z.strictObject({
-  ...OutletShape,
-  url: CollectorUrl,
-  fetch: Fetch,
-  format: Format.optional(),
-  body: z.enum(['lines', 'array']).optional(),
-})
+const Options = z
+  .strictObject({
+    ...OutletShape,
+    url: CollectorUrl,
+    fetch: Fetch,
+    format: Format.optional(),
+    body: z.enum(['lines', 'array']).optional(),
+    resource: z.record(z.string().min(1).max(200), z.string().max(500)).optional(),
+  })
+  .refine(({ format, body }) => format !== 'otlp' || body === undefined, {
+    path: ['body'],
+    message: 'expected none: `otlp` has a form of its own',
+  })
+  .refine(({ format, resource }) => format === 'otlp' || resource === undefined, {
+    path: ['resource'],
+    message: 'expected none: it is for `otlp` alone',
+  })

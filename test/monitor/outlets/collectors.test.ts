@@ -15,7 +15,7 @@ import { standardWebhook, verifyWebhooks } from 'pinfetch/signing'
 import { createTestRuntime, type FakeClient, fakeClient, type TestRuntime } from 'pinfetch/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { HandshakeEvent } from '../../../src/events/handshake.ts'
-import { ocsfProblems } from './golden.ts'
+import { type OtlpAttribute, ocsfProblems, otlpProblems, plainAttributes } from './golden.ts'
 import { HOST, handshake, mismatch, refused, server } from './samples.ts'
 
 const COLLECTOR = 'collector.example'
@@ -101,6 +101,36 @@ describe('toHttp', () => {
       { event: { action: 'tls.rejected' } },
       { event: { action: 'tls.handshake' } },
     ])
+  })
+
+  test('otlp is one request of logs for all of them, which says what they come from', async () => {
+    const received = collector()
+    const { client, settle } = start({ format: 'otlp', resource: { 'service.name': 'payments' } })
+    for (const event of mismatch) client.emit(event)
+    await settle()
+    expect(received.map(({ type }) => type)).toEqual(['application/json'])
+    const request = JSON.parse(received[0]?.text ?? '') as {
+      readonly resourceLogs: readonly {
+        readonly resource: { readonly attributes: readonly OtlpAttribute[] }
+        readonly scopeLogs: readonly { readonly logRecords: readonly { readonly eventName: string }[] }[]
+      }[]
+    }
+    expect(otlpProblems(request)).toEqual([])
+    const [{ resource, scopeLogs } = { resource: { attributes: [] }, scopeLogs: [] }, ...others] = request.resourceLogs
+    expect(others).toEqual([])
+    expect(plainAttributes(resource.attributes)).toEqual({
+      'service.name': 'payments',
+      'host.name': expect.any(String),
+      'process.pid': process.pid,
+    })
+    const names = scopeLogs.map(({ logRecords }) => logRecords.map(({ eventName }) => eventName))
+    expect(names).toEqual([['pinfetch.tls.rejected', 'pinfetch.tls.handshake']])
+  })
+
+  test('a form that is not of otlp, and a resource of another format, are ERR_CONFIG_INVALID', () => {
+    const code = expect.objectContaining({ code: 'ERR_CONFIG_INVALID' })
+    expect(() => start({ format: 'otlp', body: 'lines' })).toThrow(code)
+    expect(() => start({ format: 'ecs', resource: { 'service.name': 'payments' } })).toThrow(code)
   })
 
   test('503 and 429 are tried again and lose nothing', async () => {

@@ -6,6 +6,7 @@ import type { ClientEvent } from 'pinfetch'
 import { type FileOutletOptions, toFile } from 'pinfetch/monitor'
 import { createTestRuntime, fakeClient } from 'pinfetch/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { otlpProblems } from './golden.ts'
 
 const posture = (subject: string): ClientEvent => ({ type: 'posture', subject, effect: '' })
 
@@ -39,6 +40,15 @@ test('a line a record, appended to a file that only its user may read', async ()
   const again = toFile(fakeClient(), { path })
   await again.close()
   expect(subjectsIn(path)).toEqual(['one', 'two'])
+})
+
+test('a line of otlp is the logs data of one record', async () => {
+  const { path, say } = scene({ format: 'otlp' })
+  await say('one')
+  await say('two')
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+  expect(lines.flatMap((line) => otlpProblems(JSON.parse(line) as object))).toEqual([])
+  expect(lines.map((line) => /"body":\{"stringValue":"(\w+):/.exec(line)?.[1])).toEqual(['one', 'two'])
 })
 
 test('a file that was rotated away or removed is made anew', async () => {

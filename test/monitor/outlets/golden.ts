@@ -66,6 +66,63 @@ export function ecsProblems(record: object): readonly string[] {
   return problems
 }
 
+/** Logs data of the OpenTelemetry Protocol, in JSON. */
+export function otlpProblems(request: object): readonly string[] {
+  return messageProblems('', request, OTLP.request)
+}
+
+function messageProblems(path: string, value: object, fields: Record<string, string>): string[] {
+  const problems = Object.entries(value).flatMap(([name, one]) => {
+    const [, type = 'none', repeated] = /^(\w+)(\[\])?$/.exec(fields[name] ?? '') ?? []
+    if (type === 'none') return [`${path}${name} is no field`]
+    if ((repeated !== undefined) !== Array.isArray(one)) return [`${path}${name} is no ${fields[name]}`]
+    return [one].flat().flatMap((each) => valueProblems(`${path}${name}`, each, type))
+  })
+  const keys = ((value as { readonly attributes?: readonly OtlpAttribute[] }).attributes ?? []).map(({ key }) => key)
+  if (new Set(keys).size < keys.length) problems.push(`${path}attributes has a key twice`)
+  if (fields === OTLP.messages.AnyValue && Object.keys(value).length > 1) problems.push(`${path} has two values`)
+  return problems
+}
+
+function valueProblems(path: string, value: unknown, type: string): string[] {
+  const message = OTLP.messages[type]
+  if (message !== undefined)
+    return typeof value === 'object' && value !== null
+      ? messageProblems(`${path}.`, value, message)
+      : [`${path} is no ${type}`]
+  const pattern = OTLP.scalars[type]
+  const isWellFormed = typeof value !== 'string' || Buffer.from(value).toString() === value
+  return pattern !== undefined && isWellFormed && new RegExp(pattern).test(JSON.stringify(value))
+    ? []
+    : [`${path} is no ${type}`]
+}
+
+/** What an attribute or a value of the OpenTelemetry Protocol says. */
+export function plain(value: OtlpValue): unknown {
+  const { stringValue, boolValue, intValue, doubleValue, arrayValue, kvlistValue } = value
+  if (intValue !== undefined) return Number(intValue)
+  if (arrayValue !== undefined) return arrayValue.values.map(plain)
+  if (kvlistValue !== undefined) return plainAttributes(kvlistValue.values)
+  return stringValue ?? boolValue ?? doubleValue ?? null
+}
+
+export const plainAttributes = (attributes: readonly OtlpAttribute[]): Record<string, unknown> =>
+  Object.fromEntries(attributes.map(({ key, value }) => [key, plain(value)]))
+
+export interface OtlpAttribute {
+  readonly key: string
+  readonly value: OtlpValue
+}
+
+interface OtlpValue {
+  readonly stringValue?: string
+  readonly boolValue?: boolean
+  readonly intValue?: string
+  readonly doubleValue?: number
+  readonly arrayValue?: { readonly values: readonly OtlpValue[] }
+  readonly kvlistValue?: { readonly values: readonly OtlpAttribute[] }
+}
+
 /** The head's seven fields and the extension's, unescaped; `undefined` for a line that is none. */
 export function readCef(
   line: string,
@@ -127,4 +184,9 @@ const ECS = read<{
   readonly enums: Record<string, readonly string[]>
   readonly types: Record<string, readonly string[]>
 }>('ecs-8.17.json')
+const OTLP = read<{
+  readonly request: Record<string, string>
+  readonly messages: Record<string, Record<string, string>>
+  readonly scalars: Record<string, string>
+}>('otlp-1.9.json')
 const CEF = read<{ readonly keys: readonly string[] }>('cef.json')

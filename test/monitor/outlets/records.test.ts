@@ -1,16 +1,22 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClientEvent } from 'pinfetch'
-import { cefLine, ecsRecord, ocsfRecord, type ToldEvent } from 'pinfetch/monitor'
+import { cefLine, ecsRecord, ocsfRecord, otlpLogRecord, type ToldEvent } from 'pinfetch/monitor'
 import { describe, expect, test } from 'vitest'
 import { meaningOf, RECORDED } from '../../../src/monitor/outlets/meaning.ts'
 import { PRODUCT } from '../../../src/monitor/outlets/record.ts'
 import { toUnixMs } from '../../../src/ports/runtime.ts'
-import { ecsProblems, ocsfProblems, readCef } from './golden.ts'
+import { ecsProblems, type OtlpAttribute, ocsfProblems, otlpProblems, plainAttributes, readCef } from './golden.ts'
 import { HOST, handshake, mismatch, refused, samples, server } from './samples.ts'
 
 const told = (event: ClientEvent): ToldEvent => ({ event, at: toUnixMs(1_767_268_800_000) })
 const ocsf = (event: ClientEvent): Record<string, unknown> | undefined => ocsfRecord(told(event))
+/** As a collector reads it, its attributes by their names. */
+function otlp(event: ClientEvent): Record<string, unknown> & { readonly attributes: Record<string, unknown> } {
+  const record = JSON.parse(JSON.stringify(otlpLogRecord(told(event)))) as { readonly attributes: OtlpAttribute[] }
+  return { ...record, attributes: plainAttributes(record.attributes) }
+}
+const asLogs = (record: object | undefined): object => ({ resourceLogs: [{ scopeLogs: [{ logRecords: [record] }] }] })
 
 test('the samples hold every type that a record is made of', () => {
   expect(new Set(samples.map(({ type }) => type))).toEqual(new Set(RECORDED))
@@ -39,7 +45,34 @@ describe.each(samples.map((event, index) => ({ event, name: `${event.type} (${in
   })
 })
 
+test.each(samples.map((event, index) => ({ event, name: `${event.type} (${index})` })))(
+  '$name has a log record of the OpenTelemetry Protocol wherever it means something',
+  ({ event }) => {
+    const record = otlpLogRecord(told(event))
+    const meaning = meaningOf(event)
+    expect(record === undefined).toBe(meaning === undefined)
+    if (record === undefined) return
+    expect(otlpProblems(asLogs(JSON.parse(JSON.stringify(record)) as object))).toEqual([])
+    const { attributes, ...rest } = otlp(event)
+    expect(rest).toMatchObject({ eventName: `pinfetch.${event.type}`, severityText: meaning?.severity })
+    expect(attributes).toMatchObject({ 'pinfetch.record.kind': meaning?.kind })
+    expect(attributes['error.type']).toBe(meaning?.code)
+  },
+)
+
 test('the schema check finds what is wrong', () => {
+  const log = JSON.parse(JSON.stringify(otlpLogRecord(told(handshake())))) as { attributes: readonly object[] }
+  const [attribute] = log.attributes
+  expect(otlpProblems(asLogs(log))).toEqual([])
+  const path = 'resourceLogs.scopeLogs.logRecords'
+  expect(otlpProblems(asLogs({ ...log, timeUnixNano: 5 }))).toEqual([`${path}.timeUnixNano is no fixed64`])
+  expect(otlpProblems(asLogs({ ...log, time_unix_nano: '5' }))).toEqual([`${path}.time_unix_nano is no field`])
+  expect(otlpProblems(asLogs({ ...log, severityNumber: 25 }))).toEqual([`${path}.severityNumber is no SeverityNumber`])
+  expect(otlpProblems(asLogs({ ...log, body: 'text' }))).toEqual([`${path}.body is no AnyValue`])
+  expect(otlpProblems(asLogs({ ...log, body: { intValue: 5 } }))).toEqual([`${path}.body.intValue is no int64`])
+  expect(otlpProblems(asLogs({ ...log, body: { stringValue: '\ud800' } }))).toHaveLength(1)
+  expect(otlpProblems(asLogs({ ...log, attributes: [attribute, attribute] }))).toHaveLength(1)
+
   const right = ocsf(handshake()) ?? {}
   expect(ocsfProblems(right)).toEqual([])
   expect(ocsfProblems({ ...right, type_uid: 400104 })).toEqual(['type_uid'])
@@ -110,6 +143,54 @@ test('a handshake holds the certificate as it was presented', () => {
   expect(document.tls.server.hash.sha256).toBe(tls.certificate.fingerprints[0]?.value.toUpperCase())
 })
 
+test('a log record says of a handshake what the conventions have names for, in their words', () => {
+  expect(otlp(handshake({ host: 'api.example.com:8443' }))).toMatchObject({
+    timeUnixNano: '1767268800000000000',
+    observedTimeUnixNano: '1767268800000000000',
+    severityNumber: 9,
+    body: { stringValue: 'TLS connection to api.example.com:8443 was opened' },
+    attributes: {
+      'server.address': HOST,
+      'server.port': 8443,
+      'network.peer.address': '192.0.2.7',
+      'tls.established': true,
+      'tls.protocol.version': '1.3',
+      'tls.cipher': 'TLS_AES_256_GCM_SHA384',
+      'tls.server.subject': expect.stringContaining(HOST),
+      'tls.server.hash.sha256': expect.stringMatching(/^[0-9A-F]{64}$/),
+      'pinfetch.result': 'accepted',
+      'pinfetch.manifest.version': 7,
+      'pinfetch.pins.matched': [server.pin],
+    },
+  })
+  const { attributes } = otlp(refused({ proxy: 'http://proxy.example:8080' }))
+  expect(attributes).toMatchObject({ 'error.type': 'ERR_TRUST_PIN_MISMATCH', 'tls.established': false })
+  expect(attributes).not.toHaveProperty(['tls.cipher'])
+})
+
+test('a log record of another event has its details, and the more it matters the higher its number', () => {
+  const [, rejected] = mismatch
+  if (rejected === undefined) throw new Error('none')
+  for (const name of ['pinfetch.host', 'pinfetch.code']) expect(otlp(rejected).attributes).not.toHaveProperty([name])
+  expect(otlp(rejected)).toMatchObject({
+    severityNumber: 17,
+    attributes: {
+      'server.address': HOST,
+      'error.type': 'ERR_TRUST_PIN_MISMATCH',
+      'pinfetch.record.action': 'denied',
+      'pinfetch.findings': [{ code: 'ERR_TRUST_PIN_MISMATCH', certificateIndex: null }],
+      'pinfetch.manifestVersion': 7,
+    },
+  })
+  const numbers = new Map(
+    samples.flatMap((event) => {
+      const severity = meaningOf(event)?.severity
+      return severity === undefined ? [] : [[severity, otlp(event).severityNumber]]
+    }),
+  )
+  expect(Object.fromEntries(numbers)).toEqual({ informational: 9, low: 10, medium: 13, high: 17, critical: 18 })
+})
+
 test('what is no certificate has a digest alone, and a peer refused early no version', () => {
   const { tls } = ocsf(refused({ presented: [new Uint8Array([1, 2, 3])] })) as { tls: Record<string, unknown> }
   expect(tls).toMatchObject({ version: 'unknown', certificate_chain: [expect.stringMatching(/^[0-9a-f]{64}$/)] })
@@ -136,6 +217,9 @@ test('hostile text breaks no line, adds no field and makes no record longer than
   const line = cefLine(told({ type: 'posture', subject: nasty, effect: nasty })) ?? ''
   expect(readCef(line)?.fields.msg).toContain('a|b=c\\d\nCEF:0')
   expect(readCef(line)?.fields.act).toBe('observed')
+  const half = `${'x'.repeat(498)}\u{1f512}` // cut in the middle of a character
+  for (const subject of [nasty, half, '\ud800'])
+    expect(otlpProblems(asLogs(otlpLogRecord(told({ type: 'posture', subject, effect: half }))))).toEqual([])
   const long = 'x'.repeat(100_000)
   const many = Array.from({ length: 1_000 }, () => long)
   const events: readonly ClientEvent[] = [
@@ -147,7 +231,7 @@ test('hostile text breaks no line, adds no field and makes no record longer than
     }),
   ]
   for (const event of events) {
-    for (const record of [ocsf(event), ecsRecord(told(event))])
+    for (const record of [ocsf(event), ecsRecord(told(event)), otlpLogRecord(told(event))])
       expect(JSON.stringify(record).length).toBeLessThan(65_536)
   }
 })
