@@ -93,19 +93,19 @@ describe('refused by default', () => {
     const stranger = await createTestRepository({ hosts: { [HOST]: [key.pin] } })
     const old = await createTestRepository({
       hosts: { [HOST]: [key.pin] },
-      clock: { now: () => Date.now() - 5 * YEAR },
+      clock: { now: () => Date.now() - YEAR / 2 },
     })
-    const unready = async (files: typeof old, root: Uint8Array, startupMs = 500) => {
+    const rejected = async (files: typeof old, root: Uint8Array) => {
       pins.serve(files)
-      const late = testClient({ manifest: { ...manifest, root, startupMs }, anchors: ca.anchorPem })
-      return (await late.ready().then(
-        () => 'ready',
-        (error: PinfetchError) => error,
-      )) as PinfetchError
+      const late = testClient({ manifest: { ...manifest, root, startupMs: 500 }, anchors: ca.anchorPem })
+      const code = new Promise((resolve) => late.on('manifest.rejected', (event) => resolve(event.code)))
+      await refusalOf(late.ready(), 'ERR_TRUST_NO_TRUSTED_MANIFEST')
+      return code
     }
-    expect(await unready(stranger, repository.root)).toMatchObject({ code: 'ERR_TRUST_NO_TRUSTED_MANIFEST' })
-    expect(await unready(old, old.root)).toMatchObject({ code: 'ERR_TRUST_NO_TRUSTED_MANIFEST' })
-    expect(await unready(stranger, stranger.root, 60_000)).toBe('ready') // however busy the machine
+    expect(await rejected(stranger, repository.root)).toBe('ERR_MANIFEST_SIG_THRESHOLD')
+    expect(await rejected(old, old.root)).toBe('ERR_MANIFEST_STATUS_EXPIRED')
+    pins.serve(stranger)
+    await testClient({ manifest: { ...manifest, root: stranger.root }, anchors: ca.anchorPem }).ready()
   })
 })
 
