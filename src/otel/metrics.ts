@@ -115,8 +115,8 @@ export function recordMetrics({ meter, on, health, now, maxServers, isOurs }: Me
     gauge(METRIC.manifestExpiry, 's', 'Seconds until a document of the manifest ends.', (result) =>
       observe(result, ({ what }) => (DOCUMENTS.has(what) ? { [ATTRIBUTE.document]: what } : undefined)),
     ),
-    gauge(METRIC.pinExpiry, 's', 'Seconds until the first of the pins in code ends.', (result) =>
-      observe(result, ({ what }) => (what === 'pin' ? {} : undefined)),
+    ...SOONEST.map(([of, name, description]) =>
+      gauge(name, 's', description, (result) => observe(result, ({ what }) => (what === of ? {} : undefined))),
     ),
     gauge(METRIC.manifestVersion, '{version}', 'Version of the manifest in force, of several the lowest.', (result) => {
       const { manifest, manifests = manifest === undefined ? [] : [manifest] } = health()
@@ -136,6 +136,13 @@ function tlsOf({ connection }: EventOf<'tls.handshake'>): Attributes {
 }
 
 const DOCUMENTS: ReadonlySet<ExpiringThing> = new Set(['manifest', 'status', 'root'])
+/** Of several the one that ends first: who is told of it asks `health()` which it is. */
+const SOONEST = [
+  ['pin', METRIC.pinExpiry, 'Seconds until the first pin ends, of those in code and in the manifest.'],
+  ['revocation list', METRIC.revocationListExpiry, 'Seconds until the first list of revoked certificates ends.'],
+  ['log list', METRIC.logListExpiry, 'Seconds until the list of transparency logs is too old to judge by.'],
+  ['legacy host', METRIC.legacyHostExpiry, 'Seconds until the first legacy host is refused.'],
+] as const satisfies readonly (readonly [ExpiringThing, string, string])[]
 /** The boundaries that the conventions advise. */
 const SECONDS = {
   unit: 's',

@@ -42,6 +42,8 @@ export const METRIC = {
   requestDuration: 'http.client.request.duration', // stable
   certificateExpiry: 'pinfetch.certificate.expiry',
   handshakeDuration: 'pinfetch.tls.handshake.duration',
+  legacyHostExpiry: 'pinfetch.legacy_host.expiry',
+  logListExpiry: 'pinfetch.log_list.expiry',
   manifestExpiry: 'pinfetch.manifest.expiry',
   manifestRefreshes: 'pinfetch.manifest.refreshes',
   manifestVersion: 'pinfetch.manifest.version',
@@ -49,6 +51,7 @@ export const METRIC = {
   pinValidations: 'pinfetch.pin.validations',
   rateWaits: 'pinfetch.ratelimit.waits',
   retries: 'pinfetch.retries',
+  revocationListExpiry: 'pinfetch.revocation_list.expiry',
   tokenRefreshes: 'pinfetch.token.refreshes',
   validationDuration: 'pinfetch.validation.duration',
 } as const

@@ -1,6 +1,7 @@
 import { SpanStatusCode } from '@opentelemetry/api'
 import type { EventOf } from 'pinfetch'
 import { describe, expect, test } from 'vitest'
+import type { ExpiringThing } from '../../src/events/monitor-events.ts'
 import { instrument } from '../../src/otel/index.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { exchange, handshake, refused } from './samples.ts'
@@ -15,6 +16,19 @@ const renewal = { type: 'token.refresh', result: 'renewed', trigger: 'first', wa
 const lost = { ...renewal, result: 'failed', code: 'ERR_AUTH_TOKEN_TIMEOUT', failures: 1 } as const
 const retry = { type: 'retry.scheduled', host: 'api.example.com', method: 'GET', attempt: 2, afterMs: 5 } as const
 
+/** Each of them has a gauge. */
+const EXPIRING = Object.keys({
+  'server certificate': true,
+  'client certificate': true,
+  pin: true,
+  manifest: true,
+  status: true,
+  root: true,
+  'revocation list': true,
+  'log list': true,
+  'legacy host': true,
+} satisfies Record<ExpiringThing, true>) as ExpiringThing[]
+
 /** What dashboards are built on: a change here is one that users notice. */
 const METRICS = {
   'http.client.request.duration': [
@@ -25,6 +39,8 @@ const METRICS = {
     ...SERVER,
   ],
   'pinfetch.certificate.expiry': ['pinfetch.certificate.kind', ...SERVER],
+  'pinfetch.legacy_host.expiry': [],
+  'pinfetch.log_list.expiry': [],
   'pinfetch.manifest.expiry': ['pinfetch.document'],
   'pinfetch.manifest.refreshes': ['pinfetch.result'],
   'pinfetch.manifest.version': [],
@@ -32,6 +48,7 @@ const METRICS = {
   'pinfetch.pin.validations': ['error.type', 'pinfetch.mode', 'pinfetch.result', ...SERVER],
   'pinfetch.ratelimit.waits': SERVER,
   'pinfetch.retries': ['error.type', 'http.response.status_code', ...SERVER],
+  'pinfetch.revocation_list.expiry': [],
   'pinfetch.tls.handshake.duration': [
     'error.type',
     'pinfetch.result',
@@ -68,9 +85,7 @@ const SPANS = {
 describe('names', () => {
   const everything = () => {
     const stage = otelStage()
-    const expiries = (['server certificate', 'client certificate', 'manifest', 'status', 'root', 'pin'] as const).map(
-      (what) => ({ what, subject: 'api.example.com', notAfter: in1000s() }),
-    )
+    const expiries = EXPIRING.map((what) => ({ what, subject: 'api.example.com', notAfter: in1000s() }))
     const { emit } = toldClient(stage, {}, { expiries, manifest: { manifestVersion: 7 } })
     emit(handshake({ proxy: 'https://proxy.example:3128' }), refused(), exchange(), exchange({ status: 503 }))
     emit({ type: 'manifest.poll', ms: 5, bytes: 10, result: 'changed' })
@@ -187,6 +202,14 @@ describe('metrics', () => {
     expect(Number(left?.value)).toBeGreaterThan(500)
     expect(metrics['pinfetch.manifest.version']).toEqual([{ attributes: {}, value: 3 }])
     expect(metrics).not.toHaveProperty('pinfetch.manifest.expiry')
+  })
+
+  test.each(EXPIRING)('have the seconds left of a %s, and fewer than none once it has ended', async (what) => {
+    const stage = otelStage()
+    toldClient(stage, {}, { expiries: [{ what, subject: 'api.example.com', notAfter: toUnixMs(Date.now() - 5_000) }] })
+    const series = Object.entries(await stage.metrics()).filter(([name]) => name.endsWith('.expiry'))
+    expect(series.map(([, found]) => found.length)).toEqual([1])
+    expect(Number(series[0]?.[1][0]?.value)).toBeLessThanOrEqual(-5)
   })
 })
 

@@ -679,10 +679,10 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
       "Where something listens to undici's channel of requests, as OpenTelemetry's own instrumentation does, the span of a request and http.client.request.duration are left to that, so that there are not two: spans and durations say otherwise.",
     ],
     'otel/otel#of every metric and its attributes': [
-      'Names are those of the semantic conventions, or begin with pinfetch.: pin.validations, manifest.refreshes, manifest.version, token.refreshes, retries, ratelimit.waits, tls.handshake.duration, validation.duration, and certificate.expiry, manifest.expiry and pin.expiry in seconds left.',
+      'Names are those of the semantic conventions, or begin with pinfetch.: pin.validations, manifest.refreshes, manifest.version, token.refreshes, retries, ratelimit.waits, tls.handshake.duration, validation.duration, and certificate.expiry, manifest.expiry, pin.expiry, revocation_list.expiry, log_list.expiry and legacy_host.expiry in seconds left.',
     ],
     'otel/otel#show what ends, the soonest of each kind': [
-      'Names are those of the semantic conventions, or begin with pinfetch.: pin.validations, manifest.refreshes, manifest.version, token.refreshes, retries, ratelimit.waits, tls.handshake.duration, validation.duration, and certificate.expiry, manifest.expiry and pin.expiry in seconds left.',
+      'Names are those of the semantic conventions, or begin with pinfetch.: pin.validations, manifest.refreshes, manifest.version, token.refreshes, retries, ratelimit.waits, tls.handshake.duration, validation.duration, and certificate.expiry, manifest.expiry, pin.expiry, revocation_list.expiry, log_list.expiry and legacy_host.expiry in seconds left.',
     ],
     'otel/otel#of 1,000 origins are those of 100 and one more': [
       'In metrics, servers beyond the first maxServers (100) are _other.',
