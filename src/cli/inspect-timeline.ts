@@ -1,4 +1,4 @@
-import type { HostFact } from '../picture/facts.ts'
+import type { HostFact, StapleFact } from '../picture/facts.ts'
 import { svgTimeline } from '../picture/svg.ts'
 import { timelineOf } from '../picture/timeline.ts'
 import { pinOf } from '../trust/pins.ts'
@@ -13,11 +13,16 @@ import type { Failure } from './outcome.ts'
  * @param subject.refusal Why the peer is refused already; `undefined` where it is not, or where nobody asked.
  */
 export function inspectTimeline(
-  subject: { readonly name: string; readonly placed: readonly Placed[]; readonly refusal: Failure | undefined },
+  subject: {
+    readonly name: string
+    readonly placed: readonly Placed[]
+    readonly staple: StapleFact | undefined
+    readonly refusal: Failure | undefined
+  },
   { pinGroups, denies, mode }: Pick<HostPolicy, 'pinGroups' | 'denies' | 'mode'>,
   now: number,
 ): string {
-  const { name, placed, refusal } = subject
+  const { name, placed, staple, refusal } = subject
   const path = placed.filter(({ position }) => position !== 'not on the path').map(({ certificate }) => certificate)
   const [endEntity, ...issuers] = path
   const denied = new Set(denies.map(({ spki }) => spki))
@@ -26,6 +31,7 @@ export function inspectTimeline(
     host: name,
     certificates: endEntity === undefined ? [] : [{ ...lifeOf(endEntity), path: path.map(pinsOf) }],
     issuers: issuers.map(lifeOf),
+    ...(staple === undefined ? {} : { staples: [staple] }),
     pins: pinGroups.flat().map(({ spki, notBefore, notAfter, require, label }) => ({
       spki,
       ...(notBefore === undefined ? {} : { from: notBefore }),

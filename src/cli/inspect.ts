@@ -20,6 +20,7 @@ import { type Failure, type Outcome, UsageError } from './outcome.ts'
 import type { Run } from './program.ts'
 import { seeServer } from './server.ts'
 import { materialOf, openSource } from './source.ts'
+import { stapleOf } from './staple.ts'
 import { dateOf, fromNow, keyText, table } from './text.ts'
 
 export function addInspect(program: Command, run: Run): void {
@@ -33,7 +34,7 @@ export function addInspect(program: Command, run: Run): void {
     .option('--pem', 'print the certificates themselves')
     .option(
       '--timeline <file>',
-      'what ends when, as an SVG image: each certificate of the path, and the pins of --config',
+      'what ends when, as an SVG image: each certificate of the path, what is stapled, and the pins of --config',
     )
     .addHelpText('before', EXAMPLE)
     .action((source: string, options: InspectOptions) => run((io, paint) => inspect(source, options, io, paint)))
@@ -65,7 +66,7 @@ async function inspect(text: string, options: InspectOptions, io: Io, paint: Pai
     source.kind === 'host'
       ? await inspectServer(source.origin, options, io)
       : await inspectFile(source.name, source.bytes, options, io)
-  const { presented, trace, policy, isCheck, warnings } = seen
+  const { presented, staple, trace, policy, isCheck, warnings } = seen
   const now = io.now()
   const chosen = (trace.paths.find(({ refusal }) => refusal === undefined) ?? trace.paths[0])?.path
   const certificates = placeAll(presented, chosen)
@@ -75,7 +76,8 @@ async function inspect(text: string, options: InspectOptions, io: Io, paint: Pai
       ? { code: verdict.code, message: verdict.message, hint: CODES[verdict.code].fix }
       : undefined
   if (options.timeline !== undefined) {
-    const subject = { name: seen.name, placed: certificates, refusal: failure }
+    const stapled = chosen === undefined ? undefined : stapleOf(chosen, staple, now)
+    const subject = { name: seen.name, placed: certificates, staple: stapled, refusal: failure }
     await writeWhole(options.timeline, inspectTimeline(subject, policy, now), { replace: true })
   }
   const written = options.timeline === undefined ? [] : [`written  ${options.timeline}`]
@@ -106,7 +108,7 @@ async function inspectServer(origin: CanonicalOrigin, options: InspectOptions, i
   const { source, presented, staple, warnings } = await seeServer(origin, { anchors: rules.policy.anchors, sni }, io)
   const identity = identityOf(origin, sni)
   const trace = traceDecision({ presented, identity, ...rules, staple, now: toUnixMs(io.now()) })
-  return { name: origin.text, source, presented, trace, policy: rules.policy, isCheck: true, warnings }
+  return { name: origin.text, source, presented, staple, trace, policy: rules.policy, isCheck: true, warnings }
 }
 
 async function inspectFile(name: string, bytes: Uint8Array, options: InspectOptions, io: Io): Promise<Seen> {

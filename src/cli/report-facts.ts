@@ -10,6 +10,7 @@ import { deadlinesOf } from '../publisher/deadlines.ts'
 import { LOG_LIST_MAX_AGE_MS } from '../publisher/log-list.ts'
 import { deniedFor, type SeenChain } from '../publisher/seen.ts'
 import { viewOfWalk } from './as-client.ts'
+import type { Staples } from './look.ts'
 import type { Walk } from './walk.ts'
 
 /** What was looked at: a repository, pins in code, and what servers showed. */
@@ -17,27 +18,28 @@ export interface Seen {
   readonly walks: readonly Walk[]
   readonly pins: readonly ResolvedPins[]
   readonly chains: readonly SeenChain[]
+  readonly staples: Staples
   readonly own: Facts['own']
 }
 
 /** The facts of a picture. Pure. */
-export function factsOf({ walks, pins, chains, own }: Seen, now: number): Facts {
+export function factsOf({ walks, pins, chains, staples, own }: Seen, now: number): Facts {
   const views = walks.map((walk) => viewOfWalk(walk, toUnixMs(now)))
   const pinned = [
     ...walks.flatMap((walk, index) => entriesOf(walk).map((entry) => ofEntry(entry, views[index]))),
     ...pins.map(ofCode),
   ]
   const find = hostIndex(pinned.map((host) => [host.pattern, host] as const))
-  const shown = new Map<PinnedHost, CertificateFact[]>()
+  const shown = new Map<PinnedHost, SeenChain[]>()
   const strangers: HostFact[] = []
   for (const chain of chains) {
     const host = exactly(pinned, chain) ?? find(chain.host)
-    if (host === undefined) strangers.push(ofStranger(chain))
-    else shown.set(host, [...(shown.get(host) ?? []), ofChain(chain)])
+    if (host === undefined) strangers.push({ ...ofStranger(chain), ...shownBy([chain], staples) })
+    else shown.set(host, [...(shown.get(host) ?? []), chain])
   }
   return {
     documents: walks.flatMap(documentsOf),
-    hosts: [...pinned.map(({ fact }, index) => withShown(fact, pinned[index], shown)), ...strangers],
+    hosts: [...pinned.map((host) => ({ ...host.fact, ...shownBy(shown.get(host) ?? [], staples) })), ...strangers],
     own: [...own, ...walks.flatMap(logListOf)],
     denied: views.flatMap(({ denies }) =>
       denies.flatMap(({ spki, reason, hosts }) => (hosts ? [] : [{ spki, reason }])),
@@ -51,12 +53,8 @@ interface PinnedHost {
   readonly fact: HostFact
 }
 
-function withShown(
-  fact: HostFact,
-  host: PinnedHost | undefined,
-  shown: ReadonlyMap<PinnedHost, readonly CertificateFact[]>,
-): HostFact {
-  return { ...fact, certificates: (host === undefined ? undefined : shown.get(host)) ?? [] }
+function shownBy(chains: readonly SeenChain[], staples: Staples): Pick<HostFact, 'certificates' | 'staples'> {
+  return { certificates: chains.map(ofChain), staples: chains.flatMap((chain) => staples.get(chain) ?? []) }
 }
 
 function exactly(pinned: readonly PinnedHost[], { host, port }: SeenChain): PinnedHost | undefined {
@@ -112,7 +110,7 @@ function ofChain({ notBefore, notAfter, path }: SeenChain): CertificateFact {
 /** Nobody pins it: its certificate alone is judged. */
 function ofStranger(chain: SeenChain): HostFact {
   const host = hostKey(chain.host, chain.port === 443 ? undefined : chain.port)
-  return { host, pins: [], certificates: [ofChain(chain)], enforcedFrom: Infinity }
+  return { host, pins: [], certificates: [], enforcedFrom: Infinity }
 }
 
 function documentsOf({ root, status, manifest }: Walk): readonly DocumentFact[] {

@@ -6,7 +6,7 @@ import { type ResolvedManifest, resolveOptions } from '../client/options.ts'
 import { parseStrictJson } from '../encoding/json.ts'
 import { CODES } from '../errors/codes.ts'
 import type { ManifestLocation, Mirror } from '../manifest/sources.ts'
-import type { Facts } from '../picture/facts.ts'
+import type { Facts, StapleFact } from '../picture/facts.ts'
 import { pageOf } from '../picture/page.ts'
 import { svgTimeline } from '../picture/svg.ts'
 import type { HealthLine, Matrix } from '../picture/tables.ts'
@@ -101,6 +101,7 @@ interface Found {
 
 async function lookAround(sources: readonly string[], options: ReportOptions, now: number, io: Io): Promise<Found> {
   const [walks, chains]: [Walk[], SeenChain[]] = [[], []]
+  const staples = new Map<SeenChain, StapleFact>()
   const [pins, own]: [Seen['pins'][number][], Facts['own'][number][]] = [[], []]
   const [health, warnings]: [HealthLine[], string[]] = [[], []]
   const walkFrom = async (location: ManifestLocation, anchor: Uint8Array, path: string): Promise<void> => {
@@ -113,6 +114,7 @@ async function lookAround(sources: readonly string[], options: ReportOptions, no
     const hosts = contentIn(walk.manifest)?.hosts ?? []
     const looked = await lookAtAll({ hosts }, await anchorsFrom(options.ca), io)
     chains.push(...looked.chains)
+    for (const [chain, staple] of looked.staples) staples.set(chain, staple)
     warnings.push(...looked.warnings)
   }
   if (options.url !== undefined) {
@@ -127,12 +129,13 @@ async function lookAround(sources: readonly string[], options: ReportOptions, no
     }
     const source = await openSource(text, io)
     if (source.kind === 'host') {
-      const { chain, judgement } = await look(
+      const { chain, stapled, judgement } = await look(
         source.origin,
         { anchors: await anchorsFrom(options.ca), sni: undefined },
         io,
       )
       if (chain !== undefined) chains.push(chain)
+      if (chain !== undefined && stapled !== undefined) staples.set(chain, stapled)
       const problem = judgement.findings[0]
       const subject = source.origin.text
       if (problem === undefined) health.push({ severity: 'ok', subject, message: 'its path verifies' })
@@ -151,7 +154,7 @@ async function lookAround(sources: readonly string[], options: ReportOptions, no
       if (location !== undefined) await walkFrom(location, root, `${text}: manifest.root`)
     }
   }
-  return { seen: { walks, pins, chains, own }, health, warnings }
+  return { seen: { walks, pins, chains, staples, own }, health, warnings }
 }
 
 /** The client's own certificate, where a file has it. */

@@ -35,6 +35,8 @@ export interface HostFact {
   readonly certificates: readonly CertificateFact[]
   /** Certificates above those, up to the anchor: at the end of any of them the path has ended. */
   readonly issuers?: readonly IssuerFact[]
+  /** OCSP responses as its servers stapled them. The end of one is no outage: the server fetches the next. */
+  readonly staples?: readonly StapleFact[]
   /** Pins that do not match are only reported until then: `Infinity` for ever. Default: they are refused. */
   readonly enforcedFrom?: number
   /** The host is refused from then on, whatever it shows. */
@@ -58,6 +60,11 @@ export interface CertificateFact extends Window {
 
 export interface IssuerFact extends Window {
   readonly subject: string
+}
+
+export interface StapleFact extends Window {
+  /** What it says, and of whom. */
+  readonly label: string
 }
 
 export interface OwnFact extends Window {

@@ -27,5 +27,5 @@ export const MEANING: Readonly<Record<BarKind | 'now', string>> = {
   retired: 'retired pin',
   denied: 'denied key',
   document: 'signed document',
-  evidence: 'list with an end',
+  evidence: 'list or OCSP response',
 }

@@ -100,6 +100,7 @@ function drawHost(host: HostFact, now: number) {
     },
     ...host.certificates.map((certificate) => rowOf('certificate', certificate.subject, 'certificate', certificate)),
     ...(host.issuers ?? []).map((issuer) => rowOf('issuer', issuer.subject, 'certificate', issuer)),
+    ...(host.staples ?? []).map((staple) => rowOf('OCSP', staple.label, 'evidence', staple)),
     ...host.pins.map((pin) => {
       const role = roleOf(pin, host.certificates, now)
       return rowOf(`${role} pin`, pin.label === undefined ? pin.spki : `${pin.label}  ${pin.spki}`, role, pin)

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { selfSigned, startTlsServer, testCa } from 'pinfetch/testing'
+import { ocspResponse, selfSigned, startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, test } from 'vitest'
 import { certificatesOfPem } from '../../src/x509/pem.ts'
 import { until } from '../support/client.ts'
@@ -140,6 +140,23 @@ test('--timeline draws what ends when: each certificate of the path, and the pin
   const refused = await drawn([spare, foreign])
   expect(refused.exitCode).toBe(1)
   expect(refused.image).toMatch(/outage if nobody acts from now without an end/)
+})
+
+test('--timeline shows until when the stapled OCSP response counts, where it counts', async () => {
+  const ca = testCa()
+  const identity = ca.issue({ names: ['localhost'] })
+  const { file, path } = await workplace()
+  const roots = await file('roots.pem', ca.anchorPem)
+  const drawn = async (staple: Uint8Array) => {
+    const server = await until(startTlsServer({ identity, ocspResponse: staple }))
+    await cli(['inspect', `localhost:${server.port}`, '--ca', roots, '--timeline', path('out.svg')])
+    return readFile(path('out.svg'), 'utf8')
+  }
+  const nextUpdate = Math.floor(Date.now() / DAY + 3) * DAY
+  expect(await drawn(ocspResponse({ certificate: identity, nextUpdate }))).toMatch(
+    new RegExp(`<title>OCSP good, CN=localhost[^<]*${isoOf(nextUpdate).slice(0, 10)}`),
+  )
+  expect(await drawn(ocspResponse({ certificate: identity, signature: 'garbage' }))).not.toContain('OCSP good')
 })
 
 test('--timeline of a file is of its certificates alone', async () => {

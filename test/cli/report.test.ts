@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { testCa } from 'pinfetch/testing'
+import { ocspResponse, startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, test } from 'vitest'
-import { cli, cliJson, workplace } from './support.ts'
+import { until } from '../support/client.ts'
+import { cli, cliJson, type JsonAnswer, workplace } from './support.ts'
 
 const DAY = 86_400_000
 const NOW = Date.UTC(2030, 0, 1)
@@ -39,6 +40,26 @@ test('a configuration brings its pins; nothing at all, and what is no report of 
   expect((await cli(['report', '--lab', path('lab.json')])).stderr).toContain('ERR_CONFIG_USAGE')
 })
 
+test('what servers staple stands among their rows: of a host that is pinned, and of one that is not', async () => {
+  const { path } = await workplace()
+  const ca = testCa()
+  const identity = ca.issue({ names: ['localhost'] })
+  const server = await until(startTlsServer({ identity, ocspResponse: ocspResponse({ certificate: identity }) }))
+  const [origin, host] = [`https://localhost:${server.port}`, `localhost:${server.port}`]
+  await writeFile(path('ca.pem'), ca.anchorPem)
+  const stapled = { what: 'OCSP', label: 'good, CN=localhost' }
+  const stranger = await cliJson(['report', origin, '--ca', path('ca.pem')])
+  expect(groupsOf(stranger.answer)).toContainEqual([host, stapled])
+
+  await cli(['init', path('pins'), '--repo', 'acme/pins'])
+  const pins = [identity.pin, ca.issue().pin]
+  await cli(['manifest', 'add-host', 'localhost', '--port', `${server.port}`, '--dir', path('pins'), '--pin', ...pins])
+  await cli(['manifest', 'publish', '--dir', path('pins'), '--to', path('public'), '--ca', path('ca.pem')])
+  const root = path('pins/root.json')
+  const pinned = await cliJson(['report', path('public'), '--root', root, '--connect', '--ca', path('ca.pem')])
+  expect(groupsOf(pinned.answer)).toContainEqual([host, stapled])
+})
+
 test('the matrix of the lab stands in the page', async () => {
   const { path } = await workplace()
   const results = [{ outcome: 'refused', code: 'ERR_TRUST_PIN_MISMATCH', reason: null }]
@@ -52,6 +73,14 @@ test('the matrix of the lab stands in the page', async () => {
   expect(page).toContain('refused: ERR_TRUST_PIN_MISMATCH')
   expect(page).not.toContain('<b>')
 })
+
+/** Each group that has a staple, with the row of it. */
+function groupsOf({ data }: JsonAnswer): readonly unknown[] {
+  const { groups = [] } = data as { groups?: { title: string; rows: { what: string; label: string }[] }[] }
+  return groups.flatMap(({ title, rows }) =>
+    rows.flatMap(({ what, label }) => (what === 'OCSP' ? [[title, { what, label }]] : [])),
+  )
+}
 
 async function startRepository() {
   const { path } = await workplace()

@@ -50,6 +50,7 @@ export const busy: Facts = {
     {
       host: 'api.example.com',
       certificates: [certificate('A', -40, 50, ['R']), certificate('B', -2, 88)],
+      staples: [{ label: 'good, CN=A', from: NOW - DAY, until: NOW + 2 * DAY }],
       pins: [
         pin('A', { label: 'serving', until: NOW + 40 * DAY }),
         pin('B', { label: 'next' }),

@@ -88,6 +88,7 @@ describe('where an outage comes', () => {
       'an issuer’s pin on the path',
       { pins: [pin('R')], certificates: [{ ...certificate('A', -1, 9, ['R']), until: Infinity }] },
     ],
+    ['an OCSP response ends', { pins: [pin('A')], staples: [{ label: 'good', until: NOW + DAY }] }],
     ['one pin ends, another goes on', { pins: [pin('A', { until: NOW + DAY }), pin('B')] }],
     ['reported for ever', { pins: [], enforcedFrom: Infinity }],
   ])('nowhere: %s', (_, fact) => {
