@@ -1,14 +1,13 @@
-import { hash } from 'node:crypto'
-import * as z from 'zod'
 import { ConfigurationError, MonitorError } from '../../errors/errors.ts'
-import { latin1 } from '../../x509/der.ts'
 import { ask } from './ask.ts'
-import { type LogIdentity, parseLogKey, verifyCheckpoint } from './checkpoint.ts'
-import { type Issuance, issuanceOf } from './issuance.ts'
-import { readCertificate, readTbsCertificate } from './read-certificate.ts'
-import { type Batch, baseUrlOf, type IssuanceSource, type Pass, readPosition } from './source.ts'
-import { HASH_OCTETS, readTile, TILE_WIDTH, type TileEntry, verifyTile } from './tile.ts'
-import { createTree, type FetchTile, type TreeHead } from './tree.ts'
+import { verifyCheckpoint } from './checkpoint.ts'
+import type { LogEntry } from './entry.ts'
+import { goOn, issuancesIn, originOf, parseFrom, type WatchedLog } from './log.ts'
+import { HASH_OCTETS } from './merkle.ts'
+import { type Batch, baseUrlOf, type IssuanceSource, type Pass } from './source.ts'
+import { readTile, TILE_WIDTH, verifyTile } from './tile.ts'
+import { createTree, type FetchTile } from './tree.ts'
+import { type LogIdentity, parseLogKey } from './tree-head.ts'
 
 /** A log of its own, read tile by tile (c2sp.org/static-ct-api). */
 export interface StaticLogOptions {
@@ -30,10 +29,8 @@ export interface StaticLogOptions {
  */
 export function staticLog(options: StaticLogOptions): IssuanceSource {
   const base = baseUrlOf(options.url, 'staticLog.url')
-  const { from = 'end', origin = `${base.host}${base.pathname}`.replace(/\/+$/, '') } = options
-  if (from !== 'end' && !(Number.isSafeInteger(from) && from >= 0)) {
-    throw new ConfigurationError('ERR_CONFIG_INVALID', 'staticLog.from: expected an index or end')
-  }
+  const from = parseFrom(options.from, 'staticLog.from')
+  const { origin = originOf(base) } = options
   if (!/^[!-~]{1,300}$/.test(origin) || /^[a-z]+:\/\//i.test(origin)) {
     throw new ConfigurationError('ERR_CONFIG_INVALID', 'staticLog.origin: expected a URL without its scheme')
   }
@@ -45,13 +42,8 @@ export function staticLog(options: StaticLogOptions): IssuanceSource {
   })
 }
 
-interface WatchedLog {
-  readonly base: URL
-  readonly log: LogIdentity
-  readonly from: number | 'end'
-}
-
-async function* readAll({ base, log, from }: WatchedLog, pass: Pass): AsyncGenerator<Batch> {
+async function* readAll(watched: WatchedLog, pass: Pass): AsyncGenerator<Batch> {
+  const { base, log } = watched
   const source = log.origin
   const get = (path: string, maxBytes: number) =>
     ask(new URL(path, base), { source, maxBytes, missing: 'absent' }, pass)
@@ -59,40 +51,20 @@ async function* readAll({ base, log, from }: WatchedLog, pass: Pass): AsyncGener
   if (signed === undefined) throw new MonitorError('ERR_MONITOR_LOG_CHECKPOINT', `${source}: there is no checkpoint`)
   const head = verifyCheckpoint(signed, log, pass.runtime.clock.now())
   const tree = createTree(head, fetchTileWith(get))
-  const before = readPosition(Position, pass.position, source)
-  if (before !== undefined) await checkContinuation(tree, head, before, source)
-  const root = Buffer.from(head.root).toString('base64')
-  const positionAt = (next: number) => ({ size: head.size, root, next })
-  let next = before?.next ?? (from === 'end' ? head.size : Math.min(from, head.size))
-  if (next === head.size) yield { issuances: [], position: positionAt(next) }
-  while (next < head.size) {
+  const { next: first, positionAt } = await goOn(watched, head, pass, async ({ size, root }) => {
+    return Buffer.compare(await tree.rootAt(size), root) === 0
+  })
+  if (first === head.size) yield { issuances: [], position: positionAt(first) }
+  for (let next = first; next < head.size; ) {
     const index = Math.floor(next / TILE_WIDTH)
     const width = Math.min(TILE_WIDTH, head.size - index * TILE_WIDTH)
     const hashes = await tree.tile(0, index)
     const entries = await readEntries(get, { index, width })
     verifyTile(entries, hashes)
-    const start = next
     next = index * TILE_WIDTH + width
-    const fresh = entries.filter((entry) => entry.index >= start)
+    const fresh = entries.filter((entry) => entry.index >= first)
     yield { issuances: issuancesIn(fresh, source, pass), position: positionAt(next) }
   }
-}
-
-/** An honest log only grows. */
-async function checkContinuation(
-  { rootAt }: ReturnType<typeof createTree>,
-  head: TreeHead,
-  before: Position,
-  source: string,
-): Promise<void> {
-  if (head.size < before.size) {
-    const message = `${source}: has ${head.size} entries, and had ${before.size}`
-    throw new MonitorError('ERR_MONITOR_LOG_SHRUNK', message)
-  }
-  const root = head.size === before.size ? head.root : await rootAt(before.size)
-  if (Buffer.from(root).toString('base64') === before.root) return
-  const message = `${source}: the tree of ${head.size} entries does not continue the one of ${before.size}`
-  throw new MonitorError('ERR_MONITOR_LOG_FORKED', message)
 }
 
 type Get = (path: string, maxBytes: number) => Promise<Uint8Array | undefined>
@@ -110,28 +82,13 @@ const fetchTileWith =
 async function readEntries(
   get: Get,
   { index, width }: { readonly index: number; readonly width: number },
-): Promise<readonly TileEntry[]> {
+): Promise<readonly LogEntry[]> {
   const whole = `tile/data/${pathOf(index)}`
   const partial = width < TILE_WIDTH ? await get(`${whole}.p/${width}`, MAX_DATA_BYTES) : undefined
   if (partial !== undefined) return readTile(partial, { index, width })
   const data = await get(whole, MAX_DATA_BYTES)
   if (data === undefined) throw new MonitorError('ERR_MONITOR_LOG_TILE', `the log does not have ${whole}`)
   return readTile(data, { index, width: TILE_WIDTH }).slice(0, width)
-}
-
-/** Only those that concern what is watched: a log holds everybody's. */
-function issuancesIn(entries: readonly TileEntry[], source: string, pass: Pass): readonly Issuance[] {
-  return entries.flatMap(({ kind, signedEntry, precertificate }) => {
-    const read = kind === 'certificate' ? readCertificate(signedEntry) : readTbsCertificate(signedEntry)
-    const isOurs = read.names.some(pass.matches) || (!read.isComplete && mentions(signedEntry, pass.domains))
-    return isOurs ? [issuanceOf(source, read, { sha256: hash('sha256', precertificate ?? signedEntry) })] : []
-  })
-}
-
-/** Where a certificate breaks off, a name may stand in what could not be read. */
-function mentions(der: Uint8Array, domains: readonly string[]): boolean {
-  const text = latin1(der).toLowerCase()
-  return domains.some((domain) => text.includes(domain))
 }
 
 /** 1234067 is `x001/x234/067`. */
@@ -142,14 +99,6 @@ function pathOf(index: number): string {
   }
   return parts.join('/')
 }
-
-type Position = z.infer<typeof Position>
-const Position = z.object({
-  size: z.int().min(0),
-  root: z.string().max(100),
-  /** The first entry that was not read yet. */
-  next: z.int().min(0),
-})
 
 const MAX_CHECKPOINT_BYTES = 64 * 1024
 const MAX_TILE_BYTES = TILE_WIDTH * HASH_OCTETS

@@ -1,12 +1,6 @@
-import { hash } from 'node:crypto'
 import { MonitorError } from '../../errors/errors.ts'
-import { HASH_OCTETS, TILE_WIDTH } from './tile.ts'
-
-export interface TreeHead {
-  readonly size: number
-  /** RFC 6962 §2.1. */
-  readonly root: Uint8Array
-}
+import { HASH_OCTETS, nodeHash, rootOf, type TreeHead } from './merkle.ts'
+import { TILE_WIDTH } from './tile.ts'
 
 /** The hashes of a tile as a log serves them: so many of 32 octets. */
 export type FetchTile = (tile: TilePlace) => Promise<Uint8Array>
@@ -41,7 +35,7 @@ export function createTree(head: TreeHead, fetchTile: FetchTile): Tree {
     for (const { level, index, width } of edgeOf(head.size)) {
       tiles[level] = width === 0 ? new Uint8Array() : checkedWidth(await fetchTile({ level, index, width }), width)
     }
-    if (Buffer.compare(rootOf(tiles), head.root) !== 0) {
+    if (Buffer.compare(rootOf(subtreesIn(tiles)), head.root) !== 0) {
       throw new MonitorError('ERR_MONITOR_LOG_TILE', 'the tiles at the right edge are not of the tree that was signed')
     }
     return tiles
@@ -74,7 +68,7 @@ export function createTree(head: TreeHead, fetchTile: FetchTile): Tree {
       for (const { level, index, width } of edgeOf(size)) {
         tiles[level] = width === 0 ? new Uint8Array() : (await tile(level, index)).subarray(0, width * HASH_OCTETS)
       }
-      return rootOf(tiles)
+      return rootOf(subtreesIn(tiles))
     },
   }
 }
@@ -92,18 +86,17 @@ function edgeOf(size: number): readonly TilePlace[] {
 const subtreesOf = (size: number, level: number): number => Math.floor(size / TILE_WIDTH ** level)
 
 /** The partial tiles are full subtrees of ever smaller sizes, read from the highest level down: RFC 6962 §2.1. */
-function rootOf(edge: readonly Uint8Array[]): Uint8Array {
-  let root: Uint8Array | undefined
+function subtreesIn(edge: readonly Uint8Array[]): readonly Uint8Array[] {
+  const subtrees: Uint8Array[] = []
   for (const hashes of edge) {
     const count = hashes.length / HASH_OCTETS
     for (let size = 1, end = count; size <= count; size *= 2) {
       if ((count & size) === 0) continue
-      const subtree = subtreeHash(hashes.subarray((end - size) * HASH_OCTETS, end * HASH_OCTETS))
-      root = root === undefined ? subtree : nodeHash(subtree, root)
+      subtrees.unshift(subtreeHash(hashes.subarray((end - size) * HASH_OCTETS, end * HASH_OCTETS)))
       end -= size
     }
   }
-  return root ?? hash('sha256', '', 'buffer')
+  return subtrees
 }
 
 /** Of a power of two of hashes. */
@@ -120,16 +113,8 @@ function subtreeHash(hashes: Uint8Array): Uint8Array {
   return level
 }
 
-function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  node.set(left, 1)
-  node.set(right.subarray(0, HASH_OCTETS), 1 + HASH_OCTETS)
-  return hash('sha256', node, 'buffer')
-}
-
 function checkedWidth(hashes: Uint8Array, width: number): Uint8Array {
   if (hashes.length === width * HASH_OCTETS) return hashes
   const message = `a tile has ${hashes.length} octets, expected ${width} hashes of ${HASH_OCTETS}`
   throw new MonitorError('ERR_MONITOR_LOG_TILE', message)
 }
-
-const node = Uint8Array.of(1, ...new Uint8Array(2 * HASH_OCTETS)) // RFC 6962 §2.1: 1 for a node
