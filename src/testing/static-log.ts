@@ -1,8 +1,16 @@
-import { createHash } from 'node:crypto'
 import { systemRuntime } from '../ports/system.ts'
-import { parseCertificate } from '../x509/certificate.ts'
-import { generateKey, type KeyPair, signBytes } from '../x509/generate.ts'
+import { generateKey, type KeyPair } from '../x509/generate.ts'
 import type { IssueOptions, TestCertificate } from './ca.ts'
+import {
+  leafHash,
+  merkleTreeLeaf,
+  number,
+  sha256,
+  timestampedEntry,
+  treeHash,
+  treeHeadSignature,
+  vector,
+} from './log-structs.ts'
 
 /**
  * A Certificate Transparency log of the static API in memory (https://c2sp.org/static-ct-api): its files are served by
@@ -16,36 +24,23 @@ export function createTestLog(options: TestStaticLogOptions): TestStaticLog {
   const rootHash = ofTheSize((size) => treeHash(leaves.slice(0, size).map(({ hash }) => hash)))
 
   const add: TestStaticLog['add'] = (certificate, { precertificate, timestamp = now() } = {}) => {
-    const issuer = certificate.issuer ?? certificate
     const index = Buffer.concat([Uint8Array.of(0), vector(2, number(5, leaves.length))]) // leaf_index
-    const signed =
-      precertificate === undefined
-        ? [vector(3, certificate.der)]
-        : [sha256(issuer.spki), vector(3, parseCertificate(certificate.der).tbs)]
-    const entry = Buffer.concat([
-      number(8, timestamp),
-      number(2, precertificate === undefined ? 0 : 1),
-      ...signed,
-      vector(2, index),
-    ])
+    const entry = timestampedEntry({ certificate, precertificate, timestamp }, index)
     const fingerprints = certificate.chainWithRoot.slice(1).map(sha256)
     const submitted = precertificate === undefined ? [] : [vector(3, precertificate.der)]
     leaves.push({
       data: Buffer.concat([entry, ...submitted, vector(2, Buffer.concat(fingerprints))]),
-      hash: sha256(Buffer.concat([Uint8Array.of(0, 0, 0), entry])),
+      hash: leafHash(merkleTreeLeaf(entry)),
     })
   }
   const checkpoint: TestStaticLog['checkpoint'] = (forged = {}) => {
     const size = forged.size ?? leaves.length
     const root = forged.root ?? rootHash(size)
     const name = forged.origin ?? origin
-    const timestamp = number(8, forged.timestamp ?? now())
-    const signed = Buffer.concat([Uint8Array.of(0, 1), timestamp, number(8, size), root])
-    const { privateKey } = forged.key ?? key
-    const signature = signBytes(signed, { privateKey, hash: 'sha256' })
+    const timestamp = forged.timestamp ?? now()
     const keyId = sha256(Buffer.concat([Buffer.from(`${name}\n`), Uint8Array.of(5), logId])).subarray(0, 4)
-    const algorithms = Uint8Array.of(4, key.type.startsWith('RSA') ? 1 : 3)
-    const note = Buffer.concat([keyId, timestamp, algorithms, vector(2, signature)]).toString('base64')
+    const signature = treeHeadSignature({ size, root, timestamp }, forged.key ?? key)
+    const note = Buffer.concat([keyId, number(8, timestamp), signature]).toString('base64')
     const text = `${name}\n${size}\n${Buffer.from(root).toString('base64')}\n\n\u2014 ${name} ${note}\n`
     return new Uint8Array(Buffer.from(text))
   }
@@ -138,15 +133,6 @@ function hashTiles(leaves: readonly Leaf[]): readonly (readonly [string, Uint8Ar
   return tiles
 }
 
-/** RFC 6962 §2.1, word for word. */
-function treeHash(hashes: readonly Uint8Array[]): Uint8Array {
-  const [only] = hashes
-  if (only === undefined) return sha256(new Uint8Array())
-  if (hashes.length === 1) return only
-  const split = 2 ** Math.ceil(Math.log2(hashes.length) - 1)
-  return sha256(Buffer.concat([Uint8Array.of(1), treeHash(hashes.slice(0, split)), treeHash(hashes.slice(split))]))
-}
-
 function chunksOf<T>(all: readonly T[]): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(all.length / WIDTH) }, (_, index) =>
     all.slice(index * WIDTH, (index + 1) * WIDTH),
@@ -159,16 +145,5 @@ function pathOf(index: number, width: number): string {
   const path = groups.map((group, position) => (position < groups.length - 1 ? `x${group}` : group)).join('/')
   return width === WIDTH ? path : `${path}.p/${width}`
 }
-
-const vector = (lengthOctets: number, content: Uint8Array): Uint8Array =>
-  Buffer.concat([number(lengthOctets, content.length), content])
-
-function number(octets: number, value: number): Uint8Array {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64BE(BigInt(value))
-  return bytes.subarray(8 - octets)
-}
-
-const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
 
 const WIDTH = 256

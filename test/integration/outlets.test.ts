@@ -175,7 +175,7 @@ test('collectors that refuse, hang or are not there, and a file that takes nothi
 const NO_OUTLETS = [
   ...['cefLine', 'ecsRecord', 'ocsfRecord', 'otlpLogRecord'], // the records of the outlets
   ...['readTile', 'verifyTile', 'verifyEvidence', 'verifyLog'], // readers
-  ...['certSpotter', 'checkIssuances', 'crtSh', 'staticLog', 'watchIssuances'], // of what others publish
+  ...['certSpotter', 'checkIssuances', 'crtSh', 'rfc6962Log', 'staticLog', 'watchIssuances'], // of what others publish
   'watchBypasses', // hears of no event, and tells a host and a way
 ]
 

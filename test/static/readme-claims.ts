@@ -716,27 +716,37 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
   'Watch for certificates that you did not order': {
     'monitor/issuance/sources#an issuance with an unknown key is told once, a known backup pin is silent (case 616)': [
       'A certificate for your name with a key that is not yours: a CA, a DNS or an account is in other hands, and the logs of Certificate Transparency tell.',
-      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
     ],
     'monitor/issuance/sources#is who is asked where no source is named': [
-      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
     ],
     'monitor/issuance/sources#one issuance that two of them know of is told once': [
-      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
       'Precertificate and certificate are one issuance, from however many sources.',
     ],
     'monitor/issuance/static-log#tells of a rogue certificate and of a rogue precertificate; known keys and others’ names are silent':
       [
-        'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+        'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
       ],
     'monitor/issuance/static-log#a checkpoint of another key is ERR_MONITOR_LOG_SIGNATURE (case 614)': [
-      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
     ],
     'monitor/issuance/static-log#%s: %s is ERR_MONITOR_LOG_TILE (case 613)': [
-      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
+    ],
+    'monitor/issuance/rfc6962-log#a rogue certificate and a rogue precertificate; known keys and others’ names are silent':
+      [
+        'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
+      ],
+    'monitor/issuance/rfc6962-log#whose %s was changed is ERR_MONITOR_LOG_SIGNATURE': [
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
+    ],
+    'monitor/issuance/rfc6962-log#of which one was rewritten, %s, are ERR_MONITOR_LOG_TILE, and none is told': [
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
     ],
     'monitor/issuance/watch#tells of what is issued while it watches, and of each once': [
-      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog reads one log itself, and believes only what its signature proves.',
+      'watchIssuances asks those who read them, Cert Spotter by default, crtSh() beside it, and compares keys with yours; staticLog and rfc6962Log read one log themselves, and believe only what its signature proves.',
     ],
     'cli/ct-watch#known pins, of the command line or of a manifest, are silent': [
       'pinfetch ct watch is the same as a command, with the pins of a manifest.',
@@ -751,10 +761,13 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
       'Wildcards, names with a NUL and labels that cannot be read match whatever some client could take them for.',
     ],
     'cli/ct-watch#an issuance with an unknown key is exit code 1, and says which': [
-      'pinfetch/testing has startIssuanceServer and createTestLog to try it on.',
+      'pinfetch/testing has startIssuanceServer, createTestLog and startLogServer to try it on.',
     ],
     'cli/ct-watch#a log is read with its key alone': [
-      'pinfetch/testing has startIssuanceServer and createTestLog to try it on.',
+      'pinfetch/testing has startIssuanceServer, createTestLog and startLogServer to try it on.',
+    ],
+    'monitor/issuance/rfc6962-log#from the end on, and each once': [
+      'pinfetch/testing has startIssuanceServer, createTestLog and startLogServer to try it on.',
     ],
   },
   'When it refuses': {

@@ -19,6 +19,28 @@ export interface LogEntry {
 /** What is thrown where octets are no entry. */
 export type Broken = (what: string) => MonitorError
 
+/**
+ * An entry as RFC 6962 logs answer it. The chain that was submitted is not looked at.
+ *
+ * @param told.leaf_input A MerkleTreeLeaf (§3.4).
+ * @param told.extra_data The precertificate, where it is one, and the chain (§4.6). It does not stand in the tree.
+ */
+export function readLeaf(
+  told: { readonly leaf_input: Uint8Array; readonly extra_data: Uint8Array },
+  index: number,
+  broken: Broken,
+): LogEntry {
+  const [leaf, extra] = [Buffer.from(told.leaf_input), Buffer.from(told.extra_data)]
+  if (leaf.length < 2 || leaf.readUInt16BE(0) !== V1_TIMESTAMPED_ENTRY)
+    throw broken('a leaf of another version or type')
+  const { end, ...entry } = readTimestampedEntry(leaf, 2, broken)
+  if (end !== leaf.length) throw broken('a leaf that is longer than its entry')
+  const isWhole = entry.kind === 'certificate'
+  const chainStart = isWhole ? 0 : afterVector(extra, 0, 3, broken)
+  if (afterVector(extra, chainStart, 3, broken) !== extra.length) throw broken('more than a chain')
+  return { index, ...entry, ...(isWhole ? {} : { precertificate: extra.subarray(3, chainStart) }) }
+}
+
 /** The part of an entry that stands in the tree. */
 export interface TimestampedEntry extends Omit<LogEntry, 'index' | 'precertificate'> {
   /** The position after it. */
@@ -50,4 +72,5 @@ export function afterVector(bytes: Buffer, start: number, lengthOctets: number, 
   return end
 }
 
+const V1_TIMESTAMPED_ENTRY = 0
 const KEY_HASH_OCTETS = 32

@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto'
 import * as z from 'zod'
+import { decodeBase64 } from '../../encoding/base64.ts'
 import { ConfigurationError, MonitorError } from '../../errors/errors.ts'
 import { latin1 } from '../../x509/der.ts'
 import type { LogEntry } from './entry.ts'
 import { type Issuance, issuanceOf } from './issuance.ts'
-import type { TreeHead } from './merkle.ts'
+import { HASH_OCTETS, type TreeHead } from './merkle.ts'
 import { readCertificate, readTbsCertificate } from './read-certificate.ts'
 import { type Pass, readPosition } from './source.ts'
 import type { LogIdentity } from './tree-head.ts'
@@ -28,7 +29,7 @@ export interface Progress {
  * @param continues Whether the tree of `head` continues the one that was seen before, which is smaller.
  * @throws MonitorError `ERR_MONITOR_LOG_SHRUNK`, `ERR_MONITOR_LOG_FORKED`, `ERR_MONITOR_CURSOR_INVALID`
  */
-export async function goOn(
+export async function resume(
   { log: { origin }, from }: WatchedLog,
   head: TreeHead,
   pass: Pass,
@@ -81,7 +82,7 @@ export const originOf = ({ host, pathname }: URL): string => `${host}${pathname}
 type Position = z.infer<typeof Position>
 const Position = z.object({
   size: z.int().min(0),
-  root: z.string().max(100),
+  root: z.string().refine((text) => decodeBase64(text)?.length === HASH_OCTETS),
   /** The first entry that was not read yet. */
   next: z.int().min(0),
 })

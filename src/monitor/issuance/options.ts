@@ -114,7 +114,10 @@ const Options = z.strictObject({
   ]),
   sources: z
     .array(
-      z.custom<IssuanceSource>(isObjectWith('name', 'place', 'read'), 'expected certSpotter(), crtSh(), staticLog()'),
+      z.custom<IssuanceSource>(
+        isObjectWith('name', 'place', 'read'),
+        'expected certSpotter(), crtSh(), staticLog(), rfc6962Log()',
+      ),
     )
     .min(1)
     .max(100)

@@ -19,7 +19,7 @@ export interface Pass extends Asking {
   readonly position: unknown
 }
 
-/** Who tells of issuances: `certSpotter`, `crtSh`, `staticLog`. */
+/** Who tells of issuances: `certSpotter`, `crtSh`, `staticLog`, `rfc6962Log`. */
 export interface IssuanceSource {
   /** In events: `certspotter`, `crtsh`, or the origin of a log. */
   readonly name: string

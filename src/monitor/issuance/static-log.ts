@@ -2,7 +2,7 @@ import { ConfigurationError, MonitorError } from '../../errors/errors.ts'
 import { ask } from './ask.ts'
 import { verifyCheckpoint } from './checkpoint.ts'
 import type { LogEntry } from './entry.ts'
-import { goOn, issuancesIn, originOf, parseFrom, type WatchedLog } from './log.ts'
+import { issuancesIn, originOf, parseFrom, resume, type WatchedLog } from './log.ts'
 import { HASH_OCTETS } from './merkle.ts'
 import { type Batch, baseUrlOf, type IssuanceSource, type Pass } from './source.ts'
 import { readTile, TILE_WIDTH, verifyTile } from './tile.ts'
@@ -51,7 +51,7 @@ async function* readAll(watched: WatchedLog, pass: Pass): AsyncGenerator<Batch> 
   if (signed === undefined) throw new MonitorError('ERR_MONITOR_LOG_CHECKPOINT', `${source}: there is no checkpoint`)
   const head = verifyCheckpoint(signed, log, pass.runtime.clock.now())
   const tree = createTree(head, fetchTileWith(get))
-  const { next: first, positionAt } = await goOn(watched, head, pass, async ({ size, root }) => {
+  const { next: first, positionAt } = await resume(watched, head, pass, async ({ size, root }) => {
     return Buffer.compare(await tree.rootAt(size), root) === 0
   })
   if (first === head.size) yield { issuances: [], position: positionAt(first) }
