@@ -158,7 +158,7 @@ async function knownPins(domains: readonly string[], options: CtWatchOptions, io
   const watched = domains.flatMap((domain) => parseHostPattern(`**.${domain}`) ?? [])
   let last: readonly string[] | undefined
   const read = async (): Promise<readonly string[]> => {
-    const walk = await withMirror(locationOf(manifest), ca, systemRuntime, (mirror) =>
+    const walk = await withMirror(await locationOf(manifest), ca, systemRuntime, (mirror) =>
       walkAsStranger(mirror, anchor, root, systemRuntime, io.signal),
     )
     const hosts = [walk.manifest, walk.canary].flatMap((one) => (one === undefined ? [] : [...one.hosts]))

@@ -10,7 +10,10 @@ export function addCt(program: Command, run: Run): void {
     .summary('tell of certificates that were issued with a key that is not yours')
     .argument('<domain...>', 'registered domains, or names below them')
     .option('--pins <pin...>', 'of the keys of your servers: in use, backup, to come')
-    .option('--manifest <place>', 'a repository that holds them: a folder, or the https URL that clients are given')
+    .option(
+      '--manifest <place>',
+      'a repository that holds them: a folder, a bundle in a .json file, or the https URL that clients are given',
+    )
     .option('--root <json>', 'the root that the application ships; with --manifest')
     .addOption(
       new Option('--source <name...>', 'who is asked (default: certspotter, unless --log is given)').choices([

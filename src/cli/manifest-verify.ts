@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { bootstrapPolicy } from '../client/policies.ts'
 import { ManifestError } from '../errors/errors.ts'
+import { parseBundle } from '../manifest/bundle.ts'
 import type { RoleName } from '../manifest/schema.ts'
 import { createManifestSource, type ManifestLocation, type Mirror } from '../manifest/sources.ts'
 import { parseEnvelope } from '../manifest/verify.ts'
@@ -186,10 +187,14 @@ export function givenLocation(url: string | undefined, { dir }: Pick<VerifyOptio
   return dir === undefined ? { kind: 'https', url: baseUrl(url ?? '') } : { kind: 'directory', path: resolve(dir) }
 }
 
-/** A directory, or an https URL; any other scheme is a mistake and no directory. @throws UsageError */
-export function locationOf(text: string): ManifestLocation {
-  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return { kind: 'directory', path: resolve(text) }
-  return { kind: 'https', url: baseUrl(text, 'Give an https URL or a folder.') }
+/** What a client takes: a directory, a bundle in a `.json` file, or an https URL; any other scheme is a mistake. @throws UsageError */
+export async function locationOf(text: string): Promise<ManifestLocation> {
+  if (/^[a-z][a-z0-9+.-]+:/i.test(text)) return { kind: 'https', url: baseUrl(text, 'Give an https URL or a folder.') }
+  const path = resolve(text)
+  if (!text.endsWith('.json')) return { kind: 'directory', path }
+  const bundle = parseBundle(await readBytes(text))
+  if (bundle !== undefined) return { kind: 'bundle', path, bundle }
+  throw new UsageError(`${text}: no bundle of a repository`, 'A bundle is {"status": …, "manifest": …, "roots": […]}.')
 }
 
 /** @throws UsageError where no root is named. */

@@ -68,7 +68,7 @@ export function addWatch(program: Command, run: Run): void {
     .argument('<hosts...>', 'hosts, or their https URLs')
     .option(
       '--manifest <place>',
-      'judge by this repository: a folder, or the https URL that clients are given; with --root',
+      'judge by this repository: a folder, a bundle in a .json file, or the https URL that clients are given; with --root',
     )
     .option('--root <json>', 'the root that the application ships')
     .option('--ca <pem>', 'roots for the connections, in place of Node’s')

@@ -31,7 +31,7 @@ export async function verifyUrl(text: string, options: VerifyUrlOptions, io: Io,
   const anchorBytes = await readBytes(options.root)
   const now = instantOf(options.at, io.now())
   const runtime: Runtime = { ...systemRuntime, clock: { ...systemRuntime.clock, now: () => toUnixMs(now) } }
-  const walk = await withMirror(locationOf(options.manifest), options.ca, runtime, (mirror) =>
+  const walk = await withMirror(await locationOf(options.manifest), options.ca, runtime, (mirror) =>
     walkAsStranger(mirror, anchorBytes, options.root, runtime, io.signal),
   )
   const ca = options.ca === undefined ? undefined : Buffer.from(await readBytes(options.ca)).toString('latin1')

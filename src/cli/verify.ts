@@ -7,7 +7,10 @@ export function addVerify(program: Command, run: Run): void {
     .command('verify')
     .summary('what a client with this root and manifest would say about a server')
     .argument('<url>', 'what the application requests')
-    .requiredOption('--manifest <place>', 'the repository: a folder, or the https URL that clients are given')
+    .requiredOption(
+      '--manifest <place>',
+      'the repository: a folder, a bundle in a .json file, or the https URL that clients are given',
+    )
     .requiredOption('--root <json>', 'the root that the application ships')
     .option('--ca <pem>', 'roots for both connections, in place of Node’s')
     .option('--explain', 'every pin and the whole path, also when it is trusted')

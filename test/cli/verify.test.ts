@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { startTlsServer, testCa } from 'pinfetch/testing'
 import { expect, test } from 'vitest'
 import { until } from '../support/client.ts'
@@ -88,6 +89,26 @@ test('--explain shows pins, path and deadlines of a trusted server', async () =>
   expect(stdout).toContain(`${pins[0]}  on the path`)
   expect(stdout).toMatch(/running clients refuse +\S+Z +in 14 days/)
 })
+
+test('takes a bundle in a file where clients do, and says what is none', async () => {
+  const { server, path, argv } = await startPublished()
+  await writeFile(path('pins.json'), await bundleOf(path('public')))
+  await writeFile(path('other.json'), '{"status":{}}')
+  const ask = (file: string) => cliJson(['verify', server.origin, ...argv, '--manifest', path(file)])
+  expect(await ask('pins.json')).toMatchObject({ exitCode: 0, answer: { data: { trusted: true, manifestVersion: 1 } } })
+  expect(await ask('other.json')).toMatchObject({
+    exitCode: 2,
+    answer: { error: { code: 'ERR_CONFIG_USAGE', hint: expect.stringContaining('"status"') } },
+  })
+  expect(await ask('nowhere.json')).toMatchObject({ exitCode: 3, answer: { error: { code: 'ERR_STORE_READ' } } })
+})
+
+/** The newest documents of a published folder, as one. */
+async function bundleOf(folder: string): Promise<string> {
+  const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'))
+  const [manifest = ''] = await readdir(join(folder, 'manifests'))
+  return JSON.stringify({ status: await read('status.json'), manifest: await read(join('manifests', manifest)) })
+}
 
 async function startPublished() {
   const ca = testCa()
