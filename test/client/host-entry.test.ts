@@ -191,6 +191,22 @@ describe('revocation', () => {
   })
 })
 
+test('port: an entry speaks for its port alone; at any other nobody connects: ERR_TRUST_HOST_NOT_COVERED', async () => {
+  const [covered, another] = [await serve(genuine), await serve(genuine)]
+  const { get } = await start({ port: covered.port })
+  expect((await get(covered)).status).toBe(200)
+  await refusalOf(get(another), 'ERR_TRUST_HOST_NOT_COVERED')
+  expect(another.accepted).toBe(0)
+})
+
+test('reviewBy: TLS 1.2 that should have been reviewed is told as overdue, and goes on', async () => {
+  const old = await serve(genuine, { maxVersion: 'TLSv1.2' })
+  const reviewed = { minTlsVersion: '1.2', reason: 'an old appliance', reviewBy: '2026-01-01T00:00:00Z' } as const
+  const { get, posture } = await start(reviewed, allowing('tls12'))
+  expect((await get(old)).status).toBe(200)
+  expect(posture).toContain(asks('TLS 1.2', `${IN_FORCE}; its review is overdue`))
+})
+
 describe('maxConnectionAge', () => {
   test('in seconds: a connection serves no request after it, where that of another host goes on', async () => {
     const { get, runtime } = await start({ maxConnectionAge: 20 })
