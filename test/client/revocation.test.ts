@@ -3,7 +3,12 @@ import type { AddressInfo } from 'node:net'
 import { relaxRevocation } from 'pinfetch/dangerous'
 import { createTestRuntime, crl, extension, ocspResponse, startTlsServer, testCa } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type RevocationOption, revocationPolicyOf, withManifestRevocation } from '../../src/client/revocation.ts'
+import {
+  type RevocationNetworkOptions,
+  type RevocationOption,
+  revocationPolicyOf,
+  withManifestRevocation,
+} from '../../src/client/revocation.ts'
 import type { HostEntry } from '../../src/manifest/schema.ts'
 import { DEFAULT_REVOCATION } from '../../src/trust/revocation/policy.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
@@ -68,40 +73,78 @@ describe('hostRevocation', () => {
   })
 })
 
-test('a list of the CA that is at hand is among what expires; one of a day is told of when it has ended', async () => {
+describe('a list of the CA', () => {
   const now = Math.floor(Date.now() / 1_000) * 1_000
-  const runtime = createTestRuntime({ now })
   const ca = testCa({ now })
-  const [thisUpdate, nextUpdate] = [now - HOUR_MS, now + 24 * HOUR_MS]
-  const list = crl({ issuer: ca.issuer, thisUpdate, nextUpdate })
-  const host = createServer((_, response) => response.end(list))
-  const port = await new Promise<number>((resolve) => {
-    host.listen(0, '127.0.0.1', () => resolve((host.address() as AddressInfo).port))
+  const nextUpdate = now + 24 * HOUR_MS
+  const list = crl({ issuer: ca.issuer, thisUpdate: now - HOUR_MS, nextUpdate })
+
+  /** A client that waits for the list before it sends anything, on a clock that stands still. */
+  async function stage(network: Partial<RevocationNetworkOptions> = {}, answer = true) {
+    let asked = 0
+    const host = createServer((_, response) => {
+      asked += 1
+      if (answer) response.end(list)
+    })
+    const port = await new Promise<number>((resolve) => {
+      host.listen(0, '127.0.0.1', () => resolve((host.address() as AddressInfo).port))
+    })
+    onTestFinished(() => {
+      host.closeAllConnections()
+      host.close()
+    })
+    const subject = `http://crl.test:${port}/issuer.crl`
+    const identity = ca.issue({ names: ['localhost'], extensions: [extension.crlDistributionPoints([subject])] })
+    const peer = await until(startTlsServer({ identity }))
+    const runtime = createTestRuntime({ now })
+    const client = testClient({
+      pins: { localhost: [identity.pin] },
+      anchors: ca.anchorPem,
+      revocation: { mode: 'hard-fail', fetch: 'blocking' },
+      revocationNetwork: { ports: [port], allowPrivateHosts: ['crl.test'], ...network },
+      runtime,
+    })
+    return { client, runtime, peer, subject, asked: () => asked }
+  }
+
+  test('that is at hand is among what expires; one of a day is told of when it has ended', async () => {
+    const { client, runtime, peer, subject } = await stage()
+    const told: unknown[] = []
+    client.on('expiry.near', (event) => told.push(event))
+    const lists = () => client.health().expiries.filter(({ what }) => what === 'revocation list')
+    expect(lists()).toEqual([])
+    expect((await client.fetch(peer.origin)).status).toBe(200)
+    expect(lists()).toEqual([{ what: 'revocation list', subject, notAfter: nextUpdate, daysLeft: 1 }])
+    await runtime.advance(23 * HOUR_MS)
+    expect(told).toEqual([])
+    await runtime.advance(2 * HOUR_MS)
+    expect(told).toMatchObject([{ what: 'revocation list', subject, notAfter: nextUpdate, daysLeft: 0 }])
   })
-  onTestFinished(() => {
-    host.closeAllConnections()
-    host.close()
+
+  test('that is longer than revocationNetwork.maxBytes is none: ERR_TRUST_REVOCATION_UNDETERMINED', async () => {
+    const fits = await stage({ maxBytes: list.length })
+    expect((await fits.client.fetch(fits.peer.origin)).status).toBe(200)
+    const { client, peer } = await stage({ maxBytes: list.length - 1 })
+    await refusalOf(client.fetch(peer.origin), 'ERR_TRUST_REVOCATION_UNDETERMINED')
+    expect(peer.applicationBytes).toBe(0)
   })
-  const subject = `http://crl.test:${port}/issuer.crl`
-  const identity = ca.issue({ names: ['localhost'], extensions: [extension.crlDistributionPoints([subject])] })
-  const peer = await until(startTlsServer({ identity }))
-  const client = testClient({
-    pins: { localhost: [identity.pin] },
-    anchors: ca.anchorPem,
-    revocation: { mode: 'hard-fail', fetch: 'blocking' },
-    revocationNetwork: { ports: [port], allowPrivateHosts: ['crl.test'] },
-    runtime,
+
+  test.each([
+    ['budgetMs', { budgetMs: 400, timeoutMs: 600_000 }],
+    ['timeoutMs', { budgetMs: 600_000, timeoutMs: 400 }],
+  ])('that does not come is waited for no longer than revocationNetwork.%s', async (_, network) => {
+    const { client, runtime, peer, asked } = await stage(network, false)
+    let isOver = false
+    const call = refusalOf(client.fetch(peer.origin), 'ERR_TRUST_REVOCATION_UNDETERMINED').then(() => {
+      isOver = true
+    })
+    await expect.poll(asked).toBe(1)
+    await runtime.advance(399)
+    expect(isOver).toBe(false)
+    await runtime.advance(1)
+    await call
+    expect(peer.applicationBytes).toBe(0)
   })
-  const told: unknown[] = []
-  client.on('expiry.near', (event) => told.push(event))
-  const lists = () => client.health().expiries.filter(({ what }) => what === 'revocation list')
-  expect(lists()).toEqual([])
-  expect((await client.fetch(peer.origin)).status).toBe(200)
-  expect(lists()).toEqual([{ what: 'revocation list', subject, notAfter: nextUpdate, daysLeft: 1 }])
-  await runtime.advance(23 * HOUR_MS)
-  expect(told).toEqual([])
-  await runtime.advance(2 * HOUR_MS)
-  expect(told).toMatchObject([{ what: 'revocation list', subject, notAfter: nextUpdate, daysLeft: 0 }])
 })
 
 describe('an entry of the manifest', () => {
