@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors/codes.ts'
 import { PinfetchError, type RequestSent } from '../errors/errors.ts'
+import { readQuota } from './rate-fields.ts'
 import { type PauseRules, readRetryAfter } from './retry-after.ts'
 
 export interface RetryRules {
@@ -49,7 +50,7 @@ export function judgeOutcome(
   const pause: PauseRules = { serverNow, maxMs: rules.maxRetryAfterMs }
   return {
     isSafe: mayRepeat || (advice === true && !redirected), // it knows what it did with its request, and with no other
-    waitMs: readRetryAfter(headers, pause)?.ms,
+    waitMs: (readRetryAfter(headers, pause) ?? readQuota(headers, pause))?.ms,
     cause: status,
   }
 }

@@ -41,6 +41,22 @@ describe('an answer', () => {
     expect(answered(503, { 'retry-after': '31536000' })?.waitMs).toBe(300_000)
     expect(answered(503, { 'retry-after': '-1' })?.waitMs).toBeUndefined()
   })
+
+  test.each<[string, Record<string, string>, number | undefined]>([
+    ['t of the quota that is used up', { ratelimit: '"burst";r=0;t=7' }, 7_000],
+    ['reset, as drafts up to 07 had it', { ratelimit: 'limit=10, remaining=0, reset=5' }, 5_000],
+    ['RateLimit-Reset, as drafts up to 06 had it', { 'ratelimit-remaining': '0', 'ratelimit-reset': '4' }, 4_000],
+    ['X-RateLimit-Reset', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '3' }, 3_000],
+    ['no more than the cap', { ratelimit: '"daily";r=0;t=86400' }, 300_000],
+    ['Retry-After where both are there', { 'retry-after': '2', ratelimit: '"burst";r=0;t=7' }, 2_000],
+    ['the quota where Retry-After cannot be read', { 'retry-after': 'soon', ratelimit: '"burst";r=0;t=7' }, 7_000],
+    ['nothing where something is left', { ratelimit: '"burst";r=3;t=7' }, undefined],
+    ['nothing of a RateLimit-Reset alone', { 'ratelimit-reset': '4' }, undefined],
+  ])('says how long its quota takes: %s', (_, fields, waitMs) => {
+    expect(answered(429, fields)?.waitMs).toBe(waitMs)
+    expect(answered(503, fields)?.waitMs).toBe(waitMs)
+    expect(answered(200, fields)).toBeUndefined()
+  })
 })
 
 describe('an error', () => {
