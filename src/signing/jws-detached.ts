@@ -43,20 +43,19 @@ export interface JwsDetachedOptions {
  */
 export function jwsDetached(options: JwsDetachedOptions): RequestSigner {
   const settings = parseOptions('jwsDetached', Options, options)
-  const { keys, header, allowedOrigins, maxBufferBytes } = settings
-  const encoded = createHeaders(settings)
-  if (typeof settings.protected !== 'function') for (const signer of signersOf(keys)) encoded.standing(signer)
+  const { header, allowedOrigins, maxBufferBytes } = settings
+  const headerOf = createHeaders(settings)
   return Object.freeze({
     name: 'jwsDetached',
     headers: Object.freeze([header]),
     body: 'bytes',
     ...(maxBufferBytes === undefined ? {} : { maxBufferBytes }),
-    bind: (host) => signsFor(allowedOrigins, boundSigner(settings, { encoded, host })),
+    bind: (host) => signsFor(allowedOrigins, boundSigner(settings, { headerOf, host })),
     toJSON: () => ({ name: 'jwsDetached', header }),
   } satisfies RequestSigner & { toJSON: () => unknown })
 }
 
-function boundSigner({ keys, header, b64, emptyBody }: Settings, { encoded, host }: Surroundings): BoundSigner {
+function boundSigner({ keys, header, b64, emptyBody }: Settings, { headerOf, host }: Surroundings): BoundSigner {
   const { clock } = host.runtime
   const noteKey = createKeyWatch('jwsDetached', host.emit)
   return {
@@ -68,7 +67,7 @@ function boundSigner({ keys, header, b64, emptyBody }: Settings, { encoded, host
       const at = toUnixMs(clock.now() + host.clockOffset(request.origin))
       const signer = currentSigner(keys, at)
       noteKey(signer)
-      const protectedHeader = encoded.of(signer, request, at)
+      const protectedHeader = headerOf(signer, request, at)
       // RFC 7797 §3: as it is, whatever octets it holds; `.` in it moves no border, since it comes last
       const payload = b64 ? Buffer.from(encodeBase64Url(bytes)) : bytes
       const signature = signer.sign(Buffer.concat([Buffer.from(`${protectedHeader}.`), payload]), context)
@@ -82,25 +81,28 @@ function boundSigner({ keys, header, b64, emptyBody }: Settings, { encoded, host
 }
 
 interface Surroundings {
-  readonly encoded: ReturnType<typeof createHeaders>
+  readonly headerOf: ReturnType<typeof createHeaders>
   readonly host: SigningHost
 }
 
-/** Protected headers as base64url; one that stays the same is encoded once for each key. */
-function createHeaders({ protected: given, b64 }: Settings) {
-  const known = new WeakMap<Signer, string>()
+/**
+ * Protected headers as base64url; one that stays the same is encoded once for each key.
+ *
+ * @throws ConfigurationError where that is one to refuse.
+ */
+function createHeaders({ keys, protected: given, b64 }: Settings) {
   const encode = (signer: Signer, members: JwsHeader): string =>
     encodeBase64Url(Buffer.from(JSON.stringify(protectedHeader(signer, members, b64))))
+  if (typeof given === 'function')
+    return (signer: Signer, request: SignableRequest, at: UnixMs): string => encode(signer, given(request, at))
+  const known = new WeakMap<Signer, string>()
   const standing = (signer: Signer): string => {
-    const text = known.get(signer) ?? encode(signer, typeof given === 'function' ? {} : given)
+    const text = known.get(signer) ?? encode(signer, given)
     known.set(signer, text)
     return text
   }
-  return {
-    standing,
-    of: (signer: Signer, request: SignableRequest, at: UnixMs): string =>
-      typeof given === 'function' ? encode(signer, given(request, at)) : standing(signer),
-  }
+  for (const signer of signersOf(keys)) standing(signer)
+  return standing
 }
 
 /** @throws ConfigurationError for what a receiver would have to refuse (RFC 7515 §4.1.11, RFC 7797 §6). */

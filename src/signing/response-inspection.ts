@@ -60,13 +60,13 @@ export function inspectResponse(
       if (rules.body === 'hold' && !isBodiless(head.status)) hold(announcedBytes(message.fields))
       return rules.body
     }
-    if (mustBeSigned(message, rules.require, host))
+    if (mustBeSigned(message, { request, require: rules.require, host }))
       throw refuse('ERR_VERIFY_MISSING', 'expected a signed response, there is no signature')
     emit({ type: 'verify.result', host, outcome: 'unsigned' })
     return 'pass'
   }
   const judge = async (head: ReceivedHead, trailers: readonly Buffer[]): Promise<BodyCheck> => {
-    const message = { ...responseOf(head, request), trailers: linesOf(trailers) }
+    const message = { ...responseOf(head, request), trailers: linesOf(latin1(trailers)) }
     const required = [...rules.required, ...requestBinding(request, rules.bindRequest)]
     const context = { now: runtime.clock.now(), required, refuse }
     const { components, keyId } = await inTime(verifyMessage(message, rules.policy, context), runtime, refuse)
@@ -92,25 +92,24 @@ export function inspectResponse(
 const refusalBy =
   (host: string): Refuse =>
   (code, what, cause) =>
-    new VerifyError(code, `${host}: ${what}`, { host, requestSent: 'yes', ...(cause === undefined ? {} : { cause }) })
+    new VerifyError(code, `${host}: ${what}`, { host, requestSent: 'yes', cause })
 
 function requestOf({ authority, method, path, headers }: SentRequest): RequestMessage {
-  const fields: FieldLine[] = []
-  for (let at = 0; at + 1 < headers.length; at += 2)
-    fields.push([String(headers[at]).toLowerCase(), String(headers[at + 1])])
-  return { kind: 'request', method, url: `https://${authority}${path}`, fields }
+  return { kind: 'request', method, url: `https://${authority}${path}`, fields: linesOf(headers) }
 }
 
 function responseOf({ status, fields }: ReceivedHead, request: RequestMessage): ResponseMessage {
-  return { kind: 'response', status, fields: linesOf(fields), request }
+  return { kind: 'response', status, fields: linesOf(latin1(fields)), request }
 }
 
-function linesOf(raw: readonly Buffer[]): FieldLine[] {
+/** @param raw Names and values in turn. */
+function linesOf(raw: readonly string[]): FieldLine[] {
   const lines: FieldLine[] = []
-  for (let at = 0; at + 1 < raw.length; at += 2)
-    lines.push([String(raw[at]?.toString('latin1')).toLowerCase(), String(raw[at + 1]?.toString('latin1'))])
+  for (let at = 0; at + 1 < raw.length; at += 2) lines.push([String(raw[at]).toLowerCase(), String(raw[at + 1])])
   return lines
 }
+
+const latin1 = (raw: readonly Buffer[]): string[] => raw.map((octets) => octets.toString('latin1'))
 
 function announcedBytes(fields: readonly FieldLine[]): number {
   const length = fields.find(([name]) => name === 'content-length')?.[1]
@@ -118,9 +117,9 @@ function announcedBytes(fields: readonly FieldLine[]): number {
 }
 
 /** What the application's function throws must not pass for a no. */
-function mustBeSigned(message: ResponseMessage, require: ResponseRules['require'], host: string): boolean {
+function mustBeSigned({ status, fields }: ResponseMessage, { request, require, host }: Asked): boolean {
   if (typeof require !== 'function') return require === 'always'
-  const { status, fields, request: { url = '', method = '' } = {} } = message
+  const { url, method } = request
   try {
     const headers = new Headers(fields.map(([name, value]) => [name, value]))
     return require(Object.freeze({ url, method, status, headers })) !== false
@@ -128,6 +127,11 @@ function mustBeSigned(message: ResponseMessage, require: ResponseRules['require'
     const details = { host, requestSent: 'yes', cause: scrub(error) } as const
     throw new ConfigurationError('ERR_CONFIG_INVALID', `${host}: verifyResponses.require failed`, details)
   }
+}
+
+interface Asked extends Pick<ResponseRules, 'require'> {
+  readonly request: RequestMessage
+  readonly host: string
 }
 
 /** The deadlines of the exchange are about the peer, and it is not the peer who is waited for. */

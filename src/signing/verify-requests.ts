@@ -76,8 +76,7 @@ export function verifyRequests(options: VerifyRequestsOptions): RequestVerifier 
   }
 }
 
-const refuse: Refuse = (code, what, cause) =>
-  new VerifyError(code, `request: ${what}`, cause === undefined ? {} : { cause })
+const refuse: Refuse = (code, what, cause) => new VerifyError(code, `request: ${what}`, { cause })
 
 function resultOf({ components, ...rest }: Verified, message: RequestMessage): VerifiedRequest {
   return Object.freeze({ ...rest, components: Object.freeze(components.map(({ text }) => text)), message })

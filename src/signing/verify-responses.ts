@@ -87,7 +87,7 @@ export function verifyResponses(options: VerifyResponsesOptions): ResponseVerifi
 }
 
 export function isResponseVerifier(value: unknown): value is ResponseVerifier {
-  return typeof value === 'object' && value !== null && made.has(value)
+  return made.has(value as object)
 }
 
 /** For one client: what its dispatcher shows each response to. */

@@ -54,8 +54,7 @@ export function verifyWebhooks(options: VerifyWebhooksOptions): WebhookVerifier 
   const { template, key, toleranceSec = 300, nonces, onEvent = () => undefined, runtime = systemRuntime } = read
   const secret = openSecret(key, { name: `${template.name} secret`, runtime, emit: onEvent })
   const keys = createKeys(template)
-  const refuse: Refuse = (code, what, cause) =>
-    new VerifyError(code, `${template.name}: ${what}`, cause === undefined ? {} : { cause })
+  const refuse: Refuse = (code, what, cause) => new VerifyError(code, `${template.name}: ${what}`, { cause })
 
   return Object.freeze({
     verify: async (request, body) => {
@@ -92,9 +91,9 @@ function readHead(
   const value = header(name)
   if (value === undefined) throw refuse('ERR_VERIFY_MISSING', `expected a signature in ${name}, saw none`)
   const read = value.length > MAX_LENGTH ? undefined : template.read(value, header)
-  const { length = 0 } = read?.signatures ?? []
-  if (read !== undefined && length > 0 && length <= MAX_SIGNATURES) return read
-  throw refuse('ERR_VERIFY_MALFORMED', `expected ${name} and its fields as senders write them, saw something else`)
+  if (read === undefined || read.signatures.length === 0 || read.signatures.length > MAX_SIGNATURES)
+    throw refuse('ERR_VERIFY_MALFORMED', `expected ${name} and its fields as senders write them, saw something else`)
+  return read
 }
 
 /** The signature that is right, whichever key made it. Takes as long whatever is wrong with one that has the right length. */
