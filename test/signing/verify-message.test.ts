@@ -9,11 +9,16 @@ import {
 } from 'pinfetch/signing'
 import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
+import type { CodeIn } from '../../src/errors/codes.ts'
+import { type PinfetchError, VerifyError } from '../../src/errors/errors.ts'
+import type { KeySet } from '../../src/keys/jwks.ts'
 import { verifySignature } from '../../src/keys/verification-key.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import type { Component } from '../../src/signing/component.ts'
 import { componentIdentifier } from '../../src/signing/component.ts'
 import { signatureBase } from '../../src/signing/signature-base.ts'
+import { coversField, requireCoverage } from '../../src/signing/verify-coverage.ts'
+import type { Refuse } from '../../src/signing/verify-message.ts'
 import { timeProblem } from '../../src/signing/verify-time.ts'
 import { refusalOf } from '../support/client.ts'
 
@@ -57,6 +62,8 @@ interface Signing {
 }
 
 const REQUEST = { method: 'POST', url: '/orders?id=7', rawHeaders: ['Host', 'api.example.com', 'X-Amount', '10'] }
+
+const requestWith = (signings: readonly Signing[]) => (signings.length === 0 ? REQUEST : signedRequest(...signings))
 
 /** A request with one signature a signing. */
 async function signedRequest(...signings: readonly Signing[]) {
@@ -104,6 +111,115 @@ test.each(ALGORITHMS)('a signature by %s says who made it and what it covers', a
     components: ['"@method"', '"@target-uri"', '"x-amount"'],
   })
   for (const change of CHANGES) await refusalOf(verifier()(change(request), null), 'ERR_VERIFY_FAILED')
+})
+
+test('what a signature does not say is not made up, and what it says is handed on', async () => {
+  const { message, ...least } = await verifier()(await signedRequest({}), null)
+  const components = ['"@method"', '"@target-uri"', '"x-amount"']
+  const always = { label: 'sig', keyId: 'ed25519', algorithm: 'ed25519', created: NOW, components }
+  expect(least).toEqual(always)
+  expect(Object.keys(least).sort()).toEqual(Object.keys(always).sort()) // not even as undefined
+  expect(message).toMatchObject({ method: 'POST', url: `${ORIGIN}/orders?id=7` })
+  const said = { expires: NOW + 60, nonce: 'n-1', tag: 'payment' }
+  const parameters = `;created=${NOW};keyid="ed25519";expires=${NOW + 60};nonce="n-1";tag="payment"`
+  expect(await verifier()(await signedRequest({ parameters }), null)).toEqual({
+    ...always,
+    ...said,
+    message: expect.anything(),
+  })
+})
+
+describe('a refusal says what was expected, and nothing that the sender wrote but the names it asked for', () => {
+  const by = (parameters: string): Signing => ({ parameters: `;created=${NOW}${parameters}` })
+  const two = { algorithms: ['ed25519', 'hmac-sha256'] } as const
+
+  test.each<[string, Partial<Parameters<typeof verifyRequests>[0]>, readonly Signing[], PinfetchError['code'], string]>(
+    [
+      ['no signature', {}, [], 'ERR_VERIFY_MISSING', 'expected a signature, there is none'],
+      [
+        'none with the tag and the label',
+        { tag: 'pay', label: 'ours' },
+        [{}],
+        'ERR_VERIFY_MISSING',
+        'expected a signature as "ours" with the tag "pay", there is none',
+      ],
+      [
+        'none with the label',
+        { label: 'ours' },
+        [{}],
+        'ERR_VERIFY_MISSING',
+        'expected a signature as "ours", there is none',
+      ],
+      [
+        'an algorithm that is not allowed',
+        two,
+        [by(';keyid="ed25519";alg="rsa-pss-sha512"')],
+        'ERR_VERIFY_ALG_MISMATCH',
+        'expected ed25519 or hmac-sha256, signed with another algorithm',
+      ],
+      [
+        'a key for an algorithm that is not allowed',
+        two,
+        [{ with: 'ecdsa-p256-sha256' }],
+        'ERR_VERIFY_ALG_MISMATCH',
+        'the key is for ecdsa-p256-sha256, expected ed25519 or hmac-sha256',
+      ],
+      [
+        'a key that is none for its algorithm',
+        { keys: () => ({ keyId: '', algorithm: 'hmac-sha256', key: of('ed25519').key.key }) },
+        [{}],
+        'ERR_VERIFY_ALG_MISMATCH',
+        'the key that was found is none for hmac-sha256',
+      ],
+      [
+        'a key that nobody knows',
+        {},
+        [by(';keyid="x"')],
+        'ERR_VERIFY_KEY_UNKNOWN',
+        'the signature is by a key that is not known',
+      ],
+      [
+        'a key that was retired',
+        { keys: () => ({ ...of('ed25519').key, retireAt: toUnixMs(NOW * 1_000) }) },
+        [{}],
+        'ERR_VERIFY_KEY_UNKNOWN',
+        'the signature is by a key that was retired',
+      ],
+      ['no nonce', { nonces: memoryNonces() }, [{}], 'ERR_VERIFY_COVERAGE', 'expected a nonce, the signature has none'],
+      [
+        'components that are not covered',
+        { components: ['@method', 'x-amount'] },
+        [{ components: ['x-amount'] }],
+        'ERR_VERIFY_COVERAGE',
+        'expected a signature that covers "@method"',
+      ],
+      [
+        'another key',
+        { keys: { ...of('hmac-sha256').key, key: createSecretKey(Buffer.alloc(32, 8)) } },
+        [{ with: 'hmac-sha256' }],
+        'ERR_VERIFY_FAILED',
+        'the signature is not one of the key; something was changed',
+      ],
+      [
+        'no time',
+        {},
+        [{ parameters: ';keyid="ed25519"' }],
+        'ERR_VERIFY_TIME',
+        'expected `created`, the signature does not say when it was made',
+      ],
+      [
+        'an end before the beginning',
+        {},
+        [by(`;keyid="ed25519";expires=${NOW - 1}`)],
+        'ERR_VERIFY_TIME',
+        `ends before it begins (expires ${NOW - 1}, created ${NOW}, now ${NOW}, skew 30)`,
+      ],
+    ],
+  )('%s', async (_, options, signings, code, what) => {
+    const refusal = await refusalOf(verifier(options)(await requestWith(signings), null), code)
+    expect(refusal.message).toBe(`request: ${what}`)
+    expect(refusal).not.toHaveProperty('cause')
+  })
 })
 
 const CHANGES: readonly ((request: typeof REQUEST) => typeof REQUEST)[] = [
@@ -216,8 +332,25 @@ describe('keys', () => {
       },
     })
     const refusal = await refusalOf(failing(await signedRequest({}), null), 'ERR_VERIFY_KEYS_UNAVAILABLE')
-    expect(refusal.retryable).toBe(true)
-    expect(String(refusal.cause)).not.toContain('hunter2')
+    expect(refusal).toMatchObject({ retryable: true, message: 'request: the keys could not be had' })
+    expect(refusal.cause).toMatchObject({ message: 'its message is withheld' })
+  })
+
+  test('a key set that refuses says why: the code is its own', async () => {
+    const set = (code: CodeIn<'VERIFY'>): KeySet => ({
+      keyFor: () => Promise.reject(new VerifyError(code, 'of the set')),
+    })
+    for (const [code, what] of [
+      ['ERR_VERIFY_ALG_MISMATCH', 'the key of that name is for another algorithm'],
+      ['ERR_VERIFY_KEY_UNKNOWN', 'the signature is by a key that is not known'],
+      ['ERR_VERIFY_KEYS_UNAVAILABLE', 'no keys, or none that are recent enough'],
+    ] as const) {
+      const refusal = await refusalOf(verifier({ keys: set(code) })(await signedRequest({}), null), code)
+      expect(refusal.message).toBe(`request: ${what}`)
+      expect(refusal.cause).toMatchObject({ message: 'of the set' })
+    }
+    const known: KeySet = { keyFor: async () => of('ed25519').key.key }
+    expect(await verifier({ keys: known })(await signedRequest({}), null)).toMatchObject({ keyId: 'ed25519' })
   })
 
   test('a function may answer a key that was retired, or is none for its algorithm: both are refused', async () => {
@@ -271,6 +404,32 @@ describe('coverage is of components with their parameters (VER-06)', () => {
     expect(await verifier({ components })(await signedRequest({ components }), null)).toMatchObject({ label: 'sig' })
   })
 
+  test('of a way all has to be covered, and of several ways one is enough', () => {
+    const way = (...names: string[]) => names.map(componentIdentifier)
+    const required = [
+      { ways: [way('@target-uri'), way('@authority', '@path')], code: 'ERR_VERIFY_REQUEST_BINDING' },
+    ] as const
+    const refuse: Refuse = (code, what) => new VerifyError(code, what)
+    for (const names of [['@target-uri'], ['@authority', '@path'], ['@method', '@path', '@authority']])
+      expect(() => requireCoverage(way(...names), required, refuse)).not.toThrow()
+    for (const names of [[], ['@authority'], ['@path', '@method']])
+      expect(() => requireCoverage(way(...names), required, refuse)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_VERIFY_REQUEST_BINDING',
+          message: 'expected a signature that covers "@target-uri", or "@authority" and "@path"',
+        }),
+      )
+  })
+
+  test('of a field a member, a trailer or that of the request is not the field', () => {
+    const covers = (component: Component) => coversField([componentIdentifier(component)], 'content-digest')
+    for (const whole of ['content-digest', { name: 'content-digest', sf: true }, { name: 'content-digest', bs: true }])
+      expect(covers(whole as Component)).toBe(true)
+    for (const part of [{ key: 'sha-256' }, { req: true }, { tr: true }])
+      expect(covers({ name: 'content-digest', ...part } as Component)).toBe(false)
+    expect(covers('repr-digest')).toBe(false)
+  })
+
   test('the order of parameters counts for nothing', async () => {
     const message = await signedRequest({})
     const turned = message.rawHeaders.map((text) => text.replace('"@method"', '"x-amount";tr;bs'))
@@ -291,6 +450,11 @@ describe('time: the skew is added to every limit, and never taken away (VER-08)'
     expect(problem({ created: NOW }, skew, NOW + 300 + skew + 0.001)).toMatch('older than 300 seconds')
     expect(problem({ created: NOW, expires: NOW + 60 }, skew, NOW + 60 + skew - 0.001)).toBeUndefined()
     expect(problem({ created: NOW, expires: NOW + 60 }, skew, NOW + 60 + skew)).toMatch('has expired')
+  })
+
+  test('a signature may end when it begins, and no earlier', () => {
+    expect(problem({ created: NOW, expires: NOW }, 30, NOW)).toBeUndefined()
+    expect(problem({ created: NOW, expires: NOW - 1 }, 30, NOW)).toMatch('ends before it begins')
   })
 
   test('a limit that is met without skew is met with any', () => {
@@ -328,7 +492,8 @@ describe('a nonce counts once (VER-12)', () => {
     const verify = verifier({ nonces: memoryNonces(), runtime })
     const request = await withNonce('n-1')
     expect(await verify(request, null)).toMatchObject({ nonce: 'n-1' })
-    await refusalOf(verify(request, null), 'ERR_VERIFY_REPLAY')
+    const replayed = await refusalOf(verify(request, null), 'ERR_VERIFY_REPLAY')
+    expect(replayed.message).toBe('request: the nonce of the signature was seen before')
     await runtime.advance(330_000)
     await refusalOf(verify(request, null), 'ERR_VERIFY_REPLAY')
     await runtime.advance(1)
@@ -379,7 +544,8 @@ describe('a nonce counts once (VER-12)', () => {
       verifier({ nonces: failing })(await withNonce('a'), null),
       'ERR_VERIFY_NONCES_UNAVAILABLE',
     )
-    expect(String(refusal.cause)).not.toContain('hunter2')
+    expect(refusal.message).toBe('request: nobody can tell whether the signature was seen before')
+    expect(refusal.cause).toMatchObject({ message: 'its message is withheld' })
     const odd = { claim: () => 'OK' } as unknown as NonceStore
     await refusalOf(verifier({ nonces: odd })(await withNonce('a'), null), 'ERR_VERIFY_REPLAY')
   })
@@ -411,6 +577,72 @@ describe('of several signatures', () => {
     await refusalOf(verifier()(await signedRequest(stray), null), 'ERR_VERIFY_KEY_UNKNOWN')
   })
 
+  test('wherever it stands, the one that came furthest says what is wrong; of two the first', async () => {
+    const unknown = { label: 'a', parameters: `;created=${NOW};keyid="nobody"` }
+    const late = (label: string, created: number) => ({ label, parameters: `;created=${created};keyid="ed25519"` })
+    for (const signings of [
+      [late('b', 1), unknown, late('c', 2)],
+      [unknown, late('b', 1), late('c', 2)],
+    ]) {
+      const refusal = await refusalOf(verifier()(await signedRequest(...signings), null), 'ERR_VERIFY_TIME')
+      expect(refusal.message).toContain('created 1,')
+    }
+  })
+
+  describe('of what is wrong with two, that is said which says most, in either order', () => {
+    const LEAST_FIRST: readonly (readonly [PinfetchError['code'], Signing])[] = [
+      ['ERR_VERIFY_ALG_MISMATCH', { parameters: `;created=${NOW};keyid="ed25519";alg="none"` }],
+      ['ERR_VERIFY_KEY_UNKNOWN', { parameters: `;created=${NOW};keyid="nobody"` }],
+      ['ERR_VERIFY_KEYS_UNAVAILABLE', { parameters: `;created=${NOW};keyid="failing"` }],
+      ['ERR_VERIFY_COVERAGE', { components: ['@target-uri'] }],
+      ['ERR_VERIFY_TIME', { parameters: ';created=1;keyid="ed25519"' }],
+      ['ERR_VERIFY_MALFORMED', { components: ['@method', 'x-amount'] }],
+      ['ERR_VERIFY_FAILED', { with: 'ecdsa-p256-sha256', parameters: `;created=${NOW};keyid="ed25519"` }],
+    ]
+    const verify = verifier({
+      components: ['@method'],
+      keys: ({ keyId }) => {
+        if (keyId === 'failing') throw new Error('no issuer')
+        return keyId === 'nobody' ? undefined : of('ed25519').key
+      },
+    })
+    const unreadable = async (signings: readonly Signing[]) => {
+      const labelled = signings.map((one, at) => ({ components: ['@method'], label: `s${at}`, ...one }))
+      const request = await signedRequest(...labelled)
+      return { ...request, rawHeaders: request.rawHeaders.map((text) => (text === '10' ? 'é' : text)) }
+    }
+
+    test.each(LEAST_FIRST.slice(1).map(([code, signing], at) => ({ code, signing, before: LEAST_FIRST[at] })))(
+      '$code rather than $before.0',
+      async ({ code, signing, before }) => {
+        const [lesser, other] = before ?? [code, {}]
+        await refusalOf(verify(await unreadable([other]), null), lesser)
+        for (const signings of [
+          [other, signing],
+          [signing, other],
+        ])
+          await refusalOf(verify(await unreadable(signings), null), code)
+      },
+    )
+  })
+
+  test('after one that is right no other is looked at, unless each of them uses up a nonce', async () => {
+    const asked: unknown[] = []
+    const keys = ({ keyId }: { readonly keyId: string | undefined }) => {
+      asked.push(keyId)
+      return of(keyId ?? '').key
+    }
+    const both = (nonce: string): Signing[] =>
+      ['ed25519', 'hmac-sha256'].map((name) => ({
+        ...{ with: name, label: name.slice(0, 4) },
+        parameters: `;created=${NOW};keyid="${name}"${nonce}`,
+      }))
+    await verifier({ keys })(await signedRequest(...both('')), null)
+    expect(asked).toEqual(['ed25519'])
+    await verifier({ keys, nonces: memoryNonces() })(await signedRequest(...both(';nonce="n"')), null)
+    expect(asked).toEqual(['ed25519', 'ed25519', 'hmac-sha256'])
+  })
+
   test('those without the tag, or the label, that is asked for are left aside: ERR_VERIFY_MISSING', async () => {
     const request = await signedRequest({ parameters: `;created=${NOW};keyid="ed25519";tag="payment"` })
     expect(await verifier({ tag: 'payment' })(request, null)).toMatchObject({ tag: 'payment' })
@@ -422,23 +654,81 @@ describe('of several signatures', () => {
 })
 
 describe('options', () => {
+  const { key } = of('ed25519')
+  const omit = ({ ...rest }: VerificationKey, name: keyof VerificationKey): object => {
+    delete (rest as Partial<VerificationKey>)[name]
+    return rest
+  }
+  const expectedKeys = 'keys: expected verification keys, a key set, or a function that finds a key'
+  const expectedOrigin =
+    'origin: expected an origin as https://api.example, in lower case, without a path and without the port of the scheme'
+
   test.each<[string, object, string]>([
-    ['no algorithm', { algorithms: [] }, 'verifyRequests.algorithms'],
-    ['an algorithm that nobody knows', { algorithms: ['none'] }, 'verifyRequests.algorithms.0'],
-    ['no age', { maxAgeSec: 0 }, 'verifyRequests.maxAgeSec'],
-    ['an age without end', { maxAgeSec: Number.POSITIVE_INFINITY }, 'verifyRequests.maxAgeSec'],
-    ['a skew that takes away', { clockSkewSec: -1 }, 'verifyRequests.clockSkewSec'],
-    ['a component that is none', { components: ['X-Upper'] }, 'verifyRequests.components'],
-    ['an origin with a path', { origin: 'https://api.example.com/' }, 'verifyRequests.origin'],
+    ['no algorithm', { algorithms: [] }, 'algorithms'],
+    ['an algorithm that nobody knows', { algorithms: ['none'] }, 'algorithms.0'],
+    ['no age', { maxAgeSec: 0 }, 'maxAgeSec'],
+    ['more than a month', { maxAgeSec: 2_678_401 }, 'maxAgeSec'],
+    ['an age without end', { maxAgeSec: Number.POSITIVE_INFINITY }, 'maxAgeSec'],
+    ['a skew that takes away', { clockSkewSec: -1 }, 'clockSkewSec'],
+    ['a skew of more than five minutes', { clockSkewSec: 301 }, 'clockSkewSec'],
+    ['an empty tag', { tag: '' }, 'tag'],
+    ['a tag without end', { tag: 'x'.repeat(257) }, 'tag'],
+    ['an empty label', { label: '' }, 'label'],
+    ['nonces that cannot be claimed', { nonces: {} }, 'nonces: expected a NonceStore'],
+    ['no nonces', { nonces: null }, 'nonces: expected a NonceStore'],
+    ['a digest rule that nobody knows', { digest: 'never' }, 'digest'],
+    ['a runtime that is none', { runtime: 'system' }, 'runtime'],
+    ['a component that is none', { components: ['X-Upper'] }, 'components: component'],
+    ...['@method', [null], [7], [{}], [{ name: 7 }], { 0: '@method' }].map((components): [string, object, string] => [
+      `${JSON.stringify(components)} in place of components`,
+      { components },
+      'components: expected a list of components',
+    ]),
+    ...[
+      'https://api.example.com/',
+      'api.example.com',
+      'ftp://api.example.com',
+      'https://API.example.com',
+      'https://api.example.com:443',
+    ].map((origin): [string, object, string] => [`the origin ${origin}`, { origin }, expectedOrigin]),
     ['no key', { keys: [] }, 'verification key'],
-    ['a misspelt option', { clockskewSec: 1 }, 'verifyRequests'],
+    ['null in place of keys', { keys: null }, expectedKeys],
+    ['a text in place of keys', { keys: 'PEM' }, expectedKeys],
+    ['null among the keys', { keys: [null] }, expectedKeys],
+    ['an object that is no key', { keys: {} }, expectedKeys],
+    ['a key set that finds nothing', { keys: { keyFor: 'x' } }, expectedKeys],
+    ['something else among the keys', { keys: [key, {}] }, expectedKeys],
+    ...(['keyId', 'algorithm', 'key'] as const).map((name): [string, object, string] => [
+      `a key without its ${name}`,
+      { keys: omit(key, name) },
+      expectedKeys,
+    ]),
+    ['a misspelt option', { clockskewSec: 1 }, 'verifyRequests: '],
+    ['a function among the components', { components: [() => '@method'] }, 'expected a list of components'],
   ])('%s is ERR_CONFIG_INVALID', (_, options, where) => {
     expect(() => verifier(options)).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining(where) }),
     )
   })
 
-  test('memoryNonces without room is ERR_CONFIG_INVALID', () => {
-    expect(() => memoryNonces({ maxPerKey: 0 })).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+  test('at their limits, and of every kind, are taken', async () => {
+    const request = await signedRequest({})
+    for (const options of [
+      { maxAgeSec: 1, clockSkewSec: 0 },
+      { maxAgeSec: 2_678_400, clockSkewSec: 300 },
+      { keys: key },
+      { components: ['@method', { name: 'x-amount' }] },
+      { runtime: createTestRuntime({ now: NOW * 1_000 }) },
+    ])
+      expect(await verifier(options)(request, null)).toMatchObject({ keyId: 'ed25519' })
+    for (const origin of ['http://localhost:8080', 'http://api.example.com', 'https://api.example.com:8443'])
+      await refusalOf(verifier({ origin })(request, null), 'ERR_VERIFY_FAILED') // it was signed for another one
+  })
+
+  test('without a skew of its own a verifier allows thirty seconds', async () => {
+    const request = await signedRequest({})
+    const at = (second: number) => verifier({ clockSkewSec: undefined as never }, NOW + second)
+    expect(await at(-30)(request, null)).toMatchObject({ created: NOW })
+    await refusalOf(at(-31)(request, null), 'ERR_VERIFY_TIME')
   })
 })
