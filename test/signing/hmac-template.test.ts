@@ -9,6 +9,7 @@ import {
   standardWebhook,
   stripeWebhook,
 } from '../../src/signing/index.ts'
+import type { RequestSigner } from '../../src/signing/signing.ts'
 import { hasVectors, vectorJson } from '../support/vectors.ts'
 import { bound, refusal, signable, streamed } from './signable.ts'
 
@@ -113,6 +114,24 @@ describe('a template of one’s own', () => {
     expect(new Set(nonces).size).toBe(2)
   })
 
+  test('may sign the digest of a request without a body: that of nothing', async () => {
+    const template: HmacTemplate = { ...exchange, canonical: ({ digest, body }) => [digest('sha512'), body] }
+    const { query } = await bound(hmacTemplate({ template, key: { value } })).sign(signable({ url }))
+    const expected = createHmac('sha256', value).update(createHash('sha512').digest()).digest('hex')
+    expect(query).toContain(expected)
+  })
+
+  test('reads a secret once, however many requests it signs', async () => {
+    let read = 0
+    const keyOf = (secret: Uint8Array): Uint8Array => {
+      read += 1
+      return secret
+    }
+    const { sign } = bound(hmacTemplate({ template: { ...githubWebhook, keyOf }, key: { value } }))
+    for (const body of ['a', 'b']) await sign(signable({ url, body }))
+    expect(read).toBe(1)
+  })
+
   test('a body that is no UTF-8 is signed as it is', async () => {
     const body = Uint8Array.of(0xff, 0xfe, 0x00)
     const { headers } = await bound(hmacTemplate({ template: githubWebhook, key: { value } })).sign(
@@ -150,7 +169,11 @@ describe('what is refused', () => {
   test('a stream is ERR_SIGN_BODY_UNHASHABLE, unless nothing of it is signed', async () => {
     const request = streamed(signable({ url, method: 'POST' }))
     const { sign } = bound(hmacTemplate({ template: githubWebhook, key: { value } }))
-    expect(await refusal(() => sign(request))).toMatchObject({ name: 'SignError', code: 'ERR_SIGN_BODY_UNHASHABLE' })
+    expect(await refusal(() => sign(request))).toMatchObject({
+      name: 'SignError',
+      code: 'ERR_SIGN_BODY_UNHASHABLE',
+      message: 'githubWebhook: expected a body in memory, saw a stream, which cannot be read before it is sent',
+    })
     const ignoring = hmacTemplate({ template: { ...exchange, body: 'ignored' }, key: { value } })
     expect(ignoring.body).toBe('ignored')
     expect((await bound(ignoring).sign(request)).query).toMatch(/signature=/)
@@ -160,6 +183,7 @@ describe('what is refused', () => {
     const { sign } = bound(hmacTemplate({ template: standardWebhook, key: { value: whsec } }))
     expect(await refusal(() => sign(signable({ url, body: '{}' })))).toMatchObject({
       code: 'ERR_SIGN_COMPONENT_MISSING',
+      message: 'standardWebhook: expected webhook-id, up to 256 visible characters but full stops; saw none',
     })
   })
 
@@ -168,7 +192,10 @@ describe('what is refused', () => {
     async (id) => {
       const { sign } = bound(hmacTemplate({ template: standardWebhook, key: { value: whsec } }))
       const request = (text: string) => signable({ url, body: '{}', fields: [['webhook-id', text]] })
-      expect(await refusal(() => sign(request(id)))).toMatchObject({ code: 'ERR_SIGN_COMPONENT_INVALID' })
+      expect(await refusal(() => sign(request(id)))).toMatchObject({
+        code: 'ERR_SIGN_COMPONENT_INVALID',
+        message: 'standardWebhook: expected webhook-id, up to 256 visible characters but full stops; saw another text',
+      })
       expect((await sign(request('msg_1'))).headers).toHaveProperty('webhook-signature')
     },
   )
@@ -188,20 +215,44 @@ describe('what is refused', () => {
   test.each([
     ...[{ template: 'stripe' }, { template: {} }, { key: value }, { allowedOrigins: ['http://a.example'] }],
     ...[{ template: { ...githubWebhook, headers: ['X-Upper'] } }, { template: { ...githubWebhook, hash: 'md5' } }],
-    ...[{ template: { ...githubWebhook, more: 1 } }, { secret: value }],
+    ...[{ template: { ...githubWebhook, more: 1 } }, { secret: value }, { maxBufferBytes: -1 }],
+    ...['canonical', 'apply', 'keyOf'].map((name) => ({ template: { ...githubWebhook, [name]: 'text' } })),
+    ...[{ template: { ...githubWebhook, name: '' } }, { template: { ...githubWebhook, encode: 'base32' } }],
   ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options) => {
     const make = () => hmacTemplate({ template: githubWebhook, key: { value }, ...options } as never)
-    expect(make).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+    expect(make).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringMatching(/^hmacTemplate[.:]/) }),
+    )
   })
 
   test('a missing secret ends the start: ERR_KEY_SOURCE_MISSING', () => {
     const signer = hmacTemplate({ template: githubWebhook, key: { env: 'PINFETCH_TEST_NO_KEY' } })
-    expect(() => bound(signer)).toThrow(expect.objectContaining({ code: 'ERR_KEY_SOURCE_MISSING' }))
+    expect(() => bound(signer)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_KEY_SOURCE_MISSING',
+        message: expect.stringContaining('githubWebhook secret'),
+      }),
+    )
+  })
+
+  test('a signer says which header fields it sets and what it needs of a body', () => {
+    const { bind, toJSON, ...plain } = hmacTemplate({ template: standardWebhook, key: { value } }) as RequestSigner & {
+      readonly toJSON: unknown
+    }
+    const headers = ['webhook-timestamp', 'webhook-signature']
+    expect(plain).toEqual({ name: 'standardWebhook', headers, body: 'bytes' })
+    expect(plain).not.toHaveProperty('maxBufferBytes')
+    expect(hmacTemplate({ template: githubWebhook, key: { value }, maxBufferBytes: 7 })).toHaveProperty(
+      'maxBufferBytes',
+      7,
+    )
   })
 
   test('a signer does not show its secret', () => {
     const signer = hmacTemplate({ template: githubWebhook, key: { value } })
     expect(inspect(signer, { depth: 9, showHidden: true }) + JSON.stringify(signer)).not.toContain('kd83')
+    const headers = ['x-hub-signature-256']
+    expect(JSON.parse(JSON.stringify(signer))).toEqual({ name: 'githubWebhook', headers, key: '[redacted]' })
   })
 })
 

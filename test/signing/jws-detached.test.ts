@@ -2,6 +2,7 @@ import { generateKeyPairSync, type KeyObject, sign as signWith } from 'node:cryp
 import { flattenedVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { type JwsDetachedOptions, jwsDetached, keyRing, localSigner, type Signer } from '../../src/signing/index.ts'
+import type { RequestSigner } from '../../src/signing/signing.ts'
 import { hasVectors, vectorJson } from '../support/vectors.ts'
 import { bound, NOW, refusal, signable, streamed } from './signable.ts'
 
@@ -105,11 +106,12 @@ describe('the protected header', () => {
   test('names the key that signs at that time', async () => {
     const next = localSigner(ed25519.privateKey, { keyId: 'k2' })
     const ring = keyRing([{ signer: keys }, { signer: next, activateAt: new Date(NOW + 1_000) }])
-    const { sign, runtime } = bound(jwsDetached({ keys: ring, header, b64: true }))
+    const { sign, runtime, events } = bound(jwsDetached({ keys: ring, header, b64: true }))
     const request = signable({ url, body: '{}' })
     expect(headerIn((await sign(request)).headers?.[header])).toEqual({ alg: 'EdDSA', kid: 'k1' })
     await runtime.advance(1_000)
     expect(headerIn((await sign(request)).headers?.[header])).toEqual({ alg: 'EdDSA', kid: 'k2' })
+    expect(events).toEqual([{ type: 'sign.keyChanged', signer: 'jwsDetached', before: 'k1', after: 'k2' }])
   })
 
   test('may use the newer name of an algorithm', async () => {
@@ -119,16 +121,36 @@ describe('the protected header', () => {
   })
 
   test.each([
-    ...[{ alg: 'none' }, { alg: 'ES256' }, { b64: true }, { b64: false }, { crit: 'b64' }, { crit: ['b64'] }],
-    ...[{ crit: ['iat'] }, { crit: ['kid'], kid: 'k1' }, { crit: ['toString'] }, { iat: 1, crit: ['iat', 'iat'] }],
-    { crit: [1], 1: 1 },
-  ])('a header that a receiver has to refuse is ERR_CONFIG_INVALID: %j', async (members) => {
+    [{ alg: 'none' }, 'alg: expected EdDSA or Ed25519 of the key'],
+    [{ alg: 'ES256' }, 'alg: expected EdDSA or Ed25519 of the key'],
+    [{ b64: true }, 'b64: expected the option b64 alone to say it'],
+    [{ b64: false }, 'b64: expected the option b64 alone to say it'],
+    [{ crit: 'b64' }, 'crit: expected names, each of them once'],
+    [{ iat: 1, crit: ['iat', 'iat'] }, 'crit: expected names, each of them once'],
+    [{ crit: ['b64'] }, 'crit: expected names of extensions that stand in the header'],
+    [{ crit: ['iat'] }, 'crit: expected names of extensions that stand in the header'],
+    [{ crit: ['kid'], kid: 'k1' }, 'crit: expected names of extensions that stand in the header'],
+    [{ crit: ['toString'] }, 'crit: expected names of extensions that stand in the header'],
+    [{ crit: [1], 1: 1 }, 'crit: expected names of extensions that stand in the header'],
+  ])('a header that a receiver has to refuse is ERR_CONFIG_INVALID: %j', async (members, what) => {
+    const invalid = { code: 'ERR_CONFIG_INVALID', message: `jwsDetached.protected: ${what}` }
     const make = () => jwsDetached({ keys, header, protected: members as never })
-    expect(make).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+    expect(make).toThrow(expect.objectContaining(invalid))
     const { sign } = bound(jwsDetached({ keys, header, protected: () => members as never }))
-    expect(await refusal(() => sign(signable({ url, body: '{}' })))).toMatchObject({ code: 'ERR_CONFIG_INVALID' })
+    expect(await refusal(() => sign(signable({ url, body: '{}' })))).toMatchObject(invalid)
     expect(jwsDetached({ keys, header, protected: { iat: 1, crit: ['iat'] } })).toHaveProperty('name')
   })
+
+  test.each(['typ', null, undefined, ['typ'], 7])(
+    'a function that answers %j in place of members is ERR_CONFIG_INVALID',
+    async (answer) => {
+      const { sign } = bound(jwsDetached({ keys, header, protected: () => answer as never }))
+      expect(await refusal(() => sign(signable({ url, body: '{}' })))).toMatchObject({
+        code: 'ERR_CONFIG_INVALID',
+        message: 'jwsDetached.protected: expected the members of a header',
+      })
+    },
+  )
 })
 
 describe('what is signed', () => {
@@ -147,7 +169,11 @@ describe('what is signed', () => {
   test('a stream is ERR_SIGN_BODY_UNHASHABLE', async () => {
     const { sign } = bound(jwsDetached({ keys, header }))
     const request = streamed(signable({ url, method: 'POST' }))
-    expect(await refusal(() => sign(request))).toMatchObject({ name: 'SignError', code: 'ERR_SIGN_BODY_UNHASHABLE' })
+    expect(await refusal(() => sign(request))).toMatchObject({
+      name: 'SignError',
+      code: 'ERR_SIGN_BODY_UNHASHABLE',
+      message: 'jwsDetached: expected a body in memory, saw a stream, which cannot be read before it is sent',
+    })
   })
 
   test('what is no signature of the algorithm is ERR_SIGN_KEY_UNSUITABLE: DER, or nothing', async () => {
@@ -156,17 +182,44 @@ describe('what is signed', () => {
       const signer: Signer = { algorithm: 'ecdsa-p256-sha256', keyId: '', sign: async () => answer as Uint8Array }
       const { sign } = bound(jwsDetached({ keys: signer, header }))
       const error = await refusal(() => sign(signable({ url, body: '{}' })))
-      expect(error).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
+      expect(error).toMatchObject({
+        code: 'ERR_SIGN_KEY_UNSUITABLE',
+        message: expect.stringMatching(/^jwsDetached: expected a signature of 64 octets/),
+      })
     }
   })
 
-  test.each([{ keys: {} }, { header: 'X-Jws' }, { b64: 'false' }, { protected: 'alg' }, { detached: true }])(
-    'options that cannot be meant are ERR_CONFIG_INVALID: %j',
-    (options) => {
-      const make = () => jwsDetached({ keys, header, ...options } as never)
-      expect(make).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
-    },
-  )
+  test('a signer says which header field it sets and what it needs of a body, and shows no key', () => {
+    const { bind, toJSON, ...plain } = jwsDetached({ keys, header }) as RequestSigner & { readonly toJSON: unknown }
+    expect(plain).toEqual({ name: 'jwsDetached', headers: [header], body: 'bytes' })
+    expect(plain).not.toHaveProperty('maxBufferBytes')
+    expect(jwsDetached({ keys, header, maxBufferBytes: 7 })).toHaveProperty('maxBufferBytes', 7)
+    expect(JSON.parse(JSON.stringify(jwsDetached({ keys, header })))).toEqual({ name: 'jwsDetached', header })
+  })
+
+  test.each([
+    [{ keys: {} }, '.keys: expected a signer or a key ring'],
+    [{ keys: null }, '.keys: expected a signer or a key ring'],
+    [{ keys: [keys] }, '.keys: expected a signer or a key ring'],
+    [{ keys: { sign: 'text' } }, '.keys: expected a signer or a key ring'],
+    [{ header: 'X-Jws' }, '.header: expected the name of a header in lower case, such as x-jws-signature'],
+    [{ header: '' }, '.header: '],
+    [{ b64: 'false' }, '.b64: '],
+    [{ emptyBody: 'drop' }, '.emptyBody: '],
+    [{ protected: 'alg' }, '.protected: expected the members of a header, or a function that answers them'],
+    [{ protected: ['alg'] }, '.protected: expected the members of a header, or a function that answers them'],
+    [{ protected: null }, '.protected: expected the members of a header, or a function that answers them'],
+    [{ maxBufferBytes: -1 }, '.maxBufferBytes: '],
+    [{ detached: true }, ': '],
+  ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options, where) => {
+    const make = () => jwsDetached({ keys, header, ...options } as never)
+    expect(make).toThrow(
+      expect.objectContaining({
+        code: 'ERR_CONFIG_INVALID',
+        message: expect.stringContaining(`jwsDetached${where}`),
+      }),
+    )
+  })
 })
 
 async function signed(signer: ReturnType<typeof jwsDetached>, body: Uint8Array): Promise<string> {

@@ -1,5 +1,6 @@
 import { createTestRuntime } from 'pinfetch/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { ClientEvent } from '../../src/events/events.ts'
 import {
   githubWebhook,
   hmacTemplate,
@@ -53,7 +54,12 @@ describe.each(templates)('$name', (template) => {
 
   test('a message of somebody else is ERR_VERIFY_FAILED', async () => {
     const { request, body } = await sent(template, { secret: other })
-    expect(await refusal(() => verifier(template).verify(request, body))).toMatchObject({ code: 'ERR_VERIFY_FAILED' })
+    const error = await refusal(() => verifier(template).verify(request, body))
+    expect(error).toMatchObject({
+      code: 'ERR_VERIFY_FAILED',
+      message: `${template.name}: no signature is one of the secret`,
+    })
+    expect(error).not.toHaveProperty('cause')
     await verifier(template, { key: { value: other } }).verify(request, body)
   })
 
@@ -62,7 +68,22 @@ describe.each(templates)('$name', (template) => {
     const headers = new Headers(request.headers)
     headers.delete(template.headers.at(-1) ?? '')
     const error = await refusal(() => verifier(template).verify({ ...request, headers }, body))
-    expect(error).toMatchObject({ code: 'ERR_VERIFY_MISSING' })
+    expect(error).toMatchObject({
+      code: 'ERR_VERIFY_MISSING',
+      message: `${template.name}: expected a signature in ${template.headers.at(-1)}, saw none`,
+    })
+  })
+
+  test('a signature of another length is ERR_VERIFY_FAILED', async () => {
+    const { request, body } = await sent(template)
+    const name = template.headers.at(-1) ?? ''
+    const right = request.headers.get(name) ?? ''
+    for (const text of [right.slice(0, -1), `${right}0`, right.replace(/(v1,|v1=|sha256=).*/, '$1')]) {
+      const headers = new Headers(request.headers)
+      headers.set(name, text)
+      const error = await refusal(() => verifier(template).verify({ ...request, headers }, body))
+      expect(error, text).toMatchObject({ code: 'ERR_VERIFY_FAILED' })
+    }
   })
 
   test('a signature that is written in another way is ERR_VERIFY_MALFORMED', async () => {
@@ -79,7 +100,10 @@ describe.each(templates)('$name', (template) => {
         },
       }
       const error = await refusal(() => verifier(template).verify({ ...request, headers }, body))
-      expect(error, text.slice(0, 40)).toMatchObject({ code: 'ERR_VERIFY_MALFORMED' })
+      expect(error, text.slice(0, 40)).toMatchObject({
+        code: 'ERR_VERIFY_MALFORMED',
+        message: `${template.name}: expected ${name} and its fields as senders write them, saw something else`,
+      })
     }
   })
 
@@ -87,7 +111,9 @@ describe.each(templates)('$name', (template) => {
     let secret = value
     const runtime = createTestRuntime({ now: NOW })
     const key = async () => ({ value: secret, expiresAt: new Date(runtime.clock.now() + 3_600_000) })
-    const { verify } = verifier(template, { key, runtime, toleranceSec: 86_400 })
+    const events: ClientEvent[] = []
+    const onEvent = (event: ClientEvent) => void events.push(event)
+    const { verify } = verifier(template, { key, runtime, toleranceSec: 86_400, onEvent })
     const before = await sent(template)
     const after = await sent(template, { secret: other })
     await verify(before.request, before.body)
@@ -97,6 +123,7 @@ describe.each(templates)('$name', (template) => {
     await verify(before.request, before.body)
     await runtime.advance(0)
     await verify(after.request, after.body)
+    expect(events).toMatchObject([{ type: 'secret.changed', name: `${template.name} secret` }])
     await verify(before.request, before.body)
     await runtime.advance(50_000)
     await verify(after.request, after.body)
@@ -108,7 +135,10 @@ describe.each(timed)('$name has a time', (template) => {
   test.each([-301_000, 301_000, 86_400_000])('signed %d ms from now is ERR_VERIFY_TIME', async (ms) => {
     const message = await sent(template, { now: NOW - ms })
     const { verify } = verifier(template)
-    expect(await refusal(() => verify(message.request, message.body))).toMatchObject({ code: 'ERR_VERIFY_TIME' })
+    expect(await refusal(() => verify(message.request, message.body))).toMatchObject({
+      code: 'ERR_VERIFY_TIME',
+      message: `${template.name}: expected a time within 300 seconds of now, saw ${(NOW - ms) / 1_000}`,
+    })
     const near = await sent(template, { now: NOW - Math.sign(ms) * 300_000 })
     expect(await verify(near.request, near.body)).toEqual({ signedAt: NOW - Math.sign(ms) * 300_000 })
   })
@@ -138,7 +168,10 @@ describe.each(timed)('$name has a time', (template) => {
     const { verify } = verifier(template, { nonces: memoryNonces(), runtime })
     const { request, body } = await sent(template)
     await verify(request, body)
-    expect(await refusal(() => verify(request, body))).toMatchObject({ code: 'ERR_VERIFY_REPLAY' })
+    expect(await refusal(() => verify(request, body))).toMatchObject({
+      code: 'ERR_VERIFY_REPLAY',
+      message: `${template.name}: the message was seen before`,
+    })
     await runtime.advance(300_000)
     expect(await refusal(() => verify(request, body))).toMatchObject({ code: 'ERR_VERIFY_REPLAY' })
     await runtime.advance(1_000)
@@ -163,6 +196,40 @@ test('one of several signatures is enough, while the sender changes its secret',
   await verifier(standardWebhook).verify({ ...both[0].request, headers }, both[0].body)
 })
 
+test('a signature of an older scheme is none, even where it is right: it is not the weakest that counts', async () => {
+  const { request, body } = await sent(stripeWebhook)
+  const right = request.headers.get('stripe-signature') ?? ''
+  const older = right.replace('v1=', 'v0=')
+  for (const [text, code] of [
+    [older, 'ERR_VERIFY_MALFORMED'],
+    [`${older},v1=${'0'.repeat(64)}`, 'ERR_VERIFY_FAILED'],
+  ] as const) {
+    const changed = { ...request, headers: [['stripe-signature', text]] as const }
+    expect(await refusal(() => verifier(stripeWebhook).verify(changed, body)), text).toMatchObject({ code })
+  }
+})
+
+test('twenty signatures are read, and 8,192 characters, and no more: ERR_VERIFY_MALFORMED', async () => {
+  const { request, body } = await sent(stripeWebhook)
+  const right = request.headers.get('stripe-signature') ?? ''
+  const padded = (length: number) => `${right},v0=${'0'.repeat(length - right.length - ',v0='.length)}`
+  const { verify } = verifier(stripeWebhook)
+  const withText = (text: string) => ({ ...request, headers: [['stripe-signature', text]] as const })
+  for (const text of [padded(8_192), `${right}${',v1=00'.repeat(19)}`])
+    expect(await verify(withText(text), body)).toEqual({ signedAt: NOW })
+  for (const text of [padded(8_193), `${right}${',v1=00'.repeat(20)}`])
+    expect(await refusal(() => verify(withText(text), body))).toMatchObject({ code: 'ERR_VERIFY_MALFORMED' })
+})
+
+test('a missing secret ends the start, and is named: ERR_KEY_SOURCE_MISSING', () => {
+  expect(() => verifier(stripeWebhook, { key: { env: 'PINFETCH_TEST_NO_KEY' } })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_KEY_SOURCE_MISSING',
+      message: expect.stringContaining('stripeWebhook secret'),
+    }),
+  )
+})
+
 test('two times are ERR_VERIFY_MALFORMED: nobody knows which one was signed', async () => {
   const { request, body } = await sent(stripeWebhook)
   const text = `t=1,${request.headers.get('stripe-signature')}`
@@ -175,23 +242,43 @@ test('two times are ERR_VERIFY_MALFORMED: nobody knows which one was signed', as
 test('a message without a time cannot be kept for comparison: ERR_VERIFY_TIME', async () => {
   const { request, body } = await sent(githubWebhook)
   const { verify } = verifier(githubWebhook, { nonces: memoryNonces() })
-  expect(await refusal(() => verify(request, body))).toMatchObject({ code: 'ERR_VERIFY_TIME' })
+  expect(await refusal(() => verify(request, body))).toMatchObject({
+    code: 'ERR_VERIFY_TIME',
+    message: 'githubWebhook: expected a time, without which nothing is kept to compare',
+  })
 })
 
 test('where the store of nonces fails nothing is accepted: ERR_VERIFY_NONCES_UNAVAILABLE', async () => {
-  const nonces: NonceStore = { claim: () => Promise.reject(new Error('no redis')) }
+  const nonces: NonceStore = { claim: () => Promise.reject(new Error('redis://:hunter2@host')) }
   const { request, body } = await sent(stripeWebhook)
   const { verify } = verifier(stripeWebhook, { nonces })
-  expect(await refusal(() => verify(request, body))).toMatchObject({ code: 'ERR_VERIFY_NONCES_UNAVAILABLE' })
+  expect(await refusal(() => verify(request, body))).toMatchObject({
+    code: 'ERR_VERIFY_NONCES_UNAVAILABLE',
+    message: 'stripeWebhook: nobody can tell whether it was seen before',
+    cause: expect.objectContaining({ message: 'its message is withheld' }),
+  })
+  const odd = { claim: () => 'OK' } as unknown as NonceStore
+  const { verify: verifyOdd } = verifier(stripeWebhook, { nonces: odd })
+  expect(await refusal(() => verifyOdd(request, body))).toMatchObject({ code: 'ERR_VERIFY_REPLAY' })
 })
 
 test.each([
-  { template: githubWebhook, toleranceSec: 0 },
-  { template: { ...githubWebhook, read: undefined } },
-  { key: 1 },
-])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options) => {
+  [{ toleranceSec: 0 }, 'toleranceSec'],
+  [{ toleranceSec: 86_401 }, 'toleranceSec'],
+  [{ template: { ...githubWebhook, read: undefined } }, 'template.read: expected a function'],
+  [{ key: 1 }, 'key'],
+  [{ nonces: {} }, 'nonces'],
+  [{ nonces: null }, 'nonces'],
+  [{ onEvent: 'log' }, 'onEvent'],
+  [{ runtime: 'system' }, 'runtime'],
+])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options, where) => {
   const make = () => verifyWebhooks({ template: stripeWebhook, key: { value }, ...options } as never)
-  expect(make).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+  expect(make).toThrow(
+    expect.objectContaining({
+      code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining(`verifyWebhooks.${where}`),
+    }),
+  )
 })
 
 /** A message as it arrives. */
