@@ -37,6 +37,14 @@ describe('add-host --partner', () => {
     })
   })
 
+  test('--report proposes the same pins, and lets mismatches pass', async () => {
+    const { add, end, list } = await startPartner()
+    await add('--yes', '--expect', end.pin, '--report')
+    expect(await list()).toMatchObject({
+      hosts: [{ host: 'localhost', mode: 'report', pins: [{ spki: end.pin }, {}] }],
+    })
+  })
+
   test('asks at a terminal, shows the chain before, and takes no for an answer', async () => {
     const { ca, add, end, list } = await startPartner()
     const asked: string[] = []

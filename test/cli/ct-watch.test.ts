@@ -46,6 +46,18 @@ describe('ct watch --once', () => {
     })
   })
 
+  test('--exact leaves names below the domains alone, and the domains themselves not', async () => {
+    const { ca, server, argv } = await stage()
+    server.issue(ca.issue({ names: ['login.example.com'] }))
+    expect(await cliJson([...argv, '--once'])).toMatchObject({ exitCode: 1 })
+    expect(await cliJson([...argv, '--once', '--exact'])).toMatchObject({ exitCode: 0 })
+    server.issue(ca.issue({ names: ['example.com'] }))
+    expect(await cliJson([...argv, '--once', '--exact'])).toMatchObject({
+      exitCode: 1,
+      answer: { data: { unexpected: [{ names: ['example.com'] }] } },
+    })
+  })
+
   test('the cursor goes on where the last run ended', async () => {
     const { ca, server, argv, path } = await stage()
     server.issue(ca.issue({ names: ['a.example.com'] }))

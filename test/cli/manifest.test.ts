@@ -219,6 +219,18 @@ describe('add-host', () => {
     })
   })
 
+  test('--report lets mismatches pass: clients read so, and a later entry without it enforces', async () => {
+    const { path, pins } = await startEmpty()
+    const published = async (...more: readonly string[]): Promise<unknown> => {
+      await ok(['add-host', 'api.example.com', '--dir', path('pins'), ...pinOptions(pins), ...more])
+      await ok(['publish', '--dir', path('pins'), '--to', path('public')])
+      return (await cliJson(['manifest', 'verify', '--dir', path('public'), '--root', path('pins/root.json')])).answer
+        .data?.['hosts']
+    }
+    expect(await published('--report')).toMatchObject([{ host: 'api.example.com', mode: 'report' }])
+    expect(await published('--replace')).toMatchObject([{ host: 'api.example.com', mode: 'enforce' }])
+  })
+
   test('needs a repository, and a list that it can read', async () => {
     const { path, pins } = await startEmpty()
     const add = (name: string) =>

@@ -19,6 +19,18 @@ test('draws a repository in the terminal, as an image and as a page', async () =
   expect(await readFile(path('out.html'), 'utf8')).toContain("default-src 'none'")
 })
 
+test('--days says how far ahead the picture goes', async () => {
+  const { path, report } = await startRepository()
+  const lastDate = (text: string): string => (text.match(/20\d\d-\d\d(-\d\d)?/g) ?? []).toSorted().at(-1) ?? ''
+  const scale = ({ stdout }: { readonly stdout: string }): string => stdout.split('\n').slice(0, 3).join('\n')
+  expect(lastDate(scale(await report(NOW, '--days', '10')))).toMatch(/^2030-01-(0\d|1[01])$/)
+  expect(lastDate(scale(await report(NOW, '--days', '1000')))).toMatch(/^2032/)
+  await report(NOW, '--days', '1000', '--svg', path('out.svg'), '--html', path('out.html'))
+  for (const name of ['out.svg', 'out.html'])
+    expect(await readFile(path(name), 'utf8')).toMatch(/<text[^>]*>2032-\d\d</)
+  for (const days of ['0', '3651', 'ten']) expect((await report(NOW, '--days', days)).exitCode).toBe(2)
+})
+
 test('an outage that is near is a warning, and 5 where that is asked for; one that is there is 1', async () => {
   const { report } = await startRepository()
   const near = await report(NOW + 6 * DAY, '--fail-on', 'warn')
