@@ -89,6 +89,19 @@ describe('what is told', () => {
     expect(namesIn(after.unexpected)).toEqual(['last.example.com', 'later.example.com'])
   })
 
+  test('not what was there before the watch, though a proof takes it to be read again', async () => {
+    const { log, check, server } = await logStage({ maxEntries: 1 })
+    log.add(OTHER)
+    log.add(rogue('before'))
+    const cursor = memoryStore()
+    expect(await check({ cursor })).toMatchObject({ failures: [], unexpected: [] })
+    log.add(rogue('after'))
+    server.lie('get-entries', (honest, inputs) => (inputs.get('start') === '0' ? honest : 'down'))
+    expect(await check({ cursor })).toMatchObject({ failures: [{}], unexpected: [] })
+    server.lie('get-entries', undefined)
+    expect(await check({ cursor })).toMatchObject({ failures: [], unexpected: [{ names: ['after.example.com'] }] })
+  })
+
   test('of a log with an RSA key as well', async () => {
     const { log, check } = await logStage({ key: generateKey('RSA-2048') })
     log.add(rogue('a'))
@@ -237,9 +250,9 @@ describe('entries', () => {
 
   test.each<[string, 'leaf_input' | 'extra_data', (octets: Buffer) => Uint8Array]>([
     ['nothing for a leaf', 'leaf_input', () => Buffer.alloc(0)],
+    ['a leaf without an entry', 'leaf_input', (octets) => octets.subarray(0, 2)],
     ['a leaf of another version', 'leaf_input', (octets) => octets.with(0, 1)],
     ['a leaf of another type', 'leaf_input', (octets) => octets.with(1, 1)],
-    ['an entry of another type', 'leaf_input', (octets) => octets.with(11, 2)],
     ['a leaf that is cut short', 'leaf_input', (octets) => octets.subarray(0, -1)],
     ['a leaf with more behind it', 'leaf_input', (octets) => Buffer.concat([octets, Buffer.alloc(1)])],
     ['a certificate that is longer than its leaf', 'leaf_input', (octets) => octets.with(12, 255)],
@@ -249,25 +262,19 @@ describe('entries', () => {
   ])('with %s: ERR_MONITOR_SOURCE_MALFORMED', async (_what, member, change) => {
     const { log, server, codeOf } = await logStage()
     log.add(OTHER)
-    server.lie('get-entries', (honest) => ({
-      entries: entriesIn(honest).map((entry) => ({
-        ...entry,
-        [member]: Buffer.from(change(Buffer.from(entry[member], 'base64'))).toString('base64'),
-      })),
-    }))
+    server.lie('get-entries', (honest) => changed(honest, member, change))
     expect(await codeOf()).toBe('ERR_MONITOR_SOURCE_MALFORMED')
   })
 
-  test('whose precertificate is cut short: ERR_MONITOR_SOURCE_MALFORMED', async () => {
+  test.each<[string, 'leaf_input' | 'extra_data', (octets: Buffer) => Uint8Array]>([
+    ['of an unknown type', 'leaf_input', (octets) => octets.with(11, 2)],
+    ['cut short', 'extra_data', (octets) => octets.subarray(0, 20)],
+    ['without a chain', 'extra_data', (octets) => octets.subarray(0, -1)],
+  ])('with a precertificate %s: ERR_MONITOR_SOURCE_MALFORMED', async (_what, member, change) => {
     const { log, server, codeOf } = await logStage()
-    log.add(OTHER, { precertificate: poisoned(OTHER) })
+    log.add(OTHER, { precertificate: POISONED })
     expect(await codeOf()).toBeUndefined()
-    server.lie('get-entries', (honest) => ({
-      entries: entriesIn(honest).map((entry) => ({
-        ...entry,
-        extra_data: Buffer.from(entry.extra_data, 'base64').subarray(0, 20).toString('base64'),
-      })),
-    }))
+    server.lie('get-entries', (honest) => changed(honest, member, change))
     expect(await codeOf()).toBe('ERR_MONITOR_SOURCE_MALFORMED')
   })
 })
@@ -391,6 +398,11 @@ function fill(log: Log, count: number): void {
 
 const entriesIn = (honest: object): readonly { readonly leaf_input: string; readonly extra_data: string }[] =>
   Reflect.get(honest, 'entries')
+
+function changed(honest: object, member: 'leaf_input' | 'extra_data', change: (octets: Buffer) => Uint8Array): object {
+  const change64 = (text: string): string => Buffer.from(change(Buffer.from(text, 'base64'))).toString('base64')
+  return { entries: entriesIn(honest).map((entry) => ({ ...entry, [member]: change64(entry[member]) })) }
+}
 
 const sha256 = (der: Uint8Array): string => createHash('sha256').update(der).digest('hex')
 
