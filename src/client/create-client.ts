@@ -13,7 +13,7 @@ import { keepProcessAlive, onSignal, watchFolder } from '../ports/system.ts'
 import { bindVerifier } from '../signing/verify-responses.ts'
 import { fileStore } from '../stores/file.ts'
 import { memoryStore } from '../stores/memory.ts'
-import { type DispatcherOptions, PinnedDispatcher } from '../transport/dispatcher.ts'
+import { type DispatcherOptions, type OpenConnections, PinnedDispatcher } from '../transport/dispatcher.ts'
 import { clientClosed } from '../transport/failure.ts'
 import { createFetchBytes } from '../transport/fetch-bytes.ts'
 import type { HostPolicy } from '../trust/policy.ts'
@@ -70,6 +70,8 @@ export interface ClientHealth {
    * and which backup was never seen. Empty where `monitor` is false.
    */
   readonly pins: readonly PinUse[]
+  /** Open connections of `fetch` and `dispatcher`, by host: how many carry a request now, and how many wait for one. */
+  readonly connections: readonly OpenConnections[]
 }
 
 /** What `createClient` makes: a fetch over pinned connections, and the same verdict for other clients of the process. */
@@ -431,6 +433,7 @@ export function createClient(options: ClientOptions): Client {
         revocation: { ...revocation },
         expiries: monitoring.expiries(),
         pins: pinUsage.all(),
+        connections: dispatcher.connections,
       }
     },
     manifest: Object.freeze({

@@ -1,4 +1,4 @@
-import type { Attributes, Meter, ObservableResult } from '@opentelemetry/api'
+import type { Attributes, Meter, Observable, ObservableResult } from '@opentelemetry/api'
 import type { Emitter } from '../events/emitter.ts'
 import type { EventOf } from '../events/events.ts'
 import type { ExpiringThing } from '../events/monitor-events.ts'
@@ -22,6 +22,7 @@ export interface HealthForGauges {
   readonly manifest?: { readonly manifestVersion: number }
   readonly manifests?: readonly { readonly manifestVersion: number }[]
   readonly expiries: readonly Expiry[]
+  readonly connections?: readonly { readonly host: string; readonly active: number; readonly idle: number }[]
 }
 
 interface Expiry {
@@ -88,11 +89,12 @@ export function recordMetrics({ meter, on, health, now, maxServers, isOurs }: Me
     on('rate.waited', ({ host }) => rateWaits.add(1, serverOf(host))),
   ]
 
-  const gauge = (name: string, unit: string, description: string, read: (result: ObservableResult) => void) => {
-    const made = meter.createObservableGauge(name, { unit, description })
+  const observed = (made: Observable, read: (result: ObservableResult) => void) => {
     made.addCallback(read)
     return () => made.removeCallback(read)
   }
+  const gauge = (name: string, unit: string, description: string, read: (result: ObservableResult) => void) =>
+    observed(meter.createObservableGauge(name, { unit, description }), read)
   const observe = (result: ObservableResult, attributesOf: (expiry: Expiry) => Attributes | undefined): void => {
     const soonest = new Map<string, readonly [number, Attributes]>()
     for (const expiry of health().expiries) {
@@ -124,8 +126,26 @@ export function recordMetrics({ meter, on, health, now, maxServers, isOurs }: Me
       if (versions.length > 0) result.observe(Math.min(...versions))
     }),
   ]
+  const connections = meter.createObservableUpDownCounter(METRIC.openConnections, {
+    unit: '{connection}',
+    description: 'Open connections, and whether they carry a request now.',
+  })
+  const seen = new Set<Attributes>()
+  const onConnections = (result: ObservableResult): void => {
+    const counted = new Map([...seen].map((server) => [server, { active: 0, idle: 0 }])) // an SDK repeats what it is not told anew
+    for (const { host, active, idle } of health().connections ?? []) {
+      const server = serverOf(host)
+      const before = counted.get(server) ?? { active: 0, idle: 0 } // `_other` is many
+      counted.set(server, { active: before.active + active, idle: before.idle + idle })
+      seen.add(server)
+    }
+    for (const [server, states] of counted)
+      for (const [state, count] of Object.entries(states))
+        result.observe(count, { [ATTRIBUTE.connectionState]: state, ...server })
+  }
+  const observing = [...gauges, observed(connections, onConnections)]
   return () => {
-    for (const end of [...listening, ...gauges]) end()
+    for (const end of [...listening, ...observing]) end()
   }
 }
 

@@ -14,6 +14,7 @@ export const ATTRIBUTE = {
   status: 'http.response.status_code',
   url: 'url.full',
   // In development
+  connectionState: 'http.connection.state',
   tlsCipher: 'tls.cipher',
   tlsCurve: 'tls.curve',
   tlsEstablished: 'tls.established',
@@ -40,6 +41,7 @@ export const ATTRIBUTE = {
 
 export const METRIC = {
   requestDuration: 'http.client.request.duration', // stable
+  openConnections: 'http.client.open_connections',
   certificateExpiry: 'pinfetch.certificate.expiry',
   handshakeDuration: 'pinfetch.tls.handshake.duration',
   legacyHostExpiry: 'pinfetch.legacy_host.expiry',

@@ -33,6 +33,13 @@ export interface DispatcherOptions extends ConnectorOptions, ExchangeLimits {
   readonly egress?: ((origin: CanonicalOrigin, method: string, path: string) => void) | undefined
 }
 
+/** How many connections of an origin carry a request now, and how many wait for one. */
+export interface OpenConnections {
+  readonly host: string
+  readonly active: number
+  readonly idle: number
+}
+
 /**
  * An undici dispatcher with one pool per origin. A request reaches a connection only while the policy its peer was judged
  * under is the policy in force; when the policy changes, live peers are judged again from what they presented, and
@@ -152,6 +159,14 @@ export class PinnedDispatcher extends Dispatcher {
   /** Origins with a connection, or with somebody who waits for one. */
   get origins(): number {
     return this.#pools.size
+  }
+
+  /** The open connections of each origin that has one, those that are lent excepted. */
+  get connections(): readonly OpenConnections[] {
+    return [...this.#pools.values()].flatMap(({ origin, lanes }) => {
+      const idle = [...lanes].filter((lane) => lane.isIdle).length
+      return lanes.size === 0 ? [] : [{ host: origin.text, active: lanes.size - idle, idle }]
+    })
   }
 
   /** Requests of which something was written are finished, each within its own time, event streams excepted. */

@@ -31,6 +31,7 @@ const EXPIRING = Object.keys({
 
 /** What dashboards are built on: a change here is one that users notice. */
 const METRICS = {
+  'http.client.open_connections': ['http.connection.state', ...SERVER],
   'http.client.request.duration': [
     'error.type',
     'http.request.method',
@@ -85,8 +86,9 @@ const SPANS = {
 describe('names', () => {
   const everything = () => {
     const stage = otelStage()
+    const connections = [{ host: 'api.example.com', active: 1, idle: 0 }]
     const expiries = EXPIRING.map((what) => ({ what, subject: 'api.example.com', notAfter: in1000s() }))
-    const { emit } = toldClient(stage, {}, { expiries, manifest: { manifestVersion: 7 } })
+    const { emit } = toldClient(stage, {}, { expiries, connections, manifest: { manifestVersion: 7 } })
     emit(handshake({ proxy: 'https://proxy.example:3128' }), refused(), exchange(), exchange({ status: 503 }))
     emit({ type: 'manifest.poll', ms: 5, bytes: 10, result: 'changed' })
     emit({ type: 'manifest.poll', ms: 5, bytes: 10, result: 'failed' }, renewal, lost)
@@ -184,6 +186,21 @@ describe('metrics', () => {
     ])
     const durations = metrics['pinfetch.validation.duration']?.map(({ value }) => (value as { count: number }).count)
     expect(durations).toEqual([1, 1])
+  })
+
+  test('count the open connections of a server, and those of all beyond the first as one', async () => {
+    const stage = otelStage()
+    const connections = ['a.example', 'b.example:8443', 'c.example'].map((host, at) => ({ host, active: at, idle: 2 }))
+    toldClient(stage, { maxServers: 1 }, { connections })
+    expect((await stage.metrics())['http.client.open_connections']).toEqual([
+      {
+        attributes: { 'http.connection.state': 'active', 'server.address': 'a.example', 'server.port': 443 },
+        value: 0,
+      },
+      { attributes: { 'http.connection.state': 'idle', 'server.address': 'a.example', 'server.port': 443 }, value: 2 },
+      { attributes: { 'http.connection.state': 'active', 'server.address': '_other' }, value: 3 },
+      { attributes: { 'http.connection.state': 'idle', 'server.address': '_other' }, value: 4 },
+    ])
   })
 
   test('show what ends, the soonest of each kind', async () => {

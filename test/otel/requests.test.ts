@@ -1,9 +1,13 @@
 /** Real clients, with OpenTelemetry's instrumentation of undici beside ours and without it. */
+import type { ServerResponse } from 'node:http'
+import { createServer } from 'node:http2'
+import type { Duplex } from 'node:stream'
 import { context, propagation, trace } from '@opentelemetry/api'
 import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici'
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
-import { instrument } from 'pinfetch/otel'
-import { startTlsServer, type TestHandler, testCa } from 'pinfetch/testing'
+import type { ClientOptions } from 'pinfetch'
+import { type InstrumentOptions, instrument } from 'pinfetch/otel'
+import { startTlsServer, type TestHandler, type TlsServerOptions, testCa } from 'pinfetch/testing'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { otelStage } from './stage.ts'
@@ -19,16 +23,25 @@ afterAll(() => {
   for (const one of [trace, context, propagation]) one.disable()
 })
 
-async function started({
-  handler,
-  pin = pinned.pin,
-  ...options
-}: { handler?: TestHandler; pin?: string } & Parameters<typeof instrument>[1] & object = {}) {
+async function started(
+  {
+    handler,
+    pin = pinned.pin,
+    spoken = {},
+    ...options
+  }: { handler?: TestHandler; pin?: string; spoken?: Partial<TlsServerOptions> } & InstrumentOptions = {},
+  more: Partial<ClientOptions> = {},
+) {
   const stage = otelStage()
   const server = await until(
-    startTlsServer({ identity: pinned, handler: handler ?? ((_, response) => response.end('ok')) }),
+    startTlsServer({ identity: pinned, handler: handler ?? ((_, response) => response.end('ok')), ...spoken }),
   )
-  const client = testClient({ pins: { [HOST]: [pin] }, anchors: ca.anchorPem, retry: { maxAttempts: 2, baseMs: 10 } })
+  const client = testClient({
+    pins: { [HOST]: [pin] },
+    anchors: ca.anchorPem,
+    retry: { maxAttempts: 2, baseMs: 10 },
+    ...more,
+  })
   const { tracerProvider, meterProvider } = stage
   const instrumentation = instrument(client, { tracerProvider, meterProvider, ...options })
   onTestFinished(() => instrumentation.close())
@@ -54,6 +67,33 @@ test('a request has one span, which the server is told of, and its connection is
   expect(connect?.parentSpanContext?.spanId).toBe(spanId)
   expect(connect?.attributes).toMatchObject({ 'tls.established': true, 'tls.protocol.version': '1.3' })
   await expect.poll(async () => (await metrics())['http.client.request.duration']?.length).toBe(1)
+})
+
+test.each([
+  ['1.1', 2],
+  ['2', 1],
+])('open connections are active while they carry a request, and idle then: HTTP/%s', async (version, connections) => {
+  const waiting: ServerResponse[] = []
+  const http2 = createServer((_, response) => void waiting.push(response as unknown as ServerResponse))
+  const spoken = { alpn: ['h2'], onSocket: (socket: Duplex) => void http2.emit('connection', socket) }
+  const { client, url, metrics } = await started(
+    { handler: (_, response) => void waiting.push(response), ...(version === '2' && { spoken }) },
+    { http2: version === '2' ? 'require' : 'never' },
+  )
+  const open = async () => {
+    const series = (await metrics())['http.client.open_connections'] ?? []
+    return Object.fromEntries(series.map(({ attributes, value }) => [attributes['http.connection.state'], value]))
+  }
+  expect(await open()).toEqual({})
+  const requests = [client.fetch(url), client.fetch(url)]
+  await expect.poll(() => waiting.length).toBe(2)
+  expect(await open()).toEqual({ active: connections, idle: 0 })
+  for (const response of waiting) response.end('ok')
+  for (const request of requests) await (await request).text()
+  await expect.poll(open).toEqual({ active: 0, idle: connections })
+  await client.close()
+  expect(await open()).toEqual({ active: 0, idle: 0 })
+  expect(client.health().connections).toEqual([])
 })
 
 test('a caller who says traceparent is not contradicted', async () => {

@@ -684,6 +684,9 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
     'otel/otel#show what ends, the soonest of each kind': [
       'Names are those of the semantic conventions, or begin with pinfetch.: pin.validations, manifest.refreshes, manifest.version, token.refreshes, retries, ratelimit.waits, tls.handshake.duration, validation.duration, and certificate.expiry, manifest.expiry, pin.expiry, revocation_list.expiry, log_list.expiry and legacy_host.expiry in seconds left.',
     ],
+    'otel/requests#open connections are active while they carry a request, and idle then: HTTP/%s': [
+      'http.client.open_connections are those of fetch and dispatcher, active or idle.',
+    ],
     'otel/otel#of 1,000 origins are those of 100 and one more': [
       'In metrics, servers beyond the first maxServers (100) are _other.',
     ],
