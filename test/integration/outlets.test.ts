@@ -173,7 +173,7 @@ test('collectors that refuse, hang or are not there, and a file that takes nothi
 
 /** What of `pinfetch/monitor` carries nothing of a client anywhere. */
 const NO_OUTLETS = [
-  ...['cefLine', 'ecsRecord', 'ocsfRecord', 'otlpLogRecord'], // the records of the outlets
+  ...['cefLine', 'ecsRecord', 'leefLine', 'ocsfRecord', 'otlpLogRecord'], // the records of the outlets
   ...['readTile', 'verifyTile', 'verifyEvidence', 'verifyLog'], // readers
   ...['certSpotter', 'checkIssuances', 'crtSh', 'rfc6962Log', 'staticLog', 'watchIssuances'], // of what others publish
   'watchBypasses', // hears of no event, and tells a host and a way
@@ -261,7 +261,7 @@ test('no secret that is in play stands in any record of any outlet', async () =>
     const { url, client: own } = collected
     const { fetch } = own
     return [
-      ...(['ocsf', 'ecs', 'cef', 'otlp'] as const).map((format) =>
+      ...(['ocsf', 'ecs', 'cef', 'leef', 'otlp'] as const).map((format) =>
         toFile(watched, { path: join(folder, `${index}.${format}`), format }),
       ),
       toHttp(watched, { url, fetch, format: 'ecs' }),
@@ -283,7 +283,7 @@ test('no secret that is in play stands in any record of any outlet', async () =>
   await vi.waitUntil(() => sent.length > 0 && sink.queued === 0, patience)
 
   const files = [0, 1].flatMap((index) =>
-    ['ocsf', 'ecs', 'cef', 'otlp'].map((format) => readFileSync(join(folder, `${index}.${format}`), 'utf8')),
+    ['ocsf', 'ecs', 'cef', 'leef', 'otlp'].map((format) => readFileSync(join(folder, `${index}.${format}`), 'utf8')),
   )
   const wire = collected.server.requests.flatMap(({ rawHeaders, body }) => [
     ...rawHeaders,

@@ -634,10 +634,13 @@ export const CLAIMS: Readonly<Record<string, Readonly<Record<string, readonly st
       'It goes out behind the requests, never in front of them: queues are bounded, what fails is tried again for five minutes, and outlet.failed says what was lost.',
     ],
     'integration/outlets#a collector of OpenTelemetry gets the refused peer as a request of logs': [
-      'otlp sends log records to a collector of OpenTelemetry, with the names of its conventions.',
+      'otlp sends log records to a collector of OpenTelemetry, with the names of its conventions; leef is for QRadar.',
     ],
     'monitor/outlets/records#a log record says of a handshake what the conventions have names for, in their words': [
-      'otlp sends log records to a collector of OpenTelemetry, with the names of its conventions.',
+      'otlp sends log records to a collector of OpenTelemetry, with the names of its conventions; leef is for QRadar.',
+    ],
+    'monitor/outlets/records#has a LEEF line wherever it means something': [
+      'otlp sends log records to a collector of OpenTelemetry, with the names of its conventions; leef is for QRadar.',
     ],
     'monitor/outlets/records#one pin mismatch is one detection, and one connection that was blocked': [
       'A refused peer is one detection (OCSF 2004, with the handshake beside it as 4001); renewed and refused tokens are 3002.',

@@ -2,12 +2,13 @@ import * as z from 'zod'
 import { inTurns } from '../gathering.ts'
 import { cefLine } from './cef.ts'
 import { ecsRecord } from './ecs.ts'
+import { leefLine } from './leef.ts'
 import { ocsfRecord } from './ocsf.ts'
 import { otlpLogRecord, otlpLogs } from './otlp.ts'
 import type { ToldEvent } from './record.ts'
 
 /** How an event is written, on one line; `undefined` for one that is not. A line of `otlp` is the logs data of one record. */
-export type RecordFormat = 'ocsf' | 'ecs' | 'cef' | 'otlp' | ((told: ToldEvent) => string | undefined)
+export type RecordFormat = 'ocsf' | 'ecs' | 'cef' | 'leef' | 'otlp' | ((told: ToldEvent) => string | undefined)
 
 export function writerOf(format: RecordFormat): (told: ToldEvent) => string | undefined {
   return typeof format === 'function' ? format : WRITERS[format]
@@ -36,9 +37,15 @@ const asLogs = (told: ToldEvent): string | undefined => {
   return record && otlpLogs([JSON.stringify(record)])
 }
 
-const WRITERS = { ocsf: asJson(ocsfRecord), ecs: asJson(ecsRecord), cef: cefLine, otlp: asLogs } as const
+const WRITERS = {
+  ocsf: asJson(ocsfRecord),
+  ecs: asJson(ecsRecord),
+  cef: cefLine,
+  leef: leefLine,
+  otlp: asLogs,
+} as const
 
 export const Format = z.union([
-  z.enum(['ocsf', 'ecs', 'cef', 'otlp']),
+  z.enum(['ocsf', 'ecs', 'cef', 'leef', 'otlp']),
   z.custom<(told: ToldEvent) => string | undefined>((value) => typeof value === 'function', 'expected a format'),
 ])

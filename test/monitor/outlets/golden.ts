@@ -140,6 +140,21 @@ export function readCef(
   return { head, fields }
 }
 
+/** The head's fields and the attributes; `undefined` for a line that is none, or names an attribute twice. */
+export function readLeef(
+  line: string,
+): { readonly head: readonly string[]; readonly fields: Record<string, string> } | undefined {
+  const match = /^LEEF:2\.0\|(?:[^|\t\r\n]+\|){4}x09\|/.exec(line)
+  if (match === null || /[\r\n]/.test(line)) return undefined
+  const pairs = line
+    .slice(match[0].length)
+    .split('\t')
+    .map((pair) => /^([A-Za-z0-9]+)=(.*)$/.exec(pair)?.slice(1))
+  const fields = Object.fromEntries(pairs.map((pair) => pair ?? []))
+  const isRight = pairs.every((pair) => pair !== undefined) && Object.keys(fields).length === pairs.length
+  return isRight ? { head: match[0].split('|').slice(0, 6), fields } : undefined
+}
+
 function flattened(path: string, value: object): Record<string, unknown> {
   return Object.assign(
     {},

@@ -1,12 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClientEvent } from 'pinfetch'
-import { cefLine, ecsRecord, ocsfRecord, otlpLogRecord, type ToldEvent } from 'pinfetch/monitor'
+import { cefLine, ecsRecord, leefLine, ocsfRecord, otlpLogRecord, type ToldEvent } from 'pinfetch/monitor'
 import { describe, expect, test } from 'vitest'
 import { meaningOf, RECORDED } from '../../../src/monitor/outlets/meaning.ts'
 import { PRODUCT } from '../../../src/monitor/outlets/record.ts'
 import { toUnixMs } from '../../../src/ports/runtime.ts'
-import { ecsProblems, type OtlpAttribute, ocsfProblems, otlpProblems, plainAttributes, readCef } from './golden.ts'
+import {
+  ecsProblems,
+  type OtlpAttribute,
+  ocsfProblems,
+  otlpProblems,
+  plainAttributes,
+  readCef,
+  readLeef,
+} from './golden.ts'
 import { HOST, handshake, mismatch, refused, samples, server } from './samples.ts'
 
 const told = (event: ClientEvent): ToldEvent => ({ event, at: toUnixMs(1_767_268_800_000) })
@@ -29,6 +37,26 @@ describe.each(samples.map((event, index) => ({ event, name: `${event.type} (${in
     expect(record === undefined).toBe(meaning === undefined || meaning.kind === 'operation')
     if (record === undefined) return
     expect(ocsfProblems(JSON.parse(JSON.stringify(record)))).toEqual([])
+  })
+
+  test('has a LEEF line wherever it means something', () => {
+    const [line, meaning] = [leefLine(told(event)), meaningOf(event)]
+    expect(line === undefined).toBe(meaning === undefined)
+    if (line === undefined) return
+    const leef = readLeef(line)
+    expect(leef?.head).toEqual([
+      'LEEF:2.0',
+      'pinfetch',
+      'pinfetch',
+      PRODUCT.version,
+      meaning?.code ?? event.type,
+      'x09',
+    ])
+    expect(leef?.fields).toMatchObject({
+      cat: `${meaning?.kind}/${event.type}`,
+      sev: expect.stringMatching(/^([1-9]|10)$/),
+    })
+    expect(leef?.fields.devTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000$/)
   })
 
   test('has an ECS document and a CEF line wherever it means something', () => {
@@ -217,6 +245,12 @@ test('hostile text breaks no line, adds no field and makes no record longer than
   const line = cefLine(told({ type: 'posture', subject: nasty, effect: nasty })) ?? ''
   expect(readCef(line)?.fields.msg).toContain('a|b=c\\d\nCEF:0')
   expect(readCef(line)?.fields.act).toBe('observed')
+  const tabbed = 'a=b|c\taction=allowed\r\nLEEF:2.0|x'
+  const leef = readLeef(leefLine(told({ type: 'posture', subject: tabbed, effect: tabbed })) ?? '')
+  expect(leef?.fields).toMatchObject({
+    action: 'observed',
+    msg: expect.stringContaining('a=b|c action=allowed LEEF:2.0|x'),
+  })
   const half = `${'x'.repeat(498)}\u{1f512}` // cut in the middle of a character
   for (const subject of [nasty, half, '\ud800'])
     expect(otlpProblems(asLogs(otlpLogRecord(told({ type: 'posture', subject, effect: half }))))).toEqual([])
