@@ -35,7 +35,8 @@ function derivedValue(component: ComponentIdentifier, message: Message): string 
     case '@method':
       return message.method
     case '@request-target':
-      return message.target ?? pathAndQuery(message.url)
+      if (message.target !== undefined) return message.target
+      break
     case '@query-param':
       return queryParam(component, message)
   }
@@ -47,6 +48,8 @@ function derivedValue(component: ComponentIdentifier, message: Message): string 
       return authority
     case '@scheme':
       return scheme
+    case '@request-target':
+      return path + query
     case '@path':
       return path
     case '@query':
@@ -78,11 +81,6 @@ function urlParts(component: ComponentIdentifier, url: string): UrlParts {
     path: path === '' ? '/' : path,
     query,
   }
-}
-
-function pathAndQuery(url: string): string {
-  const [, , , path = '', query = ''] = ABSOLUTE_URL.exec(url) ?? []
-  return (path === '' ? '/' : path) + query
 }
 
 /** RFC 9421 §2.2.8: decoded as a form is, and encoded again in the one way. */
