@@ -153,7 +153,6 @@ function fieldValues(component: ComponentIdentifier, lines: readonly FieldLine[]
 
 /** Without white space around it, and on one line (RFC 9421 §2.1, steps 2 and 3). */
 function trimmed(value: string): string {
-  if (!value.includes('\r\n')) return withoutSpace(value)
   return value
     .split(/\r\n(?=[ \t])/)
     .map(withoutSpace)
@@ -164,8 +163,8 @@ function trimmed(value: string): string {
 function withoutSpace(value: string): string {
   let start = 0
   let end = value.length
-  while (start < end && isSpace(value.charCodeAt(start))) start += 1
-  while (end > start && isSpace(value.charCodeAt(end - 1))) end -= 1
+  while (isSpace(value.charCodeAt(start))) start += 1
+  while (isSpace(value.charCodeAt(end - 1))) end -= 1
   return value.slice(start, end)
 }
 

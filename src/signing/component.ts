@@ -140,7 +140,7 @@ function queryName(encoded: string): string {
 }
 
 /** As a URL has it: half a surrogate pair is no character. */
-const wellFormed = (text: string): string => Buffer.from(text, 'utf8').toString('utf8')
+const wellFormed = (text: string): string => Buffer.from(text).toString()
 
 export function quote(name: string): string {
   const text = name.length > MAX_SHOWN ? `${name.slice(0, MAX_SHOWN)}…` : name

@@ -147,7 +147,6 @@ function withField({ kind, method, url, target, fields }: RequestMessage, name: 
 
 /** @throws SignError `ERR_SIGN_LABEL_CONFLICT` where the request has a signature of this label, or one that cannot be read. */
 function requireNewLabel(label: string, { fields }: SignableRequest): void {
-  if (!fields.some(([name]) => name === 'signature-input')) return
   const lines = fields.filter(([name]) => name === 'signature-input').map(([, value]) => value)
   const before = parseDictionary(lines.join(', '))
   if (before !== undefined && !before.has(label)) return

@@ -94,7 +94,7 @@ function serializeDecimal(value: number): string {
 
 /** RFC 9651 §4.1.11: two hexadecimal digits an octet, also below 16. */
 function serializeDisplayString(value: sh.DisplayString): string {
-  const octets = [...Buffer.from(value.toString(), 'utf8')]
+  const octets = [...Buffer.from(value.toString())]
   const isPlain = (octet: number): boolean => octet >= 0x20 && octet < 0x7f && octet !== 0x25 && octet !== 0x22
   const text = octets.map((octet) =>
     isPlain(octet) ? String.fromCharCode(octet) : `%${octet.toString(16).padStart(2, '0')}`,
@@ -153,24 +153,23 @@ function inspect(text: string, isDictionary: boolean): boolean[] | undefined {
   let expectsMember = isDictionary
   let at = 0
   while (at < text.length) {
-    const char = text[at] ?? ''
-    if (' \t,()'.includes(char)) {
+    const char = text.charAt(at)
+    if (' \t,()='.includes(char)) {
       if (char === ',') expectsMember = isDictionary
-      parameters = undefined
+      if (char !== '=') parameters = undefined
       at += 1
     } else if (char === ';') {
       at += 1
       while (text[at] === ' ') at += 1
-      const end = endOfToken(text, at)
+      const end = endOf(TOKEN, text, at)
       parameters ??= new Set()
       if (!addNew(parameters, text.slice(at, end))) return undefined
-      at = text[end] === '=' ? end + 1 : end
-      if (at > end && !skip()) return undefined
+      at = end
     } else if (expectsMember) {
-      const end = endOfToken(text, at)
+      const end = endOf(TOKEN, text, at)
       if (!addNew(members, text.slice(at, end))) return undefined
       expectsMember = false
-      at = text[end] === '=' ? end + 1 : end
+      at = end
     } else if (!skip()) return undefined
   }
   return wholeDecimals
@@ -192,15 +191,15 @@ function inspect(text: string, isDictionary: boolean): boolean[] | undefined {
         at += 2
         return true
       case '@': {
-        at = endOfNumber(text, at + 1)
+        at = endOf(NUMBER, text, at + 1)
         return Math.abs(Number(text.slice(start + 1, at))) <= MAX_DATE_SECONDS
       }
     }
-    if (!/[-0-9]/.test(text[at] ?? '')) {
-      at = endOfToken(text, at)
+    if (!/[-0-9]/.test(text.charAt(at))) {
+      at = endOf(TOKEN, text, at)
       return true
     }
-    at = endOfNumber(text, at)
+    at = endOf(NUMBER, text, at)
     wholeDecimals.push(/\.0+$/.test(text.slice(start, at)))
     return true
   }
@@ -212,15 +211,10 @@ function addNew(keys: Set<string>, key: string): boolean {
   return true
 }
 
-/** Index after a key or a token; past the character at `at` in any case. */
-function endOfToken(text: string, at: number): number {
-  TOKEN.lastIndex = at
-  return TOKEN.test(text) ? TOKEN.lastIndex : at + 1
-}
-
-function endOfNumber(text: string, at: number): number {
-  NUMBER.lastIndex = at
-  return NUMBER.test(text) ? NUMBER.lastIndex : at + 1
+/** Index after what stands at `at`; past one character in any case. */
+function endOf(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at
+  return pattern.test(text) ? pattern.lastIndex : at + 1
 }
 
 /** Index of the closing quote: the first that an even number of backslashes stands before. */
