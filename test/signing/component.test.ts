@@ -7,6 +7,7 @@ import { MessageRefusal, type RefusalReason } from '../../src/signing/refusal.ts
 import { parseItem } from '../../src/signing/structured-fields.ts'
 import { hasVectors, vectorLines } from '../support/vectors.ts'
 
+const RESPONSE: Message = { kind: 'response', status: 200, fields: [] }
 const isPresent = hasVectors('signing/rfc9421')
 
 describe.skipIf(!isPresent)('the examples of RFC 9421 §2, and messages that it refuses', () => {
@@ -37,40 +38,68 @@ describe('identifiers', () => {
     expect(parseIdentifier(parseItem(text) ?? ['', new Map()]).id).toBe(componentIdentifier(component).id)
   })
 
-  test.each<[string, Component]>([
-    ['an unknown derived component', '@nope'],
-    ['a name in upper case', 'Date'],
-    ['a name that is none', 'a b'],
-    ['an empty name', ''],
-    ['the parameters of the signature themselves', '@signature-params'],
-    ['bytes of a structure', { name: 'content-digest', bs: true, sf: true }],
-    ['bytes of a member', { name: 'content-digest', bs: true, key: 'sha-256' }],
-    ['a structure that nobody knows', { name: 'x-opaque', sf: true }],
-    ['a member of a list', { name: 'client-cert-chain', key: 'a' }],
-    ['a member beyond ASCII', { name: 'x-dict', key: 'ä' }],
-    ['a parameter of a field on a derived component', { name: '@method', sf: true }],
-    ['a trailer that is derived', { name: '@method', tr: true }],
-  ])('%s is refused as invalid', (_, component) => {
-    expect(reasonOf(() => componentIdentifier(component))).toBe('invalid')
+  test('what is known of a component', () => {
+    const no = { sf: false, bs: false, req: false, tr: false }
+    expect(componentIdentifier('date')).toStrictEqual({ name: 'date', text: '"date"', id: '"date"', ...no })
+    expect(componentIdentifier('@query-param:a b')).toStrictEqual({
+      ...{ name: '@query-param', parameter: 'a b', ...no },
+      ...{ text: '"@query-param";name="a%20b"', id: '"@query-param";name="a%20b"' },
+    })
+    expect(componentIdentifier({ name: 'x-dict', req: true, key: 'a', tr: true })).toStrictEqual({
+      ...{ name: 'x-dict', ...no, req: true, tr: true, key: 'a', fieldType: 'dictionary' },
+      ...{ text: '"x-dict";key="a";tr;req', id: '"x-dict";key="a";req;tr' },
+    })
+  })
+
+  test('half a surrogate pair in the name of a parameter is the replacement character, as it is in a URL', () => {
+    expect(componentIdentifier('@query-param:a\ud800').parameter).toBe('a\ufffd')
+  })
+
+  const NO_NAME = 'a derived component of RFC 9421 §2.2 or a field name in lower case'
+
+  test.each<[string, Component, string]>([
+    ['an unknown derived component', '@nope', `"@nope": expected ${NO_NAME}`],
+    ['a name in upper case', 'Date', `"Date": expected ${NO_NAME}`],
+    ['a name that is none', 'a b', `"a b": expected ${NO_NAME}`],
+    ['a name that begins as one', 'a:', `"a:": expected ${NO_NAME}`],
+    ['a name that ends as one', ':a', `":a": expected ${NO_NAME}`],
+    ['an empty name', '', `"": expected ${NO_NAME}`],
+    ['a name beyond ASCII', 'dä\nte', `"d?\\nte": expected ${NO_NAME}`],
+    ['100 letters', 'A'.repeat(100), `"${'A'.repeat(100)}": expected ${NO_NAME}`],
+    ['101 letters', 'A'.repeat(101), `"${'A'.repeat(100)}…": expected ${NO_NAME}`],
+    ['the parameters themselves', '@signature-params', `"@signature-params": expected ${NO_NAME}`],
+    ['bytes of a structure', { name: 'priority', bs: true, sf: true }, '"priority": expected bs without sf and key'],
+    ['bytes of a member', { name: 'priority', bs: true, key: 'u' }, '"priority": expected bs without sf and key'],
+    ['an unknown structure', { name: 'x-opaque', sf: true }, '"x-opaque": expected a known field type, for sf'],
+    ['a member of a list', { name: 'accept-ch', key: 'a' }, '"accept-ch": expected a dictionary, for key'],
+    ['a member beyond ASCII', { name: 'x-dict', key: 'ä' }, '"x-dict": expected parameters in ASCII'],
+    ['a structure of what is derived', { name: '@method', sf: true }, unknown('@method', 'sf')],
+    ['a trailer that is derived', { name: '@method', tr: true }, unknown('@method', 'tr')],
+  ])('%s is refused as invalid', (_, component, message) => {
+    expect(refusalOf(() => componentIdentifier(component))).toEqual(['invalid', `component ${message}`])
   })
 
   test.each([
-    '"date";zz',
-    '"date";sf=?0',
-    '"date";bs=1',
-    '"date";key',
-    '"date";name="a"',
-    '"@query-param"',
-    '"@query-param";name',
-    '"@query-param";name="%41"',
-    '"@query-param";name="%zz"',
-    '"@query-param";name="a b"',
-    'date',
-    '1',
-  ])('%s in Signature-Input is refused as invalid', (text) => {
+    ['"date";zz', unknown('date', 'zz')],
+    ['"date";sf=?0', unknown('date', 'sf')],
+    ['"date";bs=1', unknown('date', 'bs')],
+    ['"date";req="a"', unknown('date', 'req')],
+    ['"date";key', unknown('date', 'key')],
+    ['"date";key=a', unknown('date', 'key')],
+    ['"date";name="a"', unknown('date', 'name')],
+    ['"@method";key="a"', unknown('@method', 'key')],
+    ['"@query-param"', '"@query-param": expected the parameter name'],
+    ['"@query-param";name', unknown('@query-param', 'name')],
+    ['"@query-param";name="a";zz="b"', unknown('@query-param', 'zz')],
+    ['"@query-param";name="%41"', '"%41": expected a percent-encoded parameter name'],
+    ['"@query-param";name="%zz"', '"%zz": expected a percent-encoded parameter name'],
+    ['"@query-param";name="a b"', '"a b": expected a percent-encoded parameter name'],
+    ['date', 'a component identifier: expected a string'],
+    ['1', 'a component identifier: expected a string'],
+  ])('%s in Signature-Input is refused as invalid', (text, message) => {
     const item = parseItem(text)
     expect(item).toBeDefined()
-    expect(reasonOf(() => item && parseIdentifier(item))).toBe('invalid')
+    expect(refusalOf(() => item && parseIdentifier(item))).toEqual(['invalid', `component ${message}`])
   })
 
   test('each component once, in whatever order its parameters stand; with other parameters it is another one', () => {
@@ -79,12 +108,158 @@ describe('identifiers', () => {
     const same = parse('"example-dict";req;key="a"')
     expect(one.text).not.toBe(same.text)
     expect(one.id).toBe(same.id)
-    expect(reasonOf(() => distinct([one, same]))).toBe('invalid')
+    expect(refusalOf(() => distinct([one, same]))).toEqual([
+      ...['invalid', 'component "example-dict";key="a";req: expected each component once'],
+    ])
     expect(distinct([one, parse('"example-dict";key="a"'), parse('"example-dict";key="b";req')])).toHaveLength(3)
   })
 })
 
 describe('values', () => {
+  test.each<[string, string, string]>([
+    ['accept-ch', 'a,b', 'a, b'],
+    ['accept-signature', 'a=(),b=?1', 'a=(), b'],
+    ['cache-status', 'a,b', 'a, b'],
+    ['capsule-protocol', '?1 ', '?1'],
+    ['cdn-cache-control', 'a=?1', 'a'],
+    ['client-cert', ':YQ==: ', ':YQ==:'],
+    ['client-cert-chain', ':YQ==:,:Yg==:', ':YQ==:, :Yg==:'],
+    ['content-digest', 'a=?1', 'a'],
+    ['deprecation', '@01', '@1'],
+    ['priority', 'u=1,i=?1', 'u=1, i'],
+    ['proxy-status', 'a,b', 'a, b'],
+    ['repr-digest', 'a=?1', 'a'],
+    ['signature', 'a=?1', 'a'],
+    ['signature-input', 'a=?1', 'a'],
+    ['want-content-digest', 'a=?1', 'a'],
+    ['want-repr-digest', 'a=?1', 'a'],
+  ])('%s is a structured field that nobody has to describe: %s is %s', (name, spelling, value) => {
+    expect(valueIn({ name, sf: true }, withFields([[name, spelling]]))).toBe(value)
+  })
+
+  test.each<[string, Component, Message, RefusalReason, string]>([
+    ['an absent field', 'x', get(), 'missing', '"\\"x\\"": no such header field'],
+    ['an absent trailer', { name: 'x', tr: true }, get(), 'missing', '"\\"x\\";tr": no such trailer field'],
+    ['an absent field as bytes', { name: 'x', bs: true }, get(), 'missing', '"\\"x\\";bs": no such header field'],
+    [
+      'an absent trailer as bytes',
+      { name: 'x', bs: true, tr: true },
+      { ...get(), trailers: [['y', '1']] },
+      'missing',
+      '"\\"x\\";bs;tr": no such trailer field',
+    ],
+    [
+      'an absent parameter',
+      '@query-param:a',
+      get(),
+      'missing',
+      '"\\"@query-param\\";name=\\"a\\"": no such parameter in the query',
+    ],
+    [
+      'a parameter that is there twice',
+      '@query-param:a',
+      get('https://a/?a&a'),
+      'ambiguous',
+      '"\\"@query-param\\";name=\\"a\\"": the parameter occurs twice in the query',
+    ],
+    [
+      'a parameter of other octets',
+      '@query-param:a',
+      get('https://a/?a=%ff'),
+      'ambiguous',
+      '"\\"@query-param\\";name=\\"a\\"": the parameter is not UTF-8',
+    ],
+    [
+      'a URL with a user name',
+      '@path',
+      get('https://u@a/'),
+      'invalid',
+      '"\\"@path\\"": expected an absolute http or https URL without user name',
+    ],
+    ['a status of a request', '@status', get(), 'invalid', '"\\"@status\\"": expected a response, saw a request'],
+    [
+      'a method of a response',
+      '@method',
+      RESPONSE,
+      'invalid',
+      '"\\"@method\\"": expected a request, or the parameter req',
+    ],
+    [
+      'a request of a request',
+      { name: '@method', req: true },
+      get(),
+      'invalid',
+      '"\\"@method\\";req": expected a response, since req is of its request',
+    ],
+    [
+      'a request that nobody knows',
+      { name: '@method', req: true },
+      RESPONSE,
+      'missing',
+      '"\\"@method\\";req": expected a response to a known request',
+    ],
+    [
+      'several cookies',
+      'set-cookie',
+      withFields([...Array(2)].map(() => ['set-cookie', 'a=1'])),
+      'ambiguous',
+      '"\\"set-cookie\\"": several lines that cannot be joined; use bs',
+    ],
+    [
+      'a list that is none',
+      { name: 'accept-ch', sf: true },
+      withFields([['accept-ch', '(']]),
+      'invalid',
+      '"\\"accept-ch\\";sf": expected a structured list',
+    ],
+    [
+      'a dictionary that is none',
+      { name: 'x', key: 'a' },
+      withFields([['x', '(']]),
+      'invalid',
+      '"\\"x\\";key=\\"a\\"": expected a structured dictionary',
+    ],
+    [
+      'an absent member',
+      { name: 'x', key: 'a' },
+      withFields([['x', 'b']]),
+      'missing',
+      '"\\"x\\";key=\\"a\\"": no such member in the dictionary',
+    ],
+    [
+      'a letter beyond ASCII',
+      'x',
+      withFields([['x', 'é']]),
+      'not-ascii',
+      '"\\"x\\"": expected one line of ASCII, saw something else',
+    ],
+    [
+      'a letter beyond Latin-1 as bytes',
+      { name: 'x', bs: true },
+      withFields([['x', 'Ā']]),
+      'not-ascii',
+      '"\\"x\\";bs": expected octets, saw characters beyond Latin-1',
+    ],
+  ])('%s has no value, and the reason says which component', (_, component, message, reason, text) => {
+    expect(refusalOf(() => valueIn(component, message))).toEqual([reason, `component ${text}`])
+  })
+
+  test('a derived component that nobody knows has no value', () => {
+    const unknownOne = { ...componentIdentifier('@method'), name: '@next', text: '"@next"' }
+    expect(refusalOf(() => componentValue(unknownOne, get()))).toEqual([
+      ...['invalid', 'component "\\"@next\\"": expected a derived component that is known'],
+    ])
+  })
+
+  test.each([
+    [' \t a\tb \t', 'a\tb'],
+    ['\t', ''],
+    ['', ''],
+    ['a \r\n \t b\r\n\tc', 'a b c'],
+  ])('%j: white space around it is not of the value, nor are obsolete line folds', (value, expected) => {
+    expect(valueIn('x', withFields([['x', value]]))).toBe(expected)
+  })
+
   test.each([
     ['https://API.Example:443', 'api.example', '/', '?', 'https://api.example/'],
     ['https://api.example:8443/a', 'api.example:8443', '/a', '?', 'https://api.example:8443/a'],
@@ -115,7 +290,8 @@ describe('values', () => {
   test.each(['ftp://api.example/', '/a', 'https://u:p@api.example/', 'https:///a', 'https://a\\b/', ''])(
     '%s is no URL of a request and refused as invalid',
     (url) => {
-      expect(reasonOf(() => valueIn('@authority', get(url)))).toBe('invalid')
+      for (const name of ['@authority', '@request-target', '@path', '@query-param:a'])
+        expect(reasonOf(() => valueIn(name, get(url)))).toBe('invalid')
     },
   )
 
@@ -226,12 +402,20 @@ function withFields(fields: readonly FieldLine[]): RequestMessage {
   return { ...get(), fields }
 }
 
+function unknown(name: string, parameter: string): string {
+  return `"${name}": expected only parameters that RFC 9421 gives it, saw "${parameter}"`
+}
+
 function reasonOf(run: () => unknown): RefusalReason | undefined {
+  return refusalOf(run)?.[0]
+}
+
+function refusalOf(run: () => unknown): readonly [RefusalReason, string] | undefined {
   try {
     run()
     return undefined
   } catch (error) {
-    if (error instanceof MessageRefusal) return error.reason
+    if (error instanceof MessageRefusal) return [error.reason, error.message]
     throw error
   }
 }

@@ -123,6 +123,8 @@ test.each([
   ['a=(b;x=1;x=2)', 'a parameter in an inner list'],
   ['a=("b" "c");x;x', 'a parameter of an inner list'],
   ['a="x,a=1", a', 'a member after a string that looks like members'],
+  ['a=%"x";b;b', 'a parameter after a display string'],
+  ['a=:YQ==:;b=?1;b', 'a parameter after bytes and a boolean'],
 ])('%s: %s stands twice and is refused', (text) => {
   expect(parseDictionary(text)).toBeUndefined()
 })
@@ -143,6 +145,8 @@ test.each([
 test('a whole decimal stays a decimal', () => {
   expect(canonicalField('text/html;q=1.0, */*;q=0.50', 'list')).toBe('text/html;q=1.0, */*;q=0.5')
   expect(canonicalField('a=(1 2.0;x=3.00 4);y=-5.0', 'dictionary')).toBe('a=(1 2.0;x=3.0 4);y=-5.0')
+  expect(canonicalField('?0;q=1.0;d=@1', 'item')).toBe('?0;q=1.0;d=@1')
+  expect(canonicalField('1.05;q=10', 'item')).toBe('1.05;q=10')
   expect(parseItem('1.0')?.[0]).toEqual(new Decimal(1))
   expect(parseItem('1')?.[0]).toBe(1)
 })
@@ -159,8 +163,18 @@ test.each([
   expect(parseItem(refused)).toBeUndefined()
 })
 
-test('an octet below 16 in a display string is two digits', () => {
-  expect(canonicalField('%"a%0ab"', 'item')).toBe('%"a%0ab"')
+test.each(['%"a%0ab"', '%"%1f ~%7f"', '%"%25%22"'])(
+  '%s stays as it is: what is no printing character is two digits',
+  (text) => {
+    expect(canonicalField(text, 'item')).toBe(text)
+  },
+)
+
+test('a decimal has at most twelve digits before the point, also after it was rounded', () => {
+  const serialise = (value: number) => serializeMember([value, new Map()])
+  expect([serialise(999_999_999_999.5), serialise(-999_999_999_999.5)]).toEqual(['999999999999.5', '-999999999999.5'])
+  for (const value of [999_999_999_999.9998, -999_999_999_999.9998, Number.NaN])
+    expect(() => serialise(value)).toThrow(new SerializeError('expected at most 12 digits before the point'))
 })
 
 test('any text is parsed or refused, and what was parsed has one canonical form', () => {
