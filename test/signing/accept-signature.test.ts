@@ -16,6 +16,7 @@ const request = signable({
     ['x-other', '1'],
   ],
 })
+const OWN_TAG = 'a signature over a credential is made for its own tag alone'
 const OPTIONS: HttpSignatureOptions = {
   keys,
   components: ['@method'],
@@ -30,10 +31,6 @@ test('what a server asks for out of the list is signed from then on, and the ref
   expect(stage.verdict).toBe('retry')
   expect(stage.input).toBe(`sig=("@method" "date" "@authority");created=${CREATED};keyid="k1";tag="ours"`)
   expect(stage.events).toEqual([])
-})
-
-test('the answer that says so and is no refusal is not asked for again', async () => {
-  expect(await asked('sig=("date")', { status: 200 })).toMatchObject({ verdict: 'done', input: /"@method" "date"/ })
 })
 
 test('what is asked for twice in the same words is no reason to retry', async () => {
@@ -65,16 +62,59 @@ test('another tag is granted to a signature that covers no credential', async ()
 })
 
 test.each([
-  ['a component outside the list', 'sig=("x-other")'],
-  ['the same component with a parameter', 'sig=("date";bs)'],
-  ['a key that is not ours', 'sig=("date");keyid="k2"'],
-  ['another algorithm', 'sig=("date");alg="hmac-sha256"'],
-  ['a credential for another purpose', 'sig=("authorization");tag="theirs"'],
-  ['a field that the request does not have', 'sig=("x-absent")'],
-  ['the label of another signature', 'taken=("date")'],
-  ['what is no structured field', 'sig=('],
-  ['nothing', ''],
-])('%s is ignored, with an event of ERR_SIGN_ACCEPT_REFUSED (SIG-20)', async (_, text) => {
+  'sig=("authorization")',
+  'sig=("authorization");tag="ours"',
+  'sig=("date");alg="ed25519"',
+  'sig=("@method")', // covered anyway
+])('%s is granted', async (text) => {
+  expect(await asked(text)).toMatchObject({ verdict: 'retry', events: [] })
+})
+
+test.each([400, 401, 403])('after a %i the request is sent again', async (status) => {
+  expect((await asked('sig=("date")', { status })).verdict).toBe('retry')
+})
+
+test.each([200, 404, 500])('after a %i what is asked for waits for the next request', async (status) => {
+  expect(await asked('sig=("date")', { status })).toMatchObject({
+    verdict: 'done',
+    input: expect.stringContaining('"@method" "date"'),
+  })
+})
+
+test('an answer that asks for nothing is no event, and what was granted stays', async () => {
+  const stage = await asked('sig=("date")')
+  expect(stage.hear()).toBe('done')
+  expect(stage.events).toEqual([])
+  expect(inputOf(await stage.sign(request))).toContain('"@method" "date"')
+})
+
+test('the label of our own signature may be asked for, also one that was granted before', async () => {
+  const signed = (label: string): SignableRequest => ({
+    ...request,
+    fields: [...request.fields, ['signature-input', `${label}=()`], ['signature', `${label}=:AA==:`]],
+  })
+  const stage = await asked('sig=("@authority")')
+  expect(stage.hear('sig=("date")', signed('sig'))).toBe('retry')
+  expect(stage.hear('theirs=("date")', signed('sig'))).toBe('retry')
+  expect(stage.hear('theirs=("@authority")', signed('theirs'))).toBe('retry')
+  expect(stage.hear('sig=("date")', signed('sig'))).toBe('retry')
+})
+
+test.each([
+  ['a component outside the list', 'sig=("x-other")', String.raw`"\"x-other\"" is not in acceptSignature.allow`],
+  ['the same one with a parameter', 'sig=("date";bs)', String.raw`"\"date\";bs" is not in acceptSignature.allow`],
+  ['a key that is not ours', 'sig=("date");keyid="k2"', 'the keyid is not ours'],
+  ['another algorithm', 'sig=("date");alg="hmac-sha256"', 'the algorithm is not ed25519'],
+  ['a credential for another purpose', 'sig=("authorization");tag="theirs"', OWN_TAG],
+  ['a field that the request does not have', 'sig=("x-absent")', String.raw`"\"x-absent\"" is not in the request`],
+  ['the label of another signature', 'taken=("date")', 'the label "taken" is that of another signature'],
+  [
+    'what is no structured field',
+    'sig=(',
+    'Accept-Signature: expected a dictionary (RFC 9651 §3.2) with each key once',
+  ],
+  ['nothing', '', 'Accept-Signature asks for nothing'],
+])('%s is ignored, with an event of ERR_SIGN_ACCEPT_REFUSED (SIG-20)', async (_, text, message) => {
   const withOther: SignableRequest = {
     ...request,
     fields: [...request.fields, ['signature-input', 'taken=()'], ['signature', 'taken=:AA==:']],
@@ -82,10 +122,24 @@ test.each([
   const stage = await asked(text, { request: withOther })
   expect(stage.verdict).toBe('done')
   expect(stage.input).toMatch(/^sig=\("@method"\);/)
-  expect(stage.events).toMatchObject([
-    { type: 'sign.acceptRefused', code: 'ERR_SIGN_ACCEPT_REFUSED', host: 'api.example' },
+  expect(stage.events).toEqual([
+    expect.objectContaining({
+      ...{ type: 'sign.acceptRefused', code: 'ERR_SIGN_ACCEPT_REFUSED', host: 'api.example', message },
+    }),
   ])
 })
+
+test.each(['authorization', 'proxy-authorization', 'cookie', 'dpop'])(
+  '%s is signed for our own tag alone',
+  async (name) => {
+    const options: HttpSignatureOptions = { ...OPTIONS, acceptSignature: { allow: [name] } }
+    const of: SignableRequest = { ...request, fields: [[name, 'secret']] }
+    expect(await asked(`sig=("${name}");tag="ours"`, { options, request: of })).toMatchObject({ verdict: 'retry' })
+    expect(await asked(`sig=("${name}");tag="theirs"`, { options, request: of })).toMatchObject({
+      ...{ verdict: 'done', events: [{ message: OWN_TAG }] },
+    })
+  },
+)
 
 test('of several the first that may be made is made', async () => {
   expect((await asked('a=("x-other"), b=("date"), c=("@authority")')).input).toMatch(/^b=\("@method" "date"\)/)
@@ -114,8 +168,8 @@ async function asked(
   }: { status?: number; request?: SignableRequest; options?: HttpSignatureOptions } = {},
 ) {
   const { sign, onResponse, events } = bound(httpSignature(options))
-  const hear = (field: string) =>
-    onResponse?.({ status, headers: new Headers({ 'accept-signature': field }) }, { ...of, fields: of.fields })
+  const hear = (field?: string, about = of) =>
+    onResponse?.({ status, headers: new Headers(field === undefined ? {} : { 'accept-signature': field }) }, about)
   const verdict = hear(text)
   return { sign, hear, verdict, events, input: inputOf(await sign(of)) }
 }

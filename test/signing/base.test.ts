@@ -109,35 +109,81 @@ test('several signatures stand in one field or in several lines', () => {
   ])
 })
 
-test.each<[string, string, string, RefusalReason]>([
-  ['a label without parameters', '', 'sig=:AQ==:', 'malformed'],
-  ['a label without signature', 'sig=()', '', 'malformed'],
-  ['a label twice', 'sig=(), sig=("date")', 'sig=:AQ==:', 'malformed'],
-  ['a signature twice', 'sig=()', 'sig=:AQ==:, sig=:Ag==:', 'malformed'],
-  ['a parameter twice', 'sig=();created=1;created=2', 'sig=:AQ==:', 'malformed'],
-  ['a parameter of a component twice', 'sig=("date";bs;bs)', 'sig=:AQ==:', 'malformed'],
-  ['no list', 'sig="date"', 'sig=:AQ==:', 'malformed'],
-  ['no bytes', 'sig=()', 'sig="AQ=="', 'malformed'],
-  ['a second spelling of the bytes', 'sig=()', 'sig=:AR==:', 'malformed'],
-  ['created as text', 'sig=();created="1"', 'sig=:AQ==:', 'malformed'],
-  ['created as a decimal', 'sig=();created=1.0', 'sig=:AQ==:', 'malformed'],
-  ['created without a value', 'sig=();created', 'sig=:AQ==:', 'malformed'],
-  ['a keyid that is no string', 'sig=();keyid=k', 'sig=:AQ==:', 'malformed'],
-  ['no structured field', 'sig=(', 'sig=:AQ==:', 'malformed'],
-  ['a component twice', 'sig=("date" "date")', 'sig=:AQ==:', 'invalid'],
-  ['a component that is none', 'sig=("Date")', 'sig=:AQ==:', 'invalid'],
-  ['a parameter that is not understood', 'sig=("date";zz)', 'sig=:AQ==:', 'invalid'],
-  ['51 components', `sig=(${[...Array(51).keys()].map((at) => `"a${at}"`).join(' ')})`, 'sig=:AQ==:', 'malformed'],
-  ['21 signatures', many(21, '()'), many(21, ':AQ==:'), 'malformed'],
-])('%s is refused', (_, input, signature, reason) => {
-  expect(reasonOf(() => readSignatures(lines(input, signature)))).toBe(reason)
+const NO_DICTIONARY = 'expected a dictionary (RFC 9651 §3.2) with each key once'
+
+test.each<[string, string, string, string]>([
+  ['a signature without parameters', '', 'sig=:AQ==:', 'Signature: "sig" is not in Signature-Input'],
+  ['parameters without signature', 'sig=()', '', 'Signature: expected bytes under "sig"'],
+  ['a label twice', 'sig=(), sig=("date")', 'sig=:AQ==:', `Signature-Input: ${NO_DICTIONARY}`],
+  ['a signature twice', 'sig=()', 'sig=:AQ==:, sig=:Ag==:', `Signature: ${NO_DICTIONARY}`],
+  ['a parameter twice', 'sig=();created=1;created=2', 'sig=:AQ==:', `Signature-Input: ${NO_DICTIONARY}`],
+  ['a parameter of a component twice', 'sig=("date";bs;bs)', 'sig=:AQ==:', `Signature-Input: ${NO_DICTIONARY}`],
+  ['no list', 'sig="date"', 'sig=:AQ==:', '"sig": expected a list of components in brackets'],
+  ['no bytes', 'sig=()', 'sig="AQ=="', 'Signature: expected bytes under "sig"'],
+  ['a second spelling of the bytes', 'sig=()', 'sig=:AR==:', `Signature: ${NO_DICTIONARY}`],
+  ['created as text', 'sig=();created="1"', 'sig=:AQ==:', '"sig": expected created as Unix seconds, saw string'],
+  ['created as a decimal', 'sig=();created=1.0', 'sig=:AQ==:', '"sig": expected created as Unix seconds, saw Decimal'],
+  ['created as a fraction', 'sig=();created=1.5', 'sig=:AQ==:', '"sig": expected created as Unix seconds, saw number'],
+  ['created as a date', 'sig=();created=@1', 'sig=:AQ==:', '"sig": expected created as Unix seconds, saw Date'],
+  ['created without a value', 'sig=();created', 'sig=:AQ==:', '"sig": expected created as Unix seconds, saw boolean'],
+  ['expires as text', 'sig=();expires="1"', 'sig=:AQ==:', '"sig": expected expires as Unix seconds, saw string'],
+  ['a keyid that is a token', 'sig=();keyid=k', 'sig=:AQ==:', '"sig": expected keyid as a string, saw Token'],
+  ['an alg that is a number', 'sig=();alg=1', 'sig=:AQ==:', '"sig": expected alg as a string, saw number'],
+  ['a nonce of bytes', 'sig=();nonce=:AQ==:', 'sig=:AQ==:', '"sig": expected nonce as a string, saw ArrayBuffer'],
+  ['a tag without a value', 'sig=();tag', 'sig=:AQ==:', '"sig": expected tag as a string, saw boolean'],
+  ['no structured field', 'sig=(', 'sig=:AQ==:', `Signature-Input: ${NO_DICTIONARY}`],
+  ['51 components', `sig=(${components(51)})`, 'sig=:AQ==:', '"sig": expected at most 50 components'],
+  ['21 signatures', many(21, '()'), many(20, ':AQ==:'), 'Signature-Input: expected at most 20 members'],
+  ['21 signatures of 20 inputs', many(20, '()'), many(21, ':AQ==:'), 'Signature: expected at most 20 members'],
+])('%s: refused as malformed', (_, input, signature, message) => {
+  expect(refusalOf(() => readSignatures(lines(input, signature)))).toEqual(['malformed', message])
+})
+
+test.each([
+  ['a component twice', 'sig=("date" "date")', 'component "date": expected each component once'],
+  [
+    'a component that is none',
+    'sig=("Date")',
+    'component "Date": expected a derived component of RFC 9421 §2.2 or a field name in lower case',
+  ],
+  [
+    'a parameter that is not understood',
+    'sig=("date";zz)',
+    'component "date": expected only parameters that RFC 9421 gives it, saw "zz"',
+  ],
+])('%s: refused as invalid', (_, input, message) => {
+  expect(refusalOf(() => readSignatures(lines(input, 'sig=:AQ==:')))).toEqual(['invalid', message])
+})
+
+describe('Accept-Signature', () => {
+  test('says what is to be covered, and asks for a time without saying one', () => {
+    const [timed, untimed] = readAcceptSignature(
+      'a=("date");created;expires;nonce="n", b=();created=?0;expires=1;tag="t"',
+    )
+    expect(timed).toMatchObject({ label: 'a', created: true, expires: true, parameters: { nonce: 'n' } })
+    expect(timed?.components.map(({ name }) => name)).toEqual(['date'])
+    expect(untimed).toEqual({ label: 'b', components: [], created: false, expires: false, parameters: { tag: 't' } })
+    expect(readAcceptSignature('')).toEqual([])
+  })
+
+  test.each([
+    ['a=(', `Accept-Signature: ${NO_DICTIONARY}`],
+    [many(21, '()'), 'Accept-Signature: expected at most 20 members'],
+    ['a', '"a": expected a list of components in brackets'],
+    ['a=();nonce', '"a": expected nonce as a string, saw boolean'],
+  ])('%s is refused as malformed', (text, message) => {
+    expect(refusalOf(() => readAcceptSignature(text))).toEqual(['malformed', message])
+  })
 })
 
 test('50 components and 20 signatures are accepted', () => {
   expect(readSignatures(lines(many(20, '()'), many(20, ':AQ==:'))).size).toBe(20)
-  const components = [...Array(50).keys()].map((at) => `"a${at}"`).join(' ')
-  expect(readSignatures(lines(`sig=(${components})`, 'sig=:AQ==:')).get('sig')?.components).toHaveLength(50)
+  expect(readSignatures(lines(`sig=(${components(50)})`, 'sig=:AQ==:')).get('sig')?.components).toHaveLength(50)
 })
+
+function components(count: number): string {
+  return [...Array(count).keys()].map((at) => `"a${at}"`).join(' ')
+}
 
 function many(count: number, value: string): string {
   return [...Array(count).keys()].map((at) => `s${at}=${value}`).join(', ')
@@ -151,12 +197,12 @@ function lines(input: string, signature: string): readonly FieldLine[] {
   return fields.filter(([, value]) => value !== '')
 }
 
-function reasonOf(run: () => unknown): RefusalReason | undefined {
+function refusalOf(run: () => unknown): readonly [RefusalReason, string] | undefined {
   try {
     run()
     return undefined
   } catch (error) {
-    if (error instanceof MessageRefusal) return error.reason
+    if (error instanceof MessageRefusal) return [error.reason, error.message]
     throw error
   }
 }
