@@ -1,4 +1,5 @@
-import { createHash, createPrivateKey, createSecretKey, generateKeyPairSync } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync } from 'node:crypto'
+import { calculateJwkThumbprint, exportJWK } from 'jose'
 import { describe, expect, test } from 'vitest'
 import type { MessageRow } from '../../scripts/conformance/signed-message.ts'
 import { messageOf } from '../../scripts/conformance/signed-message.ts'
@@ -95,6 +96,14 @@ describe('what is covered', () => {
     expect(readOf(get, await sign(get)).names).toEqual(['@method'])
   })
 
+  test('what a function lists is read for each request, also where it is the same object with another name', async () => {
+    const component = { name: '@method' }
+    const { sign } = bound(httpSignature({ keys, components: () => [component] }))
+    expect(readOf(get, await sign(get)).names).toEqual(['@method'])
+    component.name = '@authority'
+    expect(readOf(get, await sign(get)).names).toEqual(['@authority'])
+  })
+
   test('fapi2: what the profile lists, and nothing beside; without a token nothing is sent', async () => {
     const { read } = await signed({ preset: 'fapi2' }, post)
     expect(read.parametersText).toBe(
@@ -122,6 +131,7 @@ describe('what is covered', () => {
     const secret = localSigner(createSecretKey(Buffer.alloc(32)), { keyId: 'A'.repeat(43) })
     expect(await refusal(() => httpSignature({ keys: secret, preset: 'web-bot-auth' }))).toMatchObject({
       code: 'ERR_SIGN_KEY_UNSUITABLE',
+      message: 'httpSignature: expected a key pair, for the other side looks its public half up; nothing was signed',
     })
   })
 })
@@ -146,26 +156,107 @@ describe('the parameters', () => {
   })
 
   test('a nonce that is no ASCII is refused with ERR_CONFIG_INVALID', async () => {
-    expect(await refusal(() => signed({ nonce: () => 'é' }, get))).toMatchObject({ code: 'ERR_CONFIG_INVALID' })
-    expect(await refusal(() => signed({ nonce: (() => 7) as never }, get))).toMatchObject({
+    for (const nonce of [() => 'é', (() => 7) as never]) {
+      expect(await refusal(() => signed({ nonce }, get))).toMatchObject({
+        code: 'ERR_CONFIG_INVALID',
+        message: 'httpSignature.nonce: expected a function that answers ASCII',
+      })
+    }
+  })
+
+  const NO_SIGNER = '.keys: expected a signer, or a ring of keys'
+
+  test.each<[string, Partial<HttpSignatureOptions>, string]>([
+    ['an unknown option', { lable: 'sig' } as never, ': Unrecognized key: "lable"'],
+    ['a label that is no key', { label: 'Sig' }, '.label: expected a key of RFC 9651 §3.1.2, such as sig1'],
+    ['a label that ends as none', { label: 'sigÄ' }, '.label: expected a key of RFC 9651 §3.1.2, such as sig1'],
+    ['no keys', { keys: undefined as never }, NO_SIGNER],
+    ['keys that are null', { keys: null as never }, NO_SIGNER],
+    ['the name of a key', { keys: 'k1' as never }, NO_SIGNER],
+    ['what signs with nothing', { keys: { sign: () => new Uint8Array() } as never }, NO_SIGNER],
+    ['an algorithm alone', { keys: { algorithm: 'ed25519' } as never }, NO_SIGNER],
+    [
+      'a tag beside the one of the profile',
+      { preset: 'fapi2', tag: 'other' },
+      '.tag: expected fapi-2-request of fapi2, or none given',
+    ],
+    [
+      'a profile without time',
+      { preset: 'web-bot-auth', created: false },
+      '.created: expected true, which web-bot-auth asks for',
+    ],
+    ['a tag beyond ASCII', { tag: 'ä' }, '.tag: expected ASCII'],
+    ['a tag that ends beyond ASCII', { tag: 'aä' }, '.tag: expected ASCII'],
+    ['a tag that begins beyond ASCII', { tag: 'äa' }, '.tag: expected ASCII'],
+    ['a life of more than a day', { expiresInSec: 86_401 }, '.expiresInSec: '],
+    ['a life of no time', { expiresInSec: 0 }, '.expiresInSec: '],
+    ['a life in words', { expiresInSec: '1 h' as never }, '.expiresInSec: expected false, or seconds up to a day'],
+    ['an unknown preset', { preset: 'lax' as never }, '.preset: '],
+    ['no algorithm of digests', { contentDigest: { algorithms: [] } }, '.contentDigest.algorithms: '],
+    ['a weak algorithm', { contentDigest: { algorithms: ['md5' as never] } }, '.contentDigest.algorithms.0: '],
+    ['an unknown time of digests', { contentDigest: { when: 'once' as never } }, '.contentDigest.when: '],
+    ['a misspelt option of digests', { contentDigest: { algorithm: 'sha-512' } as never }, '.contentDigest: '],
+    ['a negative buffer', { contentDigest: { maxBufferBytes: -1 } }, '.contentDigest.maxBufferBytes: '],
+    ['a component that is a number', { acceptSignature: { allow: [1 as never] } }, '.acceptSignature: '],
+    ['components that are none', { components: 'date' as never }, '.components: '],
+    ['a nonce that is a text', { nonce: 'n' as never }, '.nonce: '],
+    ['nothing to allow', { acceptSignature: { allow: [] } }, '.acceptSignature.allow: '],
+    [
+      'an origin with a path',
+      { allowedOrigins: ['https://api.example/a'] },
+      '.allowedOrigins.0: expected an https origin such as https://api.example, without a path',
+    ],
+  ])('%s is refused with ERR_CONFIG_INVALID', async (_, options, message) => {
+    expect(await refusal(() => httpSignature({ keys, ...options }))).toMatchObject({
       code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining(`httpSignature${message}`),
     })
   })
 
-  test.each<[string, Partial<HttpSignatureOptions>]>([
-    ['an unknown option', { lable: 'sig' } as never],
-    ['a label that is no key', { label: 'Sig' }],
-    ['no keys', { keys: undefined as never }],
-    ['a tag beside the one of the profile', { preset: 'fapi2', tag: 'other' }],
-    ['a profile without time', { preset: 'web-bot-auth', created: false }],
-    ['a tag beyond ASCII', { tag: 'ä' }],
-    ['a life of more than a day', { expiresInSec: 86_401 }],
-    ['no algorithm of digests', { contentDigest: { algorithms: [] } }],
-    ['an algorithm that proves nothing', { contentDigest: { algorithms: ['md5' as never] } }],
-    ['a component that is a number', { components: [1 as never] }],
-    ['an origin with a path', { allowedOrigins: ['https://api.example/a'] }],
-  ])('%s is refused with ERR_CONFIG_INVALID', async (_, options) => {
-    expect(await refusal(() => httpSignature({ keys, ...options }))).toMatchObject({ code: 'ERR_CONFIG_INVALID' })
+  test.each([1, null, undefined, {}, { name: 1 }, () => '@method'])(
+    '%j is no component and refused with ERR_CONFIG_INVALID',
+    async (component) => {
+      expect(await refusal(() => httpSignature({ keys, components: [component as never] }))).toMatchObject({
+        code: 'ERR_CONFIG_INVALID',
+      })
+    },
+  )
+
+  test.each<Partial<HttpSignatureOptions>>([
+    { label: '*a0_-.*' },
+    { label: 'a'.repeat(64) },
+    { tag: ' ~' },
+    { tag: 'a'.repeat(256) },
+    { preset: 'fapi2', tag: 'fapi-2-request' },
+    { expiresInSec: 1 },
+    { expiresInSec: 86_400 },
+    { components: [{ name: '@method' }] },
+    { contentDigest: { algorithms: ['sha-256', 'sha-512'], maxBufferBytes: 1_073_741_824 } },
+    { acceptSignature: 'ignore' },
+    { acceptSignature: { allow: ['date'] } },
+  ])('%j is accepted', (options) => {
+    expect(httpSignature({ keys, ...options })).toMatchObject({ label: options.label ?? 'sig' })
+  })
+
+  test('a server may ask for times that are not said otherwise; our own lifetime stays', async () => {
+    const inputs = async (options: Partial<HttpSignatureOptions>, asked: string) => {
+      const { sign, onResponse } = bound(
+        httpSignature({
+          keys,
+          nonce: false,
+          components: ['@method'],
+          acceptSignature: { allow: ['date'] },
+          ...options,
+        }),
+      )
+      onResponse?.({ status: 200, headers: new Headers({ 'accept-signature': asked }) }, get)
+      return (await sign(get)).headers?.['signature-input']
+    }
+    const untimed = { created: false, expiresInSec: false } as const
+    expect(await inputs(untimed, 'sig=()')).toBe('sig=("@method");keyid="k1"')
+    expect(await inputs(untimed, 'sig=();created')).toBe(`sig=("@method");created=${CREATED};keyid="k1"`)
+    expect(await inputs(untimed, 'sig=();expires')).toBe(`sig=("@method");expires=${CREATED + 300};keyid="k1"`)
+    expect(await inputs({ expiresInSec: 60 }, 'sig=();expires')).toContain(`;expires=${CREATED + 60};`)
   })
 })
 
@@ -205,6 +296,16 @@ describe('what cannot be covered', () => {
     expect(await refusal(() => signed({ components: [component] }, request))).toMatchObject({ name: 'SignError', code })
   })
 
+  test('the message names the component, and says that nothing was sent', async () => {
+    expect(await refusal(() => signed({ components: ['x'] }, get))).toMatchObject({
+      message: String.raw`httpSignature: component "\"x\"": no such header field; nothing was sent`,
+    })
+    for (const component of ['@status', { name: '@method', req: true }] as const)
+      expect(await refusal(() => httpSignature({ keys, components: [component] }))).toMatchObject({
+        message: expect.stringMatching(/^httpSignature: component "@.*: expected one of a request; nothing was sent$/),
+      })
+  })
+
   test.each<[string, SignableRequest, Component]>([
     ['a field that is there', withField(get, 'x-request-id', '1'), 'x-request-id'],
     ['a parameter that occurs once', get, '@query-param:id'],
@@ -229,6 +330,13 @@ describe('what cannot be covered', () => {
     ).toEqual([...[targetUri, authority, requestTarget, query]])
   })
 
+  test('the target of a request with a digest is signed as it stands on the wire', async () => {
+    const { base, read } = await signed({ components: ['@request-target', 'content-digest'] }, { ...post, target: '*' })
+    expect(base).toContain('"@request-target": *\n"content-digest": sha-256=')
+    const key = verificationKey(createPublicKey(privateKey), { keyId: '', algorithm: 'ed25519' })
+    expect(verifySignature(key, Buffer.from(base), read.signature)).toBe(true)
+  })
+
   test('the method is signed as it stands on the wire, whatever its case (SIG-10)', async () => {
     const { base } = await signed({ components: ['@method'] }, { ...get, method: 'patch' })
     expect(base).toMatch(/^"@method": patch\n/)
@@ -240,11 +348,23 @@ describe('the body', () => {
     const { patch, names } = await signed({}, withField(post, 'content-digest', DIGEST))
     expect(patch.headers?.['content-digest']).toBeUndefined()
     expect(names).toContain('content-digest')
-    for (const wrong of [DIGEST.replace('=:', '=:A'), `sha-256=:${'A'.repeat(43)}=:`, 'md5=:AAAA:', 'x']) {
+    const unreadable = 'a sha-256 or sha-512 of the body'
+    for (const [wrong, expected] of [
+      [DIGEST.replace('=:', '=:A'), unreadable],
+      [`sha-256=:${'A'.repeat(43)}=:`, 'the digest of the body'],
+      ['md5=:AAAA:', unreadable],
+      ['x', unreadable],
+    ] as const) {
       expect(await refusal(() => signed({}, withField(post, 'content-digest', wrong)))).toMatchObject({
         code: 'ERR_SIGN_DIGEST_CONFLICT',
+        message: `httpSignature: expected ${expected} in the Content-Digest that the caller gave; nothing was sent`,
       })
     }
+  })
+
+  test('a Content-Digest of several lines is one field (RFC 9110 §5.3)', async () => {
+    const lines = withField(withField(post, 'content-digest', 'md5=:AAAA:'), 'content-digest', DIGEST)
+    expect((await signed({}, lines)).names).toContain('content-digest')
   })
 
   test('a digest for a request without a body is that of nothing', async () => {
@@ -256,7 +376,11 @@ describe('the body', () => {
   })
 
   test('a stream is refused with ERR_SIGN_BODY_UNHASHABLE, unless the caller says its digest (SIG-03)', async () => {
-    expect(await refusal(() => signed({}, streamed(post)))).toMatchObject({ code: 'ERR_SIGN_BODY_UNHASHABLE' })
+    expect(await refusal(() => signed({}, streamed(post)))).toMatchObject({
+      code: 'ERR_SIGN_BODY_UNHASHABLE',
+      message:
+        'httpSignature: expected a body in memory, or its Content-Digest; saw a stream without; nothing was sent',
+    })
     expect((await signed({}, withField(streamed(post), 'content-digest', DIGEST))).names).toContain('content-digest')
     expect(await refusal(() => signed({}, withField(streamed(post), 'content-digest', 'md5=:AAAA:')))).toMatchObject({
       code: 'ERR_SIGN_DIGEST_CONFLICT',
@@ -273,10 +397,17 @@ describe('labels and keys', () => {
       get,
     )
     expect((await signed({ label: 'two' }, request)).names).toHaveLength(2)
-    expect(await refusal(() => signed({ label: 'one' }, request))).toMatchObject({ code: 'ERR_SIGN_LABEL_CONFLICT' })
+    expect(await refusal(() => signed({ label: 'one' }, request))).toMatchObject({
+      code: 'ERR_SIGN_LABEL_CONFLICT',
+      message: 'httpSignature: the request has a signature one already; nothing was sent',
+    })
     expect(await refusal(() => signed({}, withField(get, 'signature-input', 'one=(')))).toMatchObject({
       code: 'ERR_SIGN_LABEL_CONFLICT',
+      message: 'httpSignature: the request has signatures that cannot be read; nothing was sent',
     })
+    const lines = withField(withField(get, 'signature-input', 'one=()'), 'signature-input', 'two=()')
+    expect(await refusal(() => signed({ label: 'two' }, lines))).toMatchObject({ code: 'ERR_SIGN_LABEL_CONFLICT' })
+    expect((await signed({ label: 'three' }, lines)).names).toHaveLength(2)
   })
 
   test('a later signature can cover an earlier one', async () => {
@@ -302,7 +433,10 @@ describe('labels and keys', () => {
     const { privateKey: key, publicKey } = make()
     expect(await refusal(() => localSigner(key, { algorithm }))).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
     const elsewhere: Signer = { algorithm, keyId: 'hsm', publicKey, sign: () => new Uint8Array(64) }
-    expect(await refusal(() => httpSignature({ keys: elsewhere }))).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
+    expect(await refusal(() => httpSignature({ keys: elsewhere }))).toMatchObject({
+      code: 'ERR_SIGN_KEY_UNSUITABLE',
+      message: `httpSignature: the key does not fit ${algorithm}; nothing was signed`,
+    })
   })
 
   test.each<SignatureAlgorithm>([
@@ -322,21 +456,56 @@ describe('labels and keys', () => {
     expect(verifySignature(key, Buffer.from(base.replace('POST', 'PUT')), read.signature)).toBe(false)
   })
 
-  test.each<[string, Uint8Array]>([
-    ['DER', Buffer.alloc(70)],
-    ['nothing', new Uint8Array()],
-    ['text', 'signature' as never],
-  ])('%s for a signature is refused with ERR_SIGN_KEY_UNSUITABLE', async (_, answer) => {
-    const { publicKey } = pair('ec', { namedCurve: 'prime256v1' })
-    const elsewhere: Signer = { algorithm: 'ecdsa-p256-sha256', keyId: 'hsm', publicKey, sign: async () => answer }
-    expect(await refusal(() => signed({ keys: elsewhere }, get))).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
-    const right: Signer = { ...elsewhere, sign: async () => Buffer.alloc(64) }
-    expect((await signed({ keys: right }, get)).read.signature).toHaveLength(64)
+  test.each<[SignatureAlgorithm, number, Uint8Array, string]>([
+    ['ecdsa-p256-sha256', 64, Buffer.alloc(70), '64 octets, saw 70 octets'], // DER
+    ['ecdsa-p256-sha256', 64, Buffer.alloc(65), '64 octets, saw 65 octets'],
+    ['ecdsa-p256-sha256', 64, new Uint8Array(), '64 octets, saw 0 octets'],
+    ['ecdsa-p256-sha256', 64, 'x'.repeat(64) as never, '64 octets, saw something else'],
+    ['ecdsa-p384-sha384', 96, Buffer.alloc(95), '96 octets, saw 95 octets'],
+    ['ed25519', 64, Buffer.alloc(63), '64 octets, saw 63 octets'],
+    ['hmac-sha256', 32, Buffer.alloc(31), '32 octets, saw 31 octets'],
+    ['rsa-pss-sha512', 256, Buffer.alloc(255), '256 octets or more, saw 255 octets'],
+    ['rsa-v1_5-sha256', 2_048, Buffer.alloc(2_049), '256 octets or more, saw 2049 octets'],
+  ])('%s: a signature of %i octets is taken, another is refused with ERR_SIGN_KEY_UNSUITABLE', async (...row) => {
+    const [algorithm, length, wrong, seen] = row
+    const elsewhere: Signer = { algorithm, keyId: 'hsm', sign: async () => Buffer.alloc(length) }
+    expect((await signed({ keys: elsewhere }, get)).read.signature).toHaveLength(length)
+    expect(await refusal(() => signed({ keys: { ...elsewhere, sign: async () => wrong } }, get))).toMatchObject({
+      code: 'ERR_SIGN_KEY_UNSUITABLE',
+      message: `httpSignature: expected a signature of ${seen}; nothing was signed`,
+    })
   })
 
-  test('a name of a key that no signature can give is refused with ERR_SIGN_KEY_UNSUITABLE', async () => {
-    const umlaut = localSigner(privateKey, { keyId: 'schlüssel' })
-    expect(await refusal(() => httpSignature({ keys: umlaut }))).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
+  test.each(['schlüssel', 'ü', 'aü', 'üa', 'a\n'])(
+    '%j is no keyid that a signature can give: ERR_SIGN_KEY_UNSUITABLE',
+    async (keyId) => {
+      expect(await refusal(() => httpSignature({ keys: localSigner(privateKey, { keyId }) }))).toMatchObject({
+        code: 'ERR_SIGN_KEY_UNSUITABLE',
+        message: 'httpSignature: expected a keyId in ASCII; nothing was signed',
+      })
+    },
+  )
+
+  test.each([
+    ['rsa-v1_5-sha256', () => pair('rsa', { modulusLength: 2_048 })],
+    ['ecdsa-p256-sha256', () => pair('ec', { namedCurve: 'prime256v1' })],
+    ['ed25519', () => pair('ed25519')],
+  ] as const)('%s: the RFC 7638 thumbprint is the keyid of web-bot-auth', async (algorithm, make) => {
+    const { privateKey: key, publicKey } = make()
+    const thumbprint = await calculateJwkThumbprint(await exportJWK(publicKey))
+    const withoutPublicHalf: Signer = { algorithm, keyId: thumbprint, sign: () => Buffer.alloc(256) }
+    const signers = [
+      localSigner(key, { algorithm }),
+      localSigner(key, { algorithm, keyId: thumbprint }),
+      { ...withoutPublicHalf, sign: localSigner(key, { algorithm }).sign },
+    ]
+    for (const signer of signers)
+      expect((await signed({ preset: 'web-bot-auth', keys: signer }, get)).read.parameters.keyid).toBe(thumbprint)
+    const wrong = 'httpSignature: expected the RFC 7638 thumbprint of the public key as keyId; nothing was signed'
+    for (const keyId of ['', 'k1', `${thumbprint}A`, `A${thumbprint}`, thumbprint.slice(1)])
+      expect(
+        await refusal(() => httpSignature({ preset: 'web-bot-auth', keys: { ...withoutPublicHalf, keyId } })),
+      ).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE', message: wrong })
   })
 
   test('of a ring the key of the moment signs', async () => {
@@ -352,6 +521,24 @@ describe('labels and keys', () => {
     const { sign } = bound(httpSignature({ keys, allowedOrigins: ['https://api.example'] }))
     expect(await sign(signable({ url: 'https://other.example/' }))).toEqual({})
     expect((await sign(get)).headers).toHaveProperty('signature')
+  })
+
+  test('what a client is told of the signer', () => {
+    const [bind, toJSON] = [expect.any(Function), expect.any(Function)]
+    const told = { name: 'httpSignature', headers: ['signature', 'signature-input', 'content-digest'] }
+    expect({ ...httpSignature({ keys }) }).toStrictEqual({ ...told, label: 'sig', body: 'digest', bind, toJSON })
+    const buffers = httpSignature({ keys, label: 'two', contentDigest: { maxBufferBytes: 1 } })
+    expect({ ...buffers }).toStrictEqual({ ...told, label: 'two', body: 'digest', maxBufferBytes: 1, bind, toJSON })
+  })
+
+  test('a change of keys is told by an event', async () => {
+    const next = localSigner(generateKeyPairSync('ed25519').privateKey, { keyId: 'k2' })
+    const ring = keyRing([{ signer: keys }, { signer: next, activateAt: new Date(NOW + 1_000) }])
+    const { sign, runtime, events } = bound(httpSignature({ keys: ring }))
+    await sign(get)
+    await runtime.advance(1_000)
+    await sign(get)
+    expect(events).toMatchObject([{ type: 'sign.keyChanged', signer: 'httpSignature', before: 'k1', after: 'k2' }])
   })
 
   test('nothing of a key is shown', () => {
