@@ -6,6 +6,7 @@ import { certSpotter } from '../monitor/issuance/certspotter.ts'
 import { crtSh } from '../monitor/issuance/crtsh.ts'
 import type { UnexpectedIssuance } from '../monitor/issuance/issuance.ts'
 import type { IssuanceEvent, IssuanceOptions, KnownPins } from '../monitor/issuance/options.ts'
+import { rfc6962Log } from '../monitor/issuance/rfc6962-log.ts'
 import { baseUrlOf, type IssuanceSource } from '../monitor/issuance/source.ts'
 import { staticLog } from '../monitor/issuance/static-log.ts'
 import { checkIssuances, type IssuanceReport, watchIssuances } from '../monitor/issuance/watch.ts'
@@ -26,6 +27,7 @@ export interface CtWatchOptions {
   readonly baseUrl?: string
   readonly tokenEnv?: string
   readonly log?: string
+  readonly logApi?: 'static' | 'rfc6962'
   readonly logKey?: string
   readonly logOrigin?: string
   readonly logFrom?: string
@@ -207,17 +209,20 @@ function tokenOf({ tokenEnv }: CtWatchOptions, { env }: Io): { readonly token?: 
   throw new UsageError(`--token-env ${tokenEnv}: not set`, 'Set the variable to the token for this one command.')
 }
 
-async function logOf(url: string, { logKey, logOrigin, logFrom }: CtWatchOptions): Promise<IssuanceSource> {
+async function logOf(url: string, options: CtWatchOptions): Promise<IssuanceSource> {
+  const { logApi, logKey, logOrigin, logFrom } = options
   if (logKey === undefined) {
     throw new UsageError('--log needs --log-key', 'Log lists have it as `key`; a log without it could be anybody’s.')
   }
   const file = /^[A-Za-z0-9+/]{80,}={0,2}$/.test(logKey) ? undefined : await readIfPresent(logKey)
-  return staticLog({
+  const log = {
     url,
     key: file === undefined ? logKey : Buffer.from(file).toString('latin1'),
-    ...(logOrigin === undefined ? {} : { origin: logOrigin }),
     ...(logFrom === undefined ? {} : { from: numberOf('--log-from', logFrom, { least: 0, otherwise: 0 }) }),
-  })
+  }
+  if (logApi !== 'rfc6962') return staticLog(logOrigin === undefined ? log : { ...log, origin: logOrigin })
+  if (logOrigin === undefined) return rfc6962Log(log)
+  throw new UsageError('--log-origin is of --log-api static', 'A tree head of RFC 6962 names no origin: leave it out.')
 }
 
 async function pemOf(path: string): Promise<string> {

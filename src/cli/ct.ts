@@ -23,9 +23,12 @@ export function addCt(program: Command, run: Run): void {
     )
     .option('--base-url <https>', 'where the source is, in place of its public address')
     .option('--token-env <name>', 'environment variable with the token of a Cert Spotter account')
-    .option('--log <https>', 'monitoring prefix of a log of the static API, read entry by entry')
+    .option('--log <https>', 'monitoring prefix of a log of the static API, or a log of RFC 6962: read entry by entry')
+    .addOption(
+      new Option('--log-api <api>', 'what the log answers to').choices(['static', 'rfc6962']).default('static'),
+    )
     .option('--log-key <key>', 'its public key: a PEM file, or base64 as log lists have it')
-    .option('--log-origin <origin>', 'its submission prefix without https:// (default: as --log)')
+    .option('--log-origin <origin>', 'submission prefix of a static log without https:// (default: as --log)')
     .option('--log-from <index>', 'where to begin without a cursor (default: at the end)')
     .option('--cursor <file>', 'how far it came; the next run goes on from there')
     .option('--exact', 'without names below the domains')

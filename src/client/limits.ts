@@ -26,7 +26,7 @@ export interface LimitOptions {
   readonly inflateRatio?: number
   /** The throughput below which `timeouts.totalMs` ends a call. Default 8 192: a modem of 1998 had as much. */
   readonly minBytesPerSecond?: number
-  /** A connection older than this gets no further request. Default 600 000: a new address or certificate is seen within minutes. */
+  /** A connection older than this, and up to a tenth more lest all end at once, gets no further request. Default 600 000: a new address or certificate is seen within minutes. */
   readonly connectionAgeMs?: number
 }
 

@@ -1666,12 +1666,12 @@ export const CODES = {
   },
   ERR_MONITOR_LOG_SIGNATURE: {
     retryable: false,
-    about: 'A checkpoint is not signed by the log.',
+    about: 'A checkpoint or tree head is not signed by the log.',
     fix: 'Compare the key with the log list. If it is the right one, somebody serves a forged tree.',
   },
   ERR_MONITOR_LOG_STALE: {
     retryable: true,
-    about: 'A checkpoint is more than a day old, or of the future: entries may be kept back.',
+    about: 'A checkpoint or tree head is more than a day old, or of the future: entries may be kept back.',
     fix: 'Ask the operator of the log; look at the clock of this machine.',
   },
   ERR_MONITOR_LOG_SHRUNK: {
@@ -1686,7 +1686,7 @@ export const CODES = {
   },
   ERR_MONITOR_LOG_TILE: {
     retryable: false,
-    about: 'A tile of a log cannot be read, or does not belong to the tree that the log signed.',
+    about: 'A tile or an entry of a log cannot be read, or does not belong to the tree that the log signed.',
     fix: 'Try again, in case it broke on the way; a log that goes on serving it is lying.',
   },
 } as const satisfies Record<

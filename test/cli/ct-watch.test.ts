@@ -1,5 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { createTestLog, poisoned, startIssuanceServer, startManifestServer, testCa } from 'pinfetch/testing'
+import {
+  createRfc6962Log,
+  createTestLog,
+  poisoned,
+  startIssuanceServer,
+  startLogServer,
+  startManifestServer,
+  testCa,
+} from 'pinfetch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { until } from '../support/client.ts'
 import { cli, cliJson, workplace } from './support.ts'
@@ -109,6 +117,28 @@ describe('ct watch --once', () => {
     expect(await cliJson([...base, ...of, '--log-key', other.publicKey])).toMatchObject({
       exitCode: 1,
       answer: { error: { code: 'ERR_MONITOR_LOG_SIGNATURE' } },
+    })
+  })
+
+  test('a log of RFC 6962 is read by get-entries', async () => {
+    const { ca, path, own } = await stage()
+    const log = createRfc6962Log()
+    const server = await until(startLogServer({ log, identity: ca.issue({ names: ['localhost'] }) }))
+    log.add(own)
+    const look = (...more: readonly string[]) =>
+      cliJson([
+        ...['ct', 'watch', 'example.com', '--pins', own.pin, '--ca', path('ca.pem'), '--once', '--log', server.url],
+        ...['--log-api', 'rfc6962', '--log-key', log.publicKey, '--log-from', '0', ...more],
+      ])
+    expect(await look()).toMatchObject({ exitCode: 0, answer: { data: { failures: [] } } })
+    log.add(ca.issue({ names: ['c.example.com'] }))
+    expect(await look()).toMatchObject({
+      exitCode: 1,
+      answer: { data: { unexpected: [{ names: ['c.example.com'] }] } },
+    })
+    expect(await look('--log-origin', 'log.example.com/2026')).toMatchObject({
+      exitCode: 2,
+      answer: { error: { code: 'ERR_CONFIG_USAGE', message: expect.stringContaining('--log-origin') } },
     })
   })
 
