@@ -16,7 +16,7 @@ export interface RetryOptions {
   readonly baseMs?: number
   /** The longest of these. Default 20 000. */
   readonly maxDelayMs?: number
-  /** How much of a `Retry-After` or `retry-after-ms` is waited for. Default 300 000; `timeouts.totalMs` usually ends it before. */
+  /** How much of a `Retry-After`, of `retry-after-ms`, or until a quota that is used up comes back, is waited for. Default 300 000; `timeouts.totalMs` usually ends it before. */
   readonly maxRetryAfterMs?: number
   /** Default 408, 425, 429, 500, 502, 503, 504. */
   readonly statuses?: readonly number[]

@@ -205,6 +205,7 @@ async function inShell(shell: 'zsh' | 'fish', { skip }: TestContext): Promise<(l
   try {
     execFileSync(shell, ['-c', 'true'], { stdio: 'ignore' })
   } catch {
+    if (process.env['CI'] === 'true') throw new Error(`${shell} is missing: install the Debian package of that name`)
     skip(`${shell} is not installed`)
   }
   const { cwd } = await files()
