@@ -98,7 +98,7 @@ function valueProblems(path: string, value: unknown, type: string): string[] {
 }
 
 /** What an attribute or a value of the OpenTelemetry Protocol says. */
-export function plain(value: OtlpValue): unknown {
+function plain(value: OtlpValue): unknown {
   const { stringValue, boolValue, intValue, doubleValue, arrayValue, kvlistValue } = value
   if (intValue !== undefined) return Number(intValue)
   if (arrayValue !== undefined) return arrayValue.values.map(plain)
