@@ -129,9 +129,7 @@ function boundSigner({ template, key }: Pick<HmacTemplateOptions, 'template' | '
 /** @param parts All of `CanonicalParts` but where the template asks for fewer. */
 export function hmacOf<Parts>(template: SigningHalf<Parts>, key: KeyObject, parts: Parts): Buffer {
   const hmac = createHmac(template.hash ?? 'sha256', key)
-  const signed = template.canonical(parts)
-  if (typeof signed === 'string' || signed instanceof Uint8Array) return hmac.update(signed).digest()
-  for (const piece of signed) hmac.update(piece)
+  for (const piece of [template.canonical(parts)].flat()) hmac.update(piece)
   return hmac.digest()
 }
 

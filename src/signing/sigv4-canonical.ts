@@ -81,7 +81,6 @@ function withoutDots(path: string): string {
  * Sorted by name, then by value, each as it is once escaped. `+` is a space, as it is to the forms and the servers that wrote it.
  */
 function canonicalQuery(query: string): string {
-  if (query === '') return ''
   const pairs: FieldLine[] = []
   for (const part of query.split('&')) {
     if (part === '') continue
@@ -108,7 +107,7 @@ export function encodeUri(text: string): string {
 function escaped(text: string, beyond: RegExp): string {
   return text.replace(beyond, (found) => {
     if (found === '+' && beyond === BEYOND_QUERY) return '%20'
-    const isEscape = found.length === 3 && found.startsWith('%')
+    const isEscape = found.length === 3 // all else is one character
     if (!isEscape) return percentOf(found)
     const character = String.fromCharCode(Number.parseInt(found.slice(1), 16))
     return PLAIN.test(character) ? character : found.toUpperCase()
