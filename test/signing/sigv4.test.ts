@@ -5,7 +5,7 @@ import { HttpRequest } from '@smithy/protocol-http'
 import { SignatureV4 } from '@smithy/signature-v4'
 import aws4 from 'aws4'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { FieldLine } from '../../src/signing/message.ts'
 import { type SigV4Options, sigV4 } from '../../src/signing/sigv4.ts'
 import type { AwsCredentials } from '../../src/signing/sigv4-credentials.ts'
@@ -16,6 +16,7 @@ const secretAccessKey = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
 const keys = { accessKeyId, secretAccessKey: { value: secretAccessKey } }
 const url = 'https://service.eu-central-1.amazonaws.com/a%20b/c?x=1&y=%C3%A9'
 const region = 'eu-central-1'
+const HEADERS = ['authorization', 'x-amz-date', 'x-amz-security-token', 'x-amz-content-sha256']
 
 const signer = (options: Partial<SigV4Options> = {}) =>
   sigV4({ service: 'execute-api', region, credentials: keys, ...options })
@@ -94,7 +95,7 @@ describe('what is signed', () => {
     const key = 'https://bucket.s3.eu-central-1.amazonaws.com/a%20b//c/(1)+%7E'
     const { headers } = await sign(signable({ url: key, method: 'PUT', body: 'content' }))
     const payload = createHash('sha256').update('content').digest('hex')
-    expect(headers).toMatchObject({ 'x-amz-content-sha256': payload })
+    expect(headers).toMatchObject({ 'x-amz-content-sha256': payload, 'x-amz-date': '20260101T120000Z' })
     const canonical = [
       ...['PUT', '/a%20b//c/%281%29%2B~', '', 'host:bucket.s3.eu-central-1.amazonaws.com'],
       ...[`x-amz-content-sha256:${payload}`, 'x-amz-date:20260101T120000Z', ''],
@@ -154,6 +155,64 @@ describe('what is signed', () => {
     expect(Object.fromEntries(ours.searchParams)).toEqual(theirs.query)
   })
 
+  test('the host is the one that the request says, which a proxy may make another than that of the URL', async () => {
+    const { sign } = bound(signer({ service: 's3' }))
+    const fields: FieldLine[] = [['host', 'bucket.example']]
+    const { headers } = await sign(signable({ url: 'https://edge.example/key', fields }))
+    const payload = createHash('sha256').digest('hex')
+    const canonical = [
+      ...['GET', '/key', '', 'host:bucket.example', `x-amz-content-sha256:${payload}`],
+      ...['x-amz-date:20260101T120000Z', '', 'host;x-amz-content-sha256;x-amz-date', payload],
+    ].join('\n')
+    expect(headers?.['authorization']).toContain(`Signature=${expectedSignature(canonical, 's3')}`)
+  })
+
+  test('a query that was empty is signed with the parameters alone, for S3 with the hash of the payload', async () => {
+    const { sign } = bound(signer({ service: 's3', placement: 'query', payload: 'unsigned' }))
+    const { query = '' } = await sign(signable({ url: 'https://bucket.example/key' }))
+    const parameters = new URLSearchParams(query)
+    const signature = parameters.get('X-Amz-Signature')
+    parameters.delete('X-Amz-Signature')
+    expect(Object.fromEntries(parameters)).toEqual({
+      'X-Amz-Algorithm': 'AWS4-HMAC-SHA256',
+      'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD',
+      'X-Amz-Credential': `AKIDEXAMPLE/20260101/${region}/s3/aws4_request`,
+      'X-Amz-Date': '20260101T120000Z',
+      'X-Amz-Expires': '300',
+      'X-Amz-SignedHeaders': 'host',
+    })
+    parameters.sort()
+    const canonical = ['GET', '/key', `${parameters}`, 'host:bucket.example', '', 'host', 'UNSIGNED-PAYLOAD'].join('\n')
+    expect(signature).toBe(expectedSignature(canonical, 's3'))
+  })
+
+  test('a session token in the query is signed, or stands beside the signature where the service wants it so', async () => {
+    const sessionToken = 'token/1=='
+    const credentials = async (): Promise<AwsCredentials> => ({ accessKeyId, secretAccessKey, sessionToken })
+    const signed = async (options: Partial<SigV4Options>) => {
+      const given = { placement: 'query', credentials, ...options } as const
+      const { query = '' } = await bound(signer(given)).sign(signable({ url }))
+      expect(query).toContain('&X-Amz-Security-Token=token%2F1%3D%3D&X-Amz-Signature=')
+      return query.slice(-64)
+    }
+    const bare = await bound(signer({ placement: 'query' })).sign(signable({ url }))
+    expect(bare.query).not.toContain('Token')
+    expect(await signed({ signSessionToken: false })).toBe(bare.query?.slice(-64))
+    expect(await signed({})).not.toBe(bare.query?.slice(-64))
+  })
+
+  test.each([
+    [{}, { body: 'digest', headers: HEADERS }],
+    [{ payload: 'unsigned' }, { body: 'ignored', headers: HEADERS }],
+    [{ placement: 'query' }, { body: 'digest', headers: [] }],
+  ] as const)(
+    'with %j the signer says which header fields it sets and what it needs of a body',
+    (options, expected) => {
+      const { name, headers, body } = signer(options)
+      expect({ name, headers, body }).toEqual({ name: 'sigV4', ...expected })
+    },
+  )
+
   test('the time is the one of the server, and the key of one day signs no other day', async () => {
     const eve = Date.UTC(2026, 0, 1, 23, 59, 59)
     const { sign, runtime } = bound(signer(), { now: eve })
@@ -173,6 +232,13 @@ describe('what is signed', () => {
     const { sign } = bound(signer())
     const given = { url, method: 'PUT', fields, body: 'content' }
     expect(await sign(streamed(signable(given)))).toEqual(await sign(signable(given)))
+    const twice: FieldLine[] = [
+      ['content-digest', `sha-512=:${createHash('sha512').update('content').digest('base64')}:`],
+      ['accept', '*/*'],
+      ...fields,
+    ]
+    const ofTwo = { ...given, fields: twice }
+    expect(await sign(streamed(signable(ofTwo)))).toEqual(await sign(signable(ofTwo)))
   })
 
   test('a request to an origin that is not allowed is left as it is', async () => {
@@ -187,7 +253,11 @@ describe('what is refused', () => {
     const { sign } = bound(signer({ payload: 'unsigned' }))
     const given = { method: 'PUT', body: 'content' }
     const plain = signable({ ...given, url: 'http://service.internal/key' })
-    expect(await refusal(() => sign(plain))).toMatchObject({ name: 'SignError', code: 'ERR_SIGN_INSECURE' })
+    expect(await refusal(() => sign(plain))).toMatchObject({
+      name: 'SignError',
+      code: 'ERR_SIGN_INSECURE',
+      message: 'sigV4: expected https, where TLS protects a payload that is not signed',
+    })
     const { headers } = await sign(signable({ ...given, url }))
     expect(headers).toMatchObject({ 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' })
     expect((await bound(signer()).sign(plain)).headers).toHaveProperty('authorization')
@@ -198,32 +268,63 @@ describe('what is refused', () => {
     async (...fields) => {
       const request = streamed(signable({ url, method: 'PUT', fields }))
       const code = 'ERR_SIGN_BODY_UNHASHABLE'
-      expect(await refusal(() => bound(signer()).sign(request))).toMatchObject({ code, requestSent: 'no' })
+      const message = 'sigV4: expected a body in memory, or its sha-256 in Content-Digest; saw a stream without'
+      expect(await refusal(() => bound(signer()).sign(request))).toMatchObject({ code, message, requestSent: 'no' })
     },
   )
 
   test('a field beyond ASCII is ERR_SIGN_VALUE_NOT_ASCII, and one that is not signed does not matter', async () => {
     const { sign } = bound(signer())
     const code = 'ERR_SIGN_VALUE_NOT_ASCII'
+    const message = 'sigV4: expected one line of ASCII in the header field x-note'
     for (const value of ['é', 'a\r\nb', 'a\0'])
-      expect(await refusal(() => sign(signable({ url, fields: [['x-note', value]] })))).toMatchObject({ code })
+      expect(await refusal(() => sign(signable({ url, fields: [['x-note', value]] })))).toMatchObject({ code, message })
     expect((await sign(signable({ url, fields: [['user-agent', 'é']] }))).headers).toHaveProperty('authorization')
   })
 
   test('a query that is signed already is ERR_SIGN_COMPONENT_AMBIGUOUS', async () => {
     const { sign } = bound(signer({ placement: 'query' }))
     const code = 'ERR_SIGN_COMPONENT_AMBIGUOUS'
+    const message = 'sigV4: expected no X-Amz parameter, the query has one already'
     for (const query of ['X-Amz-Signature=00', 'a=1&x-amz-expires=604800'])
-      expect(await refusal(() => sign(signable({ url: `https://api.example/?${query}` })))).toMatchObject({ code })
+      expect(await refusal(() => sign(signable({ url: `https://api.example/?${query}` })))).toMatchObject({
+        code,
+        message,
+      })
     expect((await sign(signable({ url: 'https://api.example/?a=x-amz-date' }))).query).toContain('X-Amz-Signature=')
   })
 
-  test.each([
-    ...[{ service: 'a/b' }, { region: '' }, { credentials: 'keys' }, { credentials: { accessKeyId } }],
-    ...[{ payload: 'none' }, { expiresInSec: 60 }, { placement: 'query', expiresInSec: 604_801 }, { sha: 1 }],
-    { credentials: { accessKeyId: 'a,b', secretAccessKey: { value: secretAccessKey } } },
-  ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options) => {
-    expect(() => signer(options as never)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+  const name = 'expected a name as it stands in the scope of a signature, such as s3'
+  const either = 'expected a function that answers credentials, or { accessKeyId, secretAccessKey }'
+  test.each<[object, string]>([
+    [{ service: 'a/b' }, `.service: ${name}`],
+    [{ service: 'x'.repeat(65) }, `.service: ${name}`],
+    [{ region: '' }, `.region: ${name}`],
+    [{ credentials: 'keys' }, `.credentials: ${either}`],
+    [{ credentials: { accessKeyId } }, '.credentials'],
+    [{ credentials: { ...keys, sessionToken: 'x' } }, '.credentials'],
+    [{ credentials: { ...keys, accessKeyId: 'a,b' } }, '.credentials'],
+    [{ placement: 'body' }, '.placement: '],
+    [{ payload: 'none' }, '.payload: '],
+    [{ signSessionToken: 'yes' }, '.signSessionToken: '],
+    [{ normalizePath: 'yes' }, '.normalizePath: '],
+    [{ encodePath: 'never' }, '.encodePath: '],
+    [{ placement: 'query', expiresInSec: 0 }, '.expiresInSec: '],
+    [{ placement: 'query', expiresInSec: 604_801 }, '.expiresInSec: '],
+    [
+      { expiresInSec: 60 },
+      '.expiresInSec: expected it with placement query alone, since a signature in the header expires when the server says',
+    ],
+    [{ sha: 1 }, ': '],
+  ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options, where) => {
+    expect(() => signer(options as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining(`sigV4${where}`) }),
+    )
+  })
+
+  test.each([1, 604_800])('a signature in the query may be good for %i seconds', async (expiresInSec) => {
+    const { query } = await bound(signer({ placement: 'query', expiresInSec })).sign(signable({ url }))
+    expect(query).toContain(`&X-Amz-Expires=${expiresInSec}&`)
   })
 })
 
@@ -261,6 +362,57 @@ describe('credentials', () => {
     expect(onResponse?.(said('ExpiredTokenException'), request)).toBe('retry')
     expect(keyIdOf(await sign(request))).toBe('AKID2')
     expect(provider.reasons).toEqual(['initial', 'rejected'])
+    const silent = { status: 403, headers: new Headers() }
+    expect(onResponse?.(silent, request)).toBe('done')
+    expect(onResponse?.({ ...said('ExpiredTokenException'), status: 500 }, request)).toBe('done')
+  })
+
+  test('of several requests that wait for new credentials one asks, and all of them sign with those', async () => {
+    const provider = scripted((count) => ({ expiration: new Date(NOW + count * 3_600_000) }))
+    const { sign, onResponse, runtime } = bound(signer({ credentials: provider.ask }))
+    const request = signable({ url })
+    await sign(request)
+    const refused = { status: 401, headers: new Headers({ 'x-amzn-errortype': 'InvalidClientTokenId' }) }
+    expect(onResponse?.(refused, request)).toBe('retry')
+    const [one, two] = await Promise.all([sign(request), sign(request)])
+    expect([keyIdOf(one), keyIdOf(two)]).toEqual(['AKID2', 'AKID2'])
+    expect(provider.reasons).toEqual(['initial', 'rejected'])
+    await runtime.advance(7_200_000)
+    expect(keyIdOf(await sign(request))).toBe('AKID3') // they end like any others
+  })
+
+  test('where new ones cannot be had those before sign on: the server may think better of it', async () => {
+    let asked = 0
+    const credentials = async (): Promise<AwsCredentials> => {
+      asked += 1
+      if (asked > 1) throw new Error('no metadata service')
+      return { accessKeyId, secretAccessKey }
+    }
+    const { sign, onResponse } = bound(signer({ credentials }))
+    const request = signable({ url })
+    const before = await sign(request)
+    const refused = { status: 403, headers: new Headers({ 'x-amzn-errortype': 'ExpiredToken' }) }
+    expect(onResponse?.(refused, request)).toBe('retry')
+    expect(await sign(request)).toEqual(before)
+    expect(asked).toBe(2)
+  })
+
+  test('a secret that was replaced signs the request again; one that is gone does not', async () => {
+    onTestFinished(() => void vi.unstubAllEnvs())
+    vi.stubEnv('PINFETCH_TEST_SECRET', secretAccessKey)
+    const credentials = { accessKeyId, secretAccessKey: { env: 'PINFETCH_TEST_SECRET' } }
+    const { sign, onResponse, runtime } = bound(signer({ credentials }))
+    const request = signable({ url })
+    await sign(request)
+    const refused = { status: 403, headers: new Headers({ 'x-amzn-errortype': 'InvalidSignatureException' }) }
+    vi.stubEnv('PINFETCH_TEST_SECRET', undefined)
+    expect(onResponse?.(refused, request)).toBe('done')
+    const next = `${secretAccessKey}-2`
+    vi.stubEnv('PINFETCH_TEST_SECRET', next)
+    await runtime.advance(1_000)
+    expect(onResponse?.(refused, request)).toBe('retry')
+    const fresh = { accessKeyId, secretAccessKey: { value: next } }
+    expect(await sign(request)).toEqual(await bound(signer({ credentials: fresh }), { now: NOW + 1_000 }).sign(request))
   })
 
   test('a key that did not change is not tried twice', async () => {
@@ -272,17 +424,33 @@ describe('credentials', () => {
   })
 
   test.each([
-    ['no object', undefined],
-    ['no secret', { accessKeyId }],
-    ['a short secret', { accessKeyId, secretAccessKey: 'kd83short' }],
-    ['a key id with a slash', { accessKeyId: 'kd83/x', secretAccessKey }],
-    ['a token with a line break', { accessKeyId, secretAccessKey, sessionToken: 'kd83\nx' }],
-    ['an end that is no date', { accessKeyId, secretAccessKey, expiration: 'kd83' }],
-    ['an end that is past', { accessKeyId, secretAccessKey, expiration: new Date(NOW - 1) }],
-  ])('%s from a callback is ERR_KEY_SOURCE_INVALID, and nothing of it is shown', async (_, answer) => {
+    ['no object', undefined, ': expected an object with accessKeyId and secretAccessKey'],
+    ['no secret', { accessKeyId }, '.secretAccessKey: expected text'],
+    [
+      'a short secret',
+      { accessKeyId, secretAccessKey: 'kd83short' },
+      '.secretAccessKey: expected a secret of 16 bytes or more',
+    ],
+    [
+      'a key id with a slash',
+      { accessKeyId: 'kd83/x', secretAccessKey },
+      '.accessKeyId: expected the id of an access key',
+    ],
+    [
+      'a token with a line break',
+      { accessKeyId, secretAccessKey, sessionToken: 'kd83\nx' },
+      '.sessionToken: expected a token without spaces',
+    ],
+    ['an end that is no date', { accessKeyId, secretAccessKey, expiration: 'kd83' }, '.expiration: expected a date'],
+    ['an end that is past', { accessKeyId, secretAccessKey, expiration: new Date(NOW - 1) }, ''],
+  ])('%s from a callback is ERR_KEY_SOURCE_INVALID, and nothing of it is shown', async (_, answer, what) => {
     const { sign } = bound(signer({ credentials: async () => answer as AwsCredentials }))
     const error = await refusal(() => sign(signable({ url })))
-    expect(error).toMatchObject({ name: 'KeyError', code: 'ERR_KEY_SOURCE_INVALID' })
+    expect(error).toMatchObject({
+      name: 'KeyError',
+      code: 'ERR_KEY_SOURCE_INVALID',
+      message: expect.stringContaining(`sigV4 credentials${what}`),
+    })
     expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/kd83|wJalr/)
   })
 
@@ -297,7 +465,8 @@ describe('credentials', () => {
 
   test('neither a signer nor its options show a secret', () => {
     expect(inspect(signer(), { depth: 9, showHidden: true })).not.toContain('wJalr')
-    expect(JSON.stringify(signer())).not.toContain('wJalr')
+    const shown = { name: 'sigV4', service: 'execute-api', region, credentials: '[redacted]' }
+    expect(JSON.parse(JSON.stringify(signer()))).toEqual(shown)
   })
 })
 
