@@ -344,6 +344,7 @@ describe('keys', () => {
       ['ERR_VERIFY_ALG_MISMATCH', 'the key of that name is for another algorithm'],
       ['ERR_VERIFY_KEY_UNKNOWN', 'the signature is by a key that is not known'],
       ['ERR_VERIFY_KEYS_UNAVAILABLE', 'no keys, or none that are recent enough'],
+      ['ERR_VERIFY_TIME', 'no key'],
     ] as const) {
       const refusal = await refusalOf(verifier({ keys: set(code) })(await signedRequest({}), null), code)
       expect(refusal.message).toBe(`request: ${what}`)

@@ -245,6 +245,19 @@ describe('what a signature has to cover', () => {
     expect(await refusal(() => take(verifier().inspect(sent), cut))).toMatchObject({ code: 'ERR_VERIFY_FAILED' })
   })
 
+  test('of two signatures that fall short, that is said of which covers more: ERR_VERIFY_REQUEST_BINDING', async () => {
+    const bound = await signed({ body: '' }, {}, { label: 'a', components: BOUND })
+    const own = await signed({ body: '' }, {}, { label: 'b', components: ['@status'] })
+    for (const [one, two] of [
+      [bound, own],
+      [own, bound],
+    ] as const) {
+      const fields = one.fields.map(([name, value], at): FieldLine => [name, `${value}, ${two.fields[at]?.[1]}`])
+      const error = await refusal(() => take(verifier().inspect(SENT), { ...one, fields }))
+      expect(error).toMatchObject({ code: 'ERR_VERIFY_REQUEST_BINDING' })
+    }
+  })
+
   test('a trailer is a component of its own: another one is ERR_VERIFY_FAILED', async () => {
     const total = { name: 'x-total', tr: true } as const
     const reply = { ...(await withTrailer('7', ['@status', total])), body: '' }
