@@ -216,6 +216,7 @@ describe('what is refused', () => {
     ...[{ template: 'stripe' }, { template: {} }, { key: value }, { allowedOrigins: ['http://a.example'] }],
     ...[{ template: { ...githubWebhook, headers: ['X-Upper'] } }, { template: { ...githubWebhook, hash: 'md5' } }],
     ...[{ template: { ...githubWebhook, more: 1 } }, { secret: value }, { maxBufferBytes: -1 }],
+    { template: { ...githubWebhook, headers: ['x-a\r\nx-b'] } },
     ...['canonical', 'apply', 'keyOf'].map((name) => ({ template: { ...githubWebhook, [name]: 'text' } })),
     ...[{ template: { ...githubWebhook, name: '' } }, { template: { ...githubWebhook, encode: 'base32' } }],
   ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options) => {

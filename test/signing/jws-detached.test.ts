@@ -204,6 +204,7 @@ describe('what is signed', () => {
     [{ keys: { sign: 'text' } }, '.keys: expected a signer or a key ring'],
     [{ header: 'X-Jws' }, '.header: expected the name of a header in lower case, such as x-jws-signature'],
     [{ header: '' }, '.header: '],
+    [{ header: 'x-jws\r\nx-other' }, '.header: '],
     [{ b64: 'false' }, '.b64: '],
     [{ emptyBody: 'drop' }, '.emptyBody: '],
     [{ protected: 'alg' }, '.protected: expected the members of a header, or a function that answers them'],
