@@ -1,3 +1,4 @@
+import { KeyObject } from 'node:crypto'
 import type { CodeIn } from '../errors/codes.ts'
 import { VerifyError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
@@ -144,7 +145,9 @@ async function keyOf(
     throw refuse('ERR_VERIFY_KEYS_UNAVAILABLE', 'the keys could not be had', scrub(error))
   }
   if (key === undefined) throw refuse('ERR_VERIFY_KEY_UNKNOWN', 'the signature is by a key that is not known')
-  // the application's function may answer any key, for any algorithm that it was told of
+  // the application's function may answer anything, and any key for any algorithm that it was told of
+  if (!(key?.key instanceof KeyObject))
+    throw refuse('ERR_VERIFY_KEYS_UNAVAILABLE', 'expected a key that verificationKey() made, saw something else')
   if (isRetired(key, now)) throw refuse('ERR_VERIFY_KEY_UNKNOWN', 'the signature is by a key that was retired')
   if (!fits(key.key, key.algorithm))
     throw refuse('ERR_VERIFY_ALG_MISMATCH', `the key that was found is none for ${key.algorithm}`)

@@ -336,6 +336,16 @@ describe('keys', () => {
     expect(refusal.cause).toMatchObject({ message: 'its message is withheld' })
   })
 
+  test.each([
+    ['a KeyObject', of('ed25519').key.key],
+    ['a JWK', { kty: 'OKP', crv: 'Ed25519', x: '' }],
+    ['null', null],
+  ])('a function that answers %s is ERR_VERIFY_KEYS_UNAVAILABLE, and says what was expected', async (_, answer) => {
+    const odd = verifier({ keys: () => answer as never })
+    const refusal = await refusalOf(odd(await signedRequest({}), null), 'ERR_VERIFY_KEYS_UNAVAILABLE')
+    expect(refusal.message).toBe('request: expected a key that verificationKey() made, saw something else')
+  })
+
   test('a key set that refuses says why: the code is its own', async () => {
     const set = (code: CodeIn<'VERIFY'>): KeySet => ({
       keyFor: () => Promise.reject(new VerifyError(code, 'of the set')),
