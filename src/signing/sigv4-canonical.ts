@@ -66,7 +66,7 @@ function canonicalPath(path: string, { normalize, encode }: PathRules): string {
   return encode === 'twice' ? escaped(shortest, BEYOND_PATH) : escaped(shortest, BEYOND_PATH_ONCE)
 }
 
-/** RFC 3986 §5.2.4, and empty segments go. */
+/** Dot segments go as in RFC 3986 §5.2.4, empty ones too, and with `..` at the end the slash before it. */
 function withoutDots(path: string): string {
   const kept: string[] = []
   for (const segment of path.split('/')) {
