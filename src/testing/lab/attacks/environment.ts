@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Attack } from '../attack.ts'
 import { attempt, control, givenFor, HOST, scenario, startStage, witnessOf, worstOf } from '../stage.ts'
 
@@ -15,18 +18,26 @@ export const environment: readonly Attack[] = [
         const forged = world.untrustedCa.issue({ names: [HOST] })
         const [good, bad] = [await startStage(keep, genuine), await startStage(keep, forged)]
         const given = givenFor(world, [genuine.pin, forged.pin])
-        const [inVariables, inCode] = await Promise.all([
+        const extra = await keep(fileOf(world.anchors + world.untrustedCa.anchorPem))
+        const tampered = await Promise.all([
           keep(contender.open({ ...given, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })),
+          keep(contender.open({ ...given, env: { NODE_EXTRA_CA_CERTS: extra.path } })),
           keep(contender.open({ ...given, before: PATCHED_TLS + GLOBAL_DISPATCHER })),
         ])
-        const attack = worstOf({ codes: ['ERR_TRUST_UNKNOWN_ISSUER'] }, [
-          await attempt(inVariables, bad.url, witnessOf(bad)),
-          await attempt(inCode, bad.url, witnessOf(bad)),
-        ])
-        return { attack, control: await control(inCode, good.url) }
+        const attempts = []
+        for (const client of tampered) attempts.push(await attempt(client, bad.url, witnessOf(bad)))
+        const attack = worstOf({ codes: ['ERR_TRUST_UNKNOWN_ISSUER'] }, attempts)
+        return { attack, control: await control(tampered[2], good.url) }
       }),
   },
 ]
+
+async function fileOf(pem: string) {
+  const folder = await mkdtemp(join(tmpdir(), 'pinfetch-lab-'))
+  const path = join(folder, 'extra.pem')
+  await writeFile(path, pem)
+  return { path, close: () => rm(folder, { recursive: true, force: true }) }
+}
 
 /** As mocking and instrumentation do it, and who wants a certificate error gone. */
 const PATCHED_TLS = `
