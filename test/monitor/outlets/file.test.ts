@@ -117,7 +117,7 @@ test('an option that is none is ERR_CONFIG_INVALID', () => {
     {},
     { path: '' },
     { path: 'x', pth: 'y' },
-    { path: 'x', format: 'leef' },
+    { path: 'x', format: 'xml' },
     { path: 'x', events: ['tls.rejectd'] },
     { path: 'x', capacity: 0 },
   ]
