@@ -67,8 +67,9 @@ function keyUsageFor(extendedKeyUsage: readonly string[]): readonly KeyUsage[] {
 function mostSpecificFirst(refusals: readonly Finding[], findings: readonly Finding[]): readonly Finding[] {
   const rank = ({ code }: Finding): number => RANKS[code] ?? 0
   const ordered = [...refusals, ...findings.toSorted((a, b) => rank(a) - rank(b))]
-  const distinct = new Map(ordered.map((finding) => [JSON.stringify(finding), finding]))
-  return [...distinct.values()].slice(0, MAX_FINDINGS)
+  const distinct = [...new Map(ordered.map((finding) => [JSON.stringify(finding), finding])).values()]
+  const givenUp = distinct.slice(MAX_FINDINGS).filter(({ code }) => code === 'ERR_TRUST_PATH_BUDGET') // told anyway
+  return [...distinct.slice(0, MAX_FINDINGS - givenUp.length), ...givenUp]
 }
 
 const EMPTY: Finding = {

@@ -235,17 +235,25 @@ describe('of many findings', () => {
     expect(codes).toEqual(['ERR_TRUST_CERT_EXPIRED', 'ERR_TRUST_SIGNATURE_INVALID', 'ERR_TRUST_UNKNOWN_ISSUER'])
   })
 
-  test('an exceeded budget comes after a signature that is invalid and before an unknown issuer', () => {
+  /** Below many routes to no anchor; `wrong` certificates of the issuer’s name did not issue the first. */
+  const maze = (wrong: number) => {
     const cas = Array.from({ length: 8 }, (_, step) => testCa({ now: NOW, intermediates: 0, name: `${step}` }).root)
     const [bottom = ca.root, ...above] = cas
     const routes = above.flatMap((one, step) => [1, 2, 3, 4].map(() => crossSign(cas[step] ?? one, one)))
-    const wrong = impostorOf(bottom, { now: NOW })
-    const codes = findingsOf(judge([bottom.issue(), wrong, ...routes], [ca.root])).map(({ code }) => code)
-    expect([...new Set(codes)]).toEqual([
+    const impostors = Array.from({ length: wrong }, () => impostorOf(bottom, { now: NOW }))
+    return findingsOf(judge([bottom.issue(), ...impostors, ...routes], [ca.root])).map(({ code }) => code)
+  }
+
+  test('an exceeded budget comes after a signature that is invalid and before an unknown issuer', () => {
+    expect([...new Set(maze(1))]).toEqual([
       'ERR_TRUST_SIGNATURE_INVALID',
       'ERR_TRUST_PATH_BUDGET',
       'ERR_TRUST_UNKNOWN_ISSUER',
     ])
+  })
+
+  test('that the search was given up is told however many others there are', () => {
+    expect(maze(17)).toEqual([...Array<string>(15).fill('ERR_TRUST_SIGNATURE_INVALID'), 'ERR_TRUST_PATH_BUDGET'])
   })
 
   test('each is told once', () => {
