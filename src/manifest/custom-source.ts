@@ -1,5 +1,5 @@
 import type { FetchedBytes, FetchLimits } from '../ports/runtime.ts'
-import { found } from './read-document.ts'
+import { found, UnusableSource } from './read-document.ts'
 import type { ManifestSource, SourceListener } from './sources.ts'
 
 /**
@@ -57,7 +57,9 @@ function answerOf(given: Uint8Array | undefined | CustomAnswer): FetchedBytes {
   if (given === undefined || given instanceof Uint8Array) return found(given)
   const { status, headers = {}, bytes = new Uint8Array() } = given
   if (!Number.isInteger(status) || !(bytes instanceof Uint8Array)) {
-    throw new TypeError('expected a Uint8Array, undefined, or { status, headers, bytes }')
+    throw new UnusableSource(
+      'the source answered something else than a Uint8Array, undefined, or { status, headers, bytes }',
+    )
   }
   const lowerCase = Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value])
   return { status, headers: Object.fromEntries(lowerCase), bytes }

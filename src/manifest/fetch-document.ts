@@ -1,5 +1,6 @@
 import { ManifestError, PinfetchError } from '../errors/errors.ts'
 import type { FetchedBytes, Runtime } from '../ports/runtime.ts'
+import { UnusableSource } from './read-document.ts'
 import { refusal, type Where } from './refusal.ts'
 import type { Mirror } from './sources.ts'
 
@@ -49,7 +50,8 @@ export async function fetchDocument(mirror: Mirror, request: DocumentRequest, ru
     if (code === 'ERR_TRANSPORT_TIMEOUT') {
       throw refusal('ERR_MANIFEST_FETCH_TIMEOUT', where, 'nothing complete in time', { cause: error })
     }
-    throw refusal('ERR_MANIFEST_FETCH_NETWORK', where, 'could not be fetched', { cause: error })
+    const why = error instanceof UnusableSource ? `: ${error.message}` : ''
+    throw refusal('ERR_MANIFEST_FETCH_NETWORK', where, `could not be fetched${why}`, { cause: error })
   } finally {
     cancel()
   }

@@ -14,8 +14,13 @@ export async function readDocument(path: string, maxBytes: number): Promise<Fetc
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
       return ABSENT
-    throw error
+    throw new UnusableSource(error instanceof Error ? error.message : String(error), { cause: error })
   }
+}
+
+/** Of this machine or of the application, so that what is wrong can be said: no peer wrote the message. */
+export class UnusableSource extends Error {
+  override readonly name = 'UnusableSource'
 }
 
 /** The same for a document in a bundle file, which is read anew each time. */
@@ -24,7 +29,7 @@ export async function readFromBundle(file: string, path: string): Promise<Fetche
   if (status !== 200) return ABSENT
   const bundle = parseBundle(bytes)
   if (bundle === undefined)
-    throw new TypeError(`${file}: expected {"status", "manifest", "roots"}, as JSON or its base64`)
+    throw new UnusableSource(`${file}: expected {"status", "manifest", "roots"}, as JSON or its base64`)
   return found(bundle.get(path))
 }
 

@@ -203,9 +203,14 @@ describe('a bundle', () => {
     const updater = world.start({ source: createManifestSource([{ kind: 'file', path: file }], noNetwork) })
     await world.drive(updater.ready())
     await writeFile(file, '{"status":')
-    expect(await codeOf(world.refresh(updater))).toBe('ERR_MANIFEST_FETCH_NETWORK')
+    await expect(world.refresh(updater)).rejects.toMatchObject({
+      code: 'ERR_MANIFEST_FETCH_NETWORK',
+      message: `status: could not be fetched: ${file}: expected {"status", "manifest", "roots"}, as JSON or its base64`,
+    })
     await rm(file)
     expect(await codeOf(world.refresh(updater))).toBe('ERR_MANIFEST_FETCH_HTTP')
+    await mkdir(file)
+    await expect(world.refresh(updater)).rejects.toMatchObject({ message: expect.stringContaining('EISDIR') })
     expect(updater.current()).toMatchObject({ kind: 'fresh', version: 1 })
     await updater.close()
   })
