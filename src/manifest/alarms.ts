@@ -21,7 +21,7 @@ export function createAlarms(emit: Emit): (documents: readonly Living[], now: Un
       const name = `${document} ${version}`
       const percent = MARKS.findLast((mark) => instantOf(mark, payload) <= now)
       if (percent === undefined || (said.get(name) ?? 0) >= percent) continue
-      for (const older of said.keys()) if (older.startsWith(`${document} `) && older !== name) said.delete(older)
+      for (const older of said.keys()) if (older.startsWith(`${document} `)) said.delete(older)
       said.set(name, percent)
       emit({ type: 'manifest.expiring', document, version, percent, expiresAt: payload.expires })
     }

@@ -26,7 +26,7 @@ export function createAttempts(
   const start = async (before: Promise<void>, seal: Seal): Promise<void> => {
     await before.catch(() => undefined)
     const gap = lastStart + MIN_GAP_MS - clock.monotonic()
-    if (gap > 0 && !signal.aborted) await wait(schedule, gap, signal)
+    if (gap > 0) await wait(schedule, gap, signal)
     lastStart = clock.monotonic()
     await run(seal)
   }
@@ -57,7 +57,7 @@ export function wait(schedule: Runtime['schedule'], ms: number, signal: AbortSig
     }
     if (signal.aborted) return done()
     cancel = schedule(ms, done)
-    signal.addEventListener('abort', done, { once: true })
+    signal.addEventListener('abort', done)
   })
 }
 

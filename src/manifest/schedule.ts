@@ -32,7 +32,7 @@ export function nextPollMs({
   // Requests are waiting while nothing is in force and no interval is known yet, so the first retries come quickly.
   const base = poll === undefined ? COLD_RETRY_MS : intervalMs
   const backOff = Math.min(MAX_BACK_OFF_MS, base * 2 ** Math.min(failures - 1, 20)) * (0.5 + random() / 2)
-  const lastChanceMs = freshForMs === undefined ? 0 : freshForMs - 2 * intervalMs
+  const lastChanceMs = (freshForMs ?? 0) - 2 * intervalMs
   return lastChanceMs > MIN_WAIT_MS ? Math.min(backOff, lastChanceMs) : backOff
 }
 

@@ -29,7 +29,7 @@ export function createStartup({ schedule }: Runtime, startupMs: number): Startup
     for (const waiter of released) use(waiter)
   }
   const cancel = schedule(startupMs, () => {
-    if (phase === 'waiting') phase = 'over'
+    phase = 'over'
     release(({ reject }) => reject(noManifest(startupMs, failure)))
   })
   return {
@@ -65,5 +65,5 @@ export function createStartup({ schedule }: Runtime, startupMs: number): Startup
 function noManifest(startupMs: number, cause: ManifestError | undefined): TrustError {
   const why = cause === undefined ? 'no answer yet' : cause.message
   const message = `no verified manifest is in force, ${startupMs} ms after the start: ${why}`
-  return new TrustError('ERR_TRUST_NO_TRUSTED_MANIFEST', message, cause === undefined ? {} : { cause })
+  return new TrustError('ERR_TRUST_NO_TRUSTED_MANIFEST', message, { cause })
 }
