@@ -194,7 +194,10 @@ const NOTHING = new Uint8Array()
 const NONCE_BYTES = 16
 const URL_PARTS = /^https?:\/\/[^/?#]+([^?#]*)\??([^#]*)/i
 
-const call = z.custom<(...given: never[]) => unknown>((value) => typeof value === 'function', 'expected a function')
+export const call = z.custom<(...given: never[]) => unknown>(
+  (value) => typeof value === 'function',
+  'expected a function',
+)
 
 /** Also those of `verifyWebhooks`. */
 export const TemplateShape = {

@@ -85,7 +85,7 @@ export function settingsOf(options: HttpSignatureOptions) {
     tag: given.tag ?? profile.tag,
     includeAlg: given.includeAlg,
     digest: { algorithms, when, maxBufferBytes },
-    allow: given.acceptSignature === 'ignore' ? undefined : given.acceptSignature.allow,
+    allow: typeof given.acceptSignature === 'object' ? given.acceptSignature.allow : undefined,
     allowedOrigins: given.allowedOrigins,
   } as const
 }
@@ -140,9 +140,8 @@ const isComponent = (value: unknown): boolean =>
   typeof value === 'string' ||
   (typeof value === 'object' && value !== null && typeof (value as { name?: unknown }).name === 'string')
 
-const ComponentSchema = z.custom<Component>(isComponent, 'expected a component, such as @method or content-type')
-const FunctionSchema = <Type>(expected: string) =>
-  z.custom<Type>((value) => typeof value === 'function', `expected ${expected}`)
+const ComponentSchema = z.custom<Component>(isComponent)
+const isFunction = (value: unknown): boolean => typeof value === 'function'
 
 const Options = z.strictObject({
   keys: z.custom<Signer | KeyRing>(isSigner, 'expected a signer, or a ring of keys'),
@@ -152,12 +151,19 @@ const Options = z.strictObject({
     .regex(/^[a-z*][a-z0-9_\-.*]*$/, 'expected a key of RFC 9651 §3.1.2, such as sig1')
     .default('sig'),
   preset: z.enum(['strict', 'fapi2', 'web-bot-auth']).optional(),
-  components: z.union([z.array(ComponentSchema).max(50), FunctionSchema<ComponentsOf>('components')]).optional(),
+  components: z
+    .union(
+      [z.array(ComponentSchema).max(50), z.custom<ComponentsOf>(isFunction)],
+      'expected up to 50 components, such as @method or content-type, or a function that lists them',
+    )
+    .optional(),
   created: z.boolean().default(true),
   expiresInSec: z
     .union([z.literal(false), z.int().min(1).max(86_400)], 'expected false, or seconds up to a day')
     .optional(),
-  nonce: z.union([z.boolean(), FunctionSchema<() => string>('a function that makes a nonce')]).optional(),
+  nonce: z
+    .union([z.boolean(), z.custom<() => string>(isFunction)], 'expected true, false, or a function that makes a nonce')
+    .optional(),
   tag: z
     .string()
     .min(1)
@@ -177,7 +183,10 @@ const Options = z.strictObject({
     })
     .prefault({}),
   acceptSignature: z
-    .union([z.literal('ignore'), z.strictObject({ allow: z.array(ComponentSchema).min(1).max(50) })])
-    .default('ignore'),
+    .union(
+      [z.literal('ignore'), z.strictObject({ allow: z.array(ComponentSchema).min(1).max(50) })],
+      'expected ignore, or { allow } with the components that a server may ask for',
+    )
+    .optional(),
   allowedOrigins: AllowedOrigins.optional(),
 })

@@ -15,7 +15,7 @@ import { signatureBase } from './signature-base.ts'
 import { readSignatures } from './signature-fields.ts'
 import { keyidOf, signatureOctets } from './signature-key.ts'
 import { type BareItem, serializeParameters } from './structured-fields.ts'
-import { ComponentsSchema, requirementsOf } from './verify-options.ts'
+import { ComponentsSchema, RuntimeSchema, requirementsOf } from './verify-options.ts'
 
 /** Signatures over responses (RFC 9421 §2.4): with which keys, and over what. */
 export interface SignResponsesOptions {
@@ -163,5 +163,5 @@ const Options = z.strictObject({
     .string()
     .regex(/^[\x20-\x7e]{1,256}$/, 'expected ASCII')
     .optional(),
-  runtime: z.custom<Runtime>((runtime) => typeof runtime === 'object').optional(),
+  runtime: RuntimeSchema.optional(),
 })

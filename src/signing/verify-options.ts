@@ -3,6 +3,7 @@ import { ConfigurationError } from '../errors/errors.ts'
 import type { KeySet } from '../keys/jwks.ts'
 import type { SignatureAlgorithm } from '../keys/signer.ts'
 import { type KeyResolver, keysById, keysOfSet, type VerificationKey } from '../keys/verification-key.ts'
+import type { Runtime } from '../ports/runtime.ts'
 import type { Component } from './component.ts'
 import type { NonceStore } from './nonce-store.ts'
 import { MessageRefusal } from './refusal.ts'
@@ -64,6 +65,16 @@ const isComponent = (component: unknown): boolean =>
   typeof component === 'string' ||
   (typeof component === 'object' && component !== null && typeof (component as { name?: unknown }).name === 'string')
 
+export const NoncesSchema = z.custom<NonceStore>(
+  (store) => typeof (store as NonceStore | null)?.claim === 'function',
+  'expected a NonceStore',
+)
+
+export const RuntimeSchema = z.custom<Runtime>(
+  (runtime) => typeof (runtime as Partial<Runtime> | null)?.clock === 'object',
+  'expected a Runtime',
+)
+
 export const RulesSchema = z.strictObject({
   algorithms: z
     .array(
@@ -74,9 +85,7 @@ export const RulesSchema = z.strictObject({
   clockSkewSec: z.int().min(0).max(300).default(30),
   tag: Text.optional(),
   label: Text.optional(),
-  nonces: z
-    .custom<NonceStore>((store) => typeof (store as NonceStore | null)?.claim === 'function', 'expected a NonceStore')
-    .optional(),
+  nonces: NoncesSchema.optional(),
 })
 
 export const OriginSchema = z.string().refine((text) => {

@@ -14,6 +14,7 @@ import {
   KeysSchema,
   OriginSchema,
   RulesSchema,
+  RuntimeSchema,
   requirementsOf,
   resolverOf,
   type SignatureRules,
@@ -89,5 +90,5 @@ const Options = RulesSchema.extend({
   origin: OriginSchema,
   components: ComponentsSchema.default(['@method', '@target-uri']),
   digest: z.enum(['require', 'if-present']).default('require'),
-  runtime: z.custom<Runtime>((runtime) => typeof runtime === 'object').optional(),
+  runtime: RuntimeSchema.optional(),
 })

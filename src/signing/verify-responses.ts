@@ -106,18 +106,21 @@ interface RemoteKeys {
 }
 
 const Options = RulesSchema.extend({
-  keys: z.union([
-    KeysSchema,
-    z.strictObject({ jwksUri: z.url({ protocol: /^https$/, error: 'expected an https URL' }) }),
-  ]),
+  keys: z.union(
+    [KeysSchema, z.strictObject({ jwksUri: z.url({ protocol: /^https$/, error: 'expected an https URL' }) })],
+    'expected verification keys, a key set, a function that finds a key, or { jwksUri }',
+  ),
   require: z
-    .union([
-      z.enum(['always', 'if-present']),
-      z.custom<(response: UnverifiedHead) => boolean>((value) => typeof value === 'function'),
-    ])
+    .union(
+      [
+        z.enum(['always', 'if-present']),
+        z.custom<(response: UnverifiedHead) => boolean>((value) => typeof value === 'function'),
+      ],
+      'expected always, if-present, or a function that tells whether a response has to be signed',
+    )
     .default('always'),
   components: ComponentsSchema.default(['@status']),
-  bindRequest: z.union([z.boolean(), z.literal('signature')]).default(true),
+  bindRequest: z.union([z.boolean(), z.literal('signature')], 'expected true, false, or signature').default(true),
   digest: z.enum(['require', 'if-present']).default('require'),
   body: z.enum(['hold', 'stream']).default('hold'),
   maxHeldBytes: z.int().min(1).max(1_073_741_824).default(10_485_760),

@@ -7,9 +7,10 @@ import type { ClientEvent } from '../events/events.ts'
 import { openSecret, type SecretSource } from '../keys/secret-source.ts'
 import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
-import { createKeys, headerOf, hmacOf, type MessageParts, Source, TemplateShape } from './hmac-template.ts'
+import { call, createKeys, headerOf, hmacOf, type MessageParts, Source, TemplateShape } from './hmac-template.ts'
 import type { NonceStore } from './nonce-store.ts'
 import { type FetchRequest, type NodeRequest, receivedRequest } from './received-request.ts'
+import { NoncesSchema, RuntimeSchema } from './verify-options.ts'
 import type { ReadWebhook, WebhookTemplate } from './webhook-templates.ts'
 
 /** Which webhooks are verified, and with which secret. */
@@ -126,16 +127,17 @@ async function claim(nonces: NonceStore, seen: Parameters<NonceStore['claim']>[0
 const ANY_ORIGIN = 'https://webhook.invalid' // none of the templates covers where it was sent
 const MAX_LENGTH = 8_192
 const MAX_SIGNATURES = 20
-
-const call = z.custom<(...given: never[]) => unknown>((value) => typeof value === 'function', 'expected a function')
+const NO_HEADER = 'expected the header field of the signature'
 
 const Options = z.strictObject({
   template: z
-    .strictObject({ ...TemplateShape, read: call })
+    .strictObject({ ...TemplateShape, headers: TemplateShape.headers.min(1, NO_HEADER), read: call })
     .transform((template) => template as unknown as WebhookTemplate),
   key: Source,
   toleranceSec: z.int().min(1).max(86_400).optional(),
-  nonces: z.custom<NonceStore>((store) => typeof (store as NonceStore | null)?.claim === 'function').optional(),
-  onEvent: z.custom<(event: ClientEvent) => void>((value) => typeof value === 'function').optional(),
-  runtime: z.custom<Runtime>((runtime) => typeof runtime === 'object').optional(),
+  nonces: NoncesSchema.optional(),
+  onEvent: z
+    .custom<(event: ClientEvent) => void>((value) => typeof value === 'function', 'expected a function')
+    .optional(),
+  runtime: RuntimeSchema.optional(),
 })

@@ -126,6 +126,8 @@ describe('what is covered', () => {
       `("@authority" "signature-agent");created=${CREATED};expires=${CREATED + 300};nonce="n"` +
         ';keyid="kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";tag="web-bot-auth"',
     )
+    const fresh = await signed({ preset: 'web-bot-auth', keys: rfc8037 }, request)
+    expect(fresh.read.parameters.nonce).toMatch(/^[\w-]{22}$/)
     const other = () => httpSignature({ keys, preset: 'web-bot-auth' })
     expect(await refusal(other)).toMatchObject({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
     const secret = localSigner(createSecretKey(Buffer.alloc(32)), { keyId: 'A'.repeat(43) })
@@ -165,6 +167,7 @@ describe('the parameters', () => {
   })
 
   const NO_SIGNER = '.keys: expected a signer, or a ring of keys'
+  const COMPONENTS = 'expected up to 50 components, such as @method or content-type, or a function that lists them'
 
   test.each<[string, Partial<HttpSignatureOptions>, string]>([
     ['an unknown option', { lable: 'sig' } as never, ': Unrecognized key: "lable"'],
@@ -197,9 +200,20 @@ describe('the parameters', () => {
     ['an unknown time of digests', { contentDigest: { when: 'once' as never } }, '.contentDigest.when: '],
     ['a misspelt option of digests', { contentDigest: { algorithm: 'sha-512' } as never }, '.contentDigest: '],
     ['a negative buffer', { contentDigest: { maxBufferBytes: -1 } }, '.contentDigest.maxBufferBytes: '],
-    ['a component that is a number', { acceptSignature: { allow: [1 as never] } }, '.acceptSignature: '],
-    ['components that are none', { components: 'date' as never }, '.components: '],
-    ['a nonce that is a text', { nonce: 'n' as never }, '.nonce: '],
+    [
+      'a component to allow that is a number',
+      { acceptSignature: { allow: [1 as never] } },
+      '.acceptSignature: expected ignore, or { allow } with the components that a server may ask for',
+    ],
+    ['a list to accept', { acceptSignature: ['date'] as never }, '.acceptSignature: expected ignore, or { allow }'],
+    ['components that are none', { components: 'date' as never }, `.components: ${COMPONENTS}`],
+    ['a component that is a number', { components: [1 as never] }, `.components: ${COMPONENTS}`],
+    ['too many components', { components: Array(51).fill('date') }, `.components: ${COMPONENTS}`],
+    [
+      'a nonce that is a text',
+      { nonce: 'n' as never },
+      '.nonce: expected true, false, or a function that makes a nonce',
+    ],
     ['nothing to allow', { acceptSignature: { allow: [] } }, '.acceptSignature.allow: '],
     [
       'an origin with a path',
@@ -231,7 +245,10 @@ describe('the parameters', () => {
     { expiresInSec: 1 },
     { expiresInSec: 86_400 },
     { components: [{ name: '@method' }] },
+    { components: Array.from({ length: 50 }, (_, at) => `x-${at}`) },
+    { nonce: true },
     { contentDigest: { algorithms: ['sha-256', 'sha-512'], maxBufferBytes: 1_073_741_824 } },
+    { contentDigest: { algorithms: ['sha-512'], when: 'body' } },
     { acceptSignature: 'ignore' },
     { acceptSignature: { allow: ['date'] } },
   ])('%j is accepted', (options) => {

@@ -177,7 +177,8 @@ describe('what is refused', () => {
     [{ tag: '' }, '.tag: expected ASCII'],
     [{ tag: 'é' }, '.tag: expected ASCII'],
     [{ tag: 'x'.repeat(257) }, '.tag: expected ASCII'],
-    [{ runtime: 'system' }, '.runtime: '],
+    [{ runtime: 'system' }, '.runtime: expected a Runtime'],
+    [{ runtime: null }, '.runtime: expected a Runtime'],
     [{ expiresIn: 60 }, ': '],
   ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options, where) => {
     expect(() => signResponses({ keys: signer, ...options } as never)).toThrow(

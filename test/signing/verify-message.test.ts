@@ -688,7 +688,8 @@ describe('options', () => {
     ['nonces that cannot be claimed', { nonces: {} }, 'nonces: expected a NonceStore'],
     ['no nonces', { nonces: null }, 'nonces: expected a NonceStore'],
     ['a digest rule that nobody knows', { digest: 'never' }, 'digest'],
-    ['a runtime that is none', { runtime: 'system' }, 'runtime'],
+    ['a runtime that is none', { runtime: 'system' }, 'runtime: expected a Runtime'],
+    ['null in place of a runtime', { runtime: null }, 'runtime: expected a Runtime'],
     ['a component that is none', { components: ['X-Upper'] }, 'components: component'],
     ...['@method', [null], [7], [{}], [{ name: 7 }], { 0: '@method' }].map((components): [string, object, string] => [
       `${JSON.stringify(components)} in place of components`,
@@ -734,6 +735,16 @@ describe('options', () => {
       expect(await verifier(options)(request, null)).toMatchObject({ keyId: 'ed25519' })
     for (const origin of ['http://localhost:8080', 'http://api.example.com', 'https://api.example.com:8443'])
       await refusalOf(verifier({ origin })(request, null), 'ERR_VERIFY_FAILED') // it was signed for another one
+  })
+
+  test('a body needs a digest that is signed, unless the rule is if-present: ERR_VERIFY_COVERAGE', async () => {
+    const request = await signedRequest({})
+    const body = Buffer.from('{}')
+    for (const options of [{}, { digest: 'require' }] as const) {
+      await refusalOf(verifier(options)(request, body), 'ERR_VERIFY_COVERAGE')
+      expect(await verifier(options)(request, null)).toMatchObject({ keyId: 'ed25519' })
+    }
+    expect(await verifier({ digest: 'if-present' })(request, body)).toMatchObject({ keyId: 'ed25519' })
   })
 
   test('without a skew of its own a verifier allows thirty seconds', async () => {

@@ -315,26 +315,37 @@ describe('keys', () => {
 })
 
 describe('options', () => {
+  const KEYS = 'expected verification keys, a key set, a function that finds a key, or { jwksUri }'
+  const REQUIRE = 'expected always, if-present, or a function that tells whether a response has to be signed'
   test.each<[object, string]>([
-    [{ keys: { jwksUri: 'http://as.example/jwks' } }, 'verifyResponses.keys.jwksUri'],
-    [{ keys: { jwksUri: 'https://as.example/jwks', kid: '1' } }, 'verifyResponses.keys'],
-    [{ require: 'sometimes' }, 'verifyResponses.require'],
-    [{ require: 1 }, 'verifyResponses.require'],
-    [{ components: ['X-Upper'] }, 'verifyResponses.components'],
-    [{ bindRequest: 'method' }, 'verifyResponses.bindRequest'],
-    [{ digest: 'never' }, 'verifyResponses.digest'],
-    [{ body: 'drop' }, 'verifyResponses.body'],
-    [{ maxHeldBytes: 0 }, 'verifyResponses.maxHeldBytes'],
-    [{ maxHeldBytes: 1_073_741_825 }, 'verifyResponses.maxHeldBytes'],
-    [{ maxHeldByte: 1 }, 'verifyResponses'],
+    [{ keys: { jwksUri: 'http://as.example/jwks' } }, '.keys.jwksUri: expected an https URL'],
+    [{ keys: { jwksUri: 'shttps://as.example/jwks' } }, '.keys.jwksUri: expected an https URL'],
+    [{ keys: { jwksUri: 'https2://as.example/jwks' } }, '.keys.jwksUri: expected an https URL'],
+    [{ keys: { jwksUri: 'https://as.example/jwks', kid: '1' } }, '.keys: '],
+    [{ keys: 'https://as.example/jwks' }, `.keys: ${KEYS}`],
+    [{ keys: {} }, `.keys: ${KEYS}`],
+    [{ require: 'sometimes' }, `.require: ${REQUIRE}`],
+    [{ require: 1 }, `.require: ${REQUIRE}`],
+    [{ components: ['X-Upper'] }, '.components: '],
+    [{ bindRequest: 'method' }, '.bindRequest: expected true, false, or signature'],
+    [{ digest: 'never' }, '.digest: '],
+    [{ body: 'drop' }, '.body: '],
+    [{ maxHeldBytes: 0 }, '.maxHeldBytes: '],
+    [{ maxHeldBytes: 1_073_741_825 }, '.maxHeldBytes: '],
+    [{ maxHeldByte: 1 }, ': '],
   ])('%j is ERR_CONFIG_INVALID', (options, where) => {
     expect(() => verifyResponses({ ...RULES, ...options } as never)).toThrow(
-      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining(`${where}: `) }),
+      expect.objectContaining({
+        code: 'ERR_CONFIG_INVALID',
+        message: expect.stringContaining(`verifyResponses${where}`),
+      }),
     )
   })
 
-  test('at their limits are taken', () => {
-    for (const options of [{ maxHeldBytes: 1 }, { maxHeldBytes: 1_073_741_824 }, { bindRequest: 'signature' }] as const)
+  test('at their limits, and of every kind, are taken', () => {
+    const defaults = { require: 'always', bindRequest: true, digest: 'require', body: 'hold' } as const
+    const others = { require: 'if-present', bindRequest: 'signature', digest: 'if-present', body: 'stream' } as const
+    for (const options of [defaults, others, { maxHeldBytes: 1 }, { maxHeldBytes: 1_073_741_824 }])
       expect(verifyResponses({ ...RULES, ...options })).toEqual({ name: 'verifyResponses' })
   })
 

@@ -267,10 +267,12 @@ test.each([
   [{ toleranceSec: 86_401 }, 'toleranceSec'],
   [{ template: { ...githubWebhook, read: undefined } }, 'template.read: expected a function'],
   [{ key: 1 }, 'key'],
-  [{ nonces: {} }, 'nonces'],
-  [{ nonces: null }, 'nonces'],
-  [{ onEvent: 'log' }, 'onEvent'],
-  [{ runtime: 'system' }, 'runtime'],
+  [{ template: { ...githubWebhook, headers: [] } }, 'template.headers: expected the header field of the signature'],
+  [{ nonces: {} }, 'nonces: expected a NonceStore'],
+  [{ nonces: null }, 'nonces: expected a NonceStore'],
+  [{ onEvent: 'log' }, 'onEvent: expected a function'],
+  [{ runtime: 'system' }, 'runtime: expected a Runtime'],
+  [{ runtime: null }, 'runtime: expected a Runtime'],
 ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options, where) => {
   const make = () => verifyWebhooks({ template: stripeWebhook, key: { value }, ...options } as never)
   expect(make).toThrow(
