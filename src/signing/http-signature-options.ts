@@ -176,7 +176,7 @@ const Options = z.strictObject({
       algorithms: z
         .array(z.enum(['sha-256', 'sha-512']))
         .min(1)
-        .max(2)
+        .refine((names) => new Set(names).size === names.length, 'expected each algorithm once')
         .default(['sha-256']),
       when: z.enum(['body', 'always', 'never']).default('body'),
       maxBufferBytes: z.int().min(0).max(1_073_741_824).default(0),

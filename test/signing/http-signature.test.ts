@@ -196,6 +196,11 @@ describe('the parameters', () => {
     ['a life in words', { expiresInSec: '1 h' as never }, '.expiresInSec: expected false, or seconds up to a day'],
     ['an unknown preset', { preset: 'lax' as never }, '.preset: '],
     ['no algorithm of digests', { contentDigest: { algorithms: [] } }, '.contentDigest.algorithms: '],
+    [
+      'an algorithm that is there twice',
+      { contentDigest: { algorithms: ['sha-256', 'sha-256'] } },
+      '.contentDigest.algorithms: expected each algorithm once',
+    ],
     ['a weak algorithm', { contentDigest: { algorithms: ['md5' as never] } }, '.contentDigest.algorithms.0: '],
     ['an unknown time of digests', { contentDigest: { when: 'once' as never } }, '.contentDigest.when: '],
     ['a misspelt option of digests', { contentDigest: { algorithm: 'sha-512' } as never }, '.contentDigest: '],
