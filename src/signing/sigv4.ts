@@ -200,7 +200,8 @@ const UNSIGNED_FIELDS: ReadonlySet<string> = new Set([
 ])
 
 const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403])
-const REFUSED_CREDENTIALS = /^(?:ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidSignature)/
+/** The name of an error, after its namespace where it has one. */
+const REFUSED_CREDENTIALS = /^(?:[^:#]*#)?(?:ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidSignature)/
 const URL_PARTS = /^https?:\/\/([^/?#]+)([^?#]*)\??([^#]*)/i
 const HTTPS = /^https:/i
 const AMZ_PARAMETER = /(?:^|&)x-amz-/i

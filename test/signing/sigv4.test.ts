@@ -104,22 +104,51 @@ describe('what is signed', () => {
     expect(headers?.['authorization']).toContain(`Signature=${expectedSignature(canonical, 's3')}`)
   })
 
-  test('what proxies change is left out, and what the wire adds later with it', async () => {
-    const { sign } = bound(signer())
-    const fields: readonly FieldLine[] = [
-      ...([
-        ['user-agent', 'a'],
-        ['accept-encoding', 'gzip'],
-        ['connection', 'close'],
-      ] as const),
-      ...([
-        ['x-forwarded-for', '::1'],
-        ['content-type', 'text/plain'],
-        ['accept', '*/*'],
-      ] as const),
+  test('what is of one connection, or changed on the way, is left out', async () => {
+    const left = [
+      ...['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'proxy-connection', 'expect'],
+      ...['proxy-authorization', 'max-forwards', 'via', 'forwarded', 'x-forwarded-for', 'accept-encoding'],
+      ...['user-agent', 'referer', 'from', 'priority', 'sec-fetch-mode'],
+      ...['x-amzn-trace-id', 'traceparent', 'tracestate', 'baggage'],
     ]
-    const { headers } = await sign(signable({ url, fields }))
-    expect(headers?.['authorization']).toContain('SignedHeaders=accept;content-type;host;x-amz-date,')
+    const own: readonly FieldLine[] = [
+      ['content-type', 'text/plain'],
+      ['accept', '*/*'],
+    ]
+    const { sign } = bound(signer())
+    const bare = await sign(signable({ url, fields: own }))
+    expect(bare.headers?.['authorization']).toContain('SignedHeaders=accept;content-type;host;x-amz-date,')
+    for (const name of left)
+      expect([name, await sign(signable({ url, fields: [...own, [name, 'x']] }))]).toEqual([name, bare])
+  })
+
+  test('what the signer writes itself is signed as it writes it, whatever the request had there', async () => {
+    const { sign } = bound(signer({ service: 's3' }))
+    const fields = HEADERS.map((name): FieldLine => [name, 'x'])
+    expect(await sign(signable({ url, fields }))).toEqual(await sign(signable({ url })))
+  })
+
+  test.each([
+    [true, 's3'],
+    [true, 's3-outposts'],
+    [true, 's3express'],
+    [false, 's3tables'],
+    [false, 's3expresses'],
+    [false, 'logs-s3'],
+  ])('is the hash of the payload said: %s for the service %s', async (isSaid, service) => {
+    const { headers = {} } = await bound(signer({ service })).sign(signable({ url }))
+    expect('x-amz-content-sha256' in headers).toBe(isSaid)
+  })
+
+  test('a request over http is signed by its host and its path as well', async () => {
+    const { sign } = bound(signer({ service: 's3' }))
+    const { headers } = await sign(signable({ url: 'http://minio.internal:9000/bucket/key?list-type=2' }))
+    const payload = createHash('sha256').digest('hex')
+    const canonical = [
+      ...['GET', '/bucket/key', 'list-type=2', 'host:minio.internal:9000', `x-amz-content-sha256:${payload}`],
+      ...['x-amz-date:20260101T120000Z', '', 'host;x-amz-content-sha256;x-amz-date', payload],
+    ].join('\n')
+    expect(headers?.['authorization']).toContain(`Signature=${expectedSignature(canonical, 's3')}`)
   })
 
   test('a session token is signed, or stands beside the signature where the service wants it so', async () => {
@@ -258,6 +287,8 @@ describe('what is refused', () => {
       code: 'ERR_SIGN_INSECURE',
       message: 'sigV4: expected https, where TLS protects a payload that is not signed',
     })
+    const naming = signable({ ...given, url: 'http://service.internal/key?next=https://other.example' })
+    expect(await refusal(() => sign(naming))).toMatchObject({ code: 'ERR_SIGN_INSECURE' })
     const { headers } = await sign(signable({ ...given, url }))
     expect(headers).toMatchObject({ 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' })
     expect((await bound(signer()).sign(plain)).headers).toHaveProperty('authorization')
@@ -365,6 +396,37 @@ describe('credentials', () => {
     const silent = { status: 403, headers: new Headers() }
     expect(onResponse?.(silent, request)).toBe('done')
     expect(onResponse?.({ ...said('ExpiredTokenException'), status: 500 }, request)).toBe('done')
+  })
+
+  test.each([
+    ['retry', 'ExpiredToken'],
+    ['retry', 'ExpiredTokenException:http://internal.amazon.com/coral/com.amazon.coral.service/'],
+    ['retry', 'com.amazon.coral.service#InvalidSignatureException'],
+    ['retry', 'com.amazon.coral.service#UnrecognizedClientException:http://internal.amazon.com/'],
+    ['retry', 'InvalidClientTokenId'],
+    ['done', 'NotExpiredToken'],
+    ['done', 'AccessDeniedException:http://internal.amazon.com/#ExpiredToken'],
+    ['done', 'com.amazon#AccessDenied#ExpiredToken'],
+  ] as const)('the answer is %s where the error is %s', async (outcome, type) => {
+    const { sign, onResponse } = bound(signer({ credentials: scripted(() => ({})).ask }))
+    const request = signable({ url })
+    await sign(request)
+    const refused = { status: 400, headers: new Headers({ 'x-amzn-errortype': type }) }
+    expect(onResponse?.(refused, request)).toBe(outcome)
+  })
+
+  test('a refusal stands where the credentials have ended and there are no others', async () => {
+    const provider = scripted((count) => {
+      if (count > 1) throw new Error('no metadata service')
+      return { expiration: new Date(NOW + 60_000) }
+    })
+    const { sign, onResponse, runtime } = bound(signer({ credentials: provider.ask }))
+    const request = signable({ url })
+    await sign(request)
+    await runtime.advance(60_000)
+    expect(await refusal(() => sign(request))).toMatchObject({ code: 'ERR_KEY_SOURCE_UNAVAILABLE' })
+    const refused = { status: 403, headers: new Headers({ 'x-amzn-errortype': 'ExpiredToken' }) }
+    expect(onResponse?.(refused, request)).toBe('done')
   })
 
   test('of several requests that wait for new credentials one asks, and all of them sign with those', async () => {
