@@ -51,19 +51,16 @@ function canonicalFields(fields: readonly FieldLine[]): readonly FieldLine[] {
   const values = new Map<string, string>()
   for (const [name, value] of fields) {
     const before = values.get(name)
-    const tidy = SPACES.test(value) ? value.trim().replace(/\s+/g, ' ') : value
+    const tidy = value.trim().replace(/\s+/g, ' ')
     values.set(name, before === undefined ? tidy : `${before},${tidy}`)
   }
   return [...values].sort(byName)
 }
 
-/** A space at an end, or two in a row; a line break counts as one. */
-const SPACES = /^\s|\s$|\s\s|[^\S ]/
-
 function canonicalPath(path: string, { normalize, encode }: PathRules): string {
+  if (path === '') return '/'
   const shortest = normalize && NEEDS_NORMALIZING.test(path) ? withoutDots(path) : path
-  if (PLAIN_PATH.test(shortest)) return shortest === '' ? '/' : shortest
-  return encode === 'twice' ? escaped(shortest, BEYOND_PATH) : escaped(shortest, BEYOND_PATH_ONCE)
+  return escaped(shortest, encode === 'twice' ? BEYOND_PATH : BEYOND_PATH_ONCE)
 }
 
 /** Dot segments go as in RFC 3986 §5.2.4, empty ones too, and with `..` at the end the slash before it. */
@@ -81,27 +78,24 @@ function withoutDots(path: string): string {
  * Sorted by name, then by value, each as it is once escaped. `+` is a space, as it is to the forms and the servers that wrote it.
  */
 function canonicalQuery(query: string): string {
-  const pairs: FieldLine[] = []
+  const pairs: string[] = []
   for (const part of query.split('&')) {
     if (part === '') continue
     const at = part.indexOf('=')
     const name = at === -1 ? part : part.slice(0, at)
-    pairs.push([encodeOnce(name), at === -1 ? '' : encodeOnce(part.slice(at + 1))])
+    pairs.push(`${encodeOnce(name)} ${at === -1 ? '' : encodeOnce(part.slice(at + 1))}`)
   }
-  pairs.sort(byNameAndValue)
-  let text = ''
-  for (const [name, value] of pairs) text += text === '' ? `${name}=${value}` : `&${name}=${value}`
-  return text
+  return pairs.sort().join('&').replaceAll(' ', '=') // nothing that stands in a name comes before a space
 }
 
 /** Text that may be escaped, in part or wrongly, in the one form that has no choice: all but RFC 3986 §2.3 unreserved is escaped. */
 function encodeOnce(text: string): string {
-  return PLAIN.test(text) ? text : escaped(text, BEYOND_QUERY)
+  return escaped(text, BEYOND_QUERY)
 }
 
 /** What is not escaped at all. */
 export function encodeUri(text: string): string {
-  return PLAIN.test(text) ? text : escaped(text, BEYOND_ALL)
+  return escaped(text, BEYOND_ALL)
 }
 
 function escaped(text: string, beyond: RegExp): string {
@@ -110,7 +104,7 @@ function escaped(text: string, beyond: RegExp): string {
     const isEscape = found.length === 3 // all else is one character
     if (!isEscape) return percentOf(found)
     const character = String.fromCharCode(Number.parseInt(found.slice(1), 16))
-    return PLAIN.test(character) ? character : found.toUpperCase()
+    return UNRESERVED.test(character) ? character : found.toUpperCase()
   })
 }
 
@@ -119,12 +113,9 @@ function percentOf(character: string): string {
 }
 
 const byName = ([a]: FieldLine, [b]: FieldLine): number => (a < b ? -1 : 1)
-const byNameAndValue = (a: FieldLine, b: FieldLine): number =>
-  a[0] === b[0] ? (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0) : byName(a, b)
 
 const NEEDS_NORMALIZING = /\/[/.]/
-const PLAIN = /^[\w.~-]*$/
-const PLAIN_PATH = /^[\w.~/-]*$/
+const UNRESERVED = /[\w.~-]/
 const BEYOND_ALL = /[^\w.~-]/gu
 const BEYOND_PATH = /[^\w.~/-]/gu
 const BEYOND_PATH_ONCE = /%[\dA-Fa-f]{2}|[^\w.~/-]/gu

@@ -75,8 +75,10 @@ export function signedQuery(
   if (saysPayload) query += `&X-Amz-Content-Sha256=${request.payload}`
   const token = sessionToken === undefined ? '' : `&X-Amz-Security-Token=${encodeUri(sessionToken)}`
   const covered = signsToken ? `${query}${token}` : query
-  const whole = request.query === '' ? covered : `${request.query}&${covered}`
-  const signed = signatureOf(canonicalRequest({ ...request, query: whole, pathRules }).text, scope)
+  const signed = signatureOf(
+    canonicalRequest({ ...request, query: `${request.query}&${covered}`, pathRules }).text,
+    scope,
+  )
   return { ...signed, query: `${query}${token}&X-Amz-Signature=${signed.signature}` }
 }
 
