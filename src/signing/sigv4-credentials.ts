@@ -50,9 +50,10 @@ export function credentialsIn(source: AwsCredentialSource, { secret }: SecretVer
 function checked(answer: unknown): z.output<typeof Answer> {
   const parsed = Answer.safeParse(answer)
   if (parsed.success) return parsed.data
-  const { path, message } = parsed.error.issues[0] ?? { path: [], message: 'not what was expected' }
-  const subject = ['sigV4 credentials', ...path.map(String)].join('.')
-  throw new KeyError('ERR_KEY_SOURCE_INVALID', `${subject}: ${message}`)
+  const problems = parsed.error.issues.map(
+    ({ path, message }) => `${['sigV4 credentials', ...path.map(String)].join('.')}: ${message}`,
+  )
+  throw new KeyError('ERR_KEY_SOURCE_INVALID', problems.join('; '))
 }
 
 const isNoSecret = (text: string): boolean => weaknessOf(Buffer.from(text), false) !== undefined

@@ -504,6 +504,11 @@ describe('credentials', () => {
       '.sessionToken: expected a token without spaces',
     ],
     ['an end that is no date', { accessKeyId, secretAccessKey, expiration: 'kd83' }, '.expiration: expected a date'],
+    [
+      'nothing that is right',
+      { accessKeyId: '', secretAccessKey: 83 },
+      '.accessKeyId: expected the id of an access key; sigV4 credentials.secretAccessKey: expected text',
+    ],
     ['an end that is past', { accessKeyId, secretAccessKey, expiration: new Date(NOW - 1) }, ''],
   ])('%s from a callback is ERR_KEY_SOURCE_INVALID, and nothing of it is shown', async (_, answer, what) => {
     const { sign } = bound(signer({ credentials: async () => answer as AwsCredentials }))
