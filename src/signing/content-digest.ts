@@ -44,7 +44,7 @@ function isSupported(name: string): name is DigestAlgorithm {
   return Object.hasOwn(HASHES, name)
 }
 
-const HASHES: Readonly<Record<DigestAlgorithm, { readonly hash: HashName; readonly length: number }>> = {
+export const HASHES: Readonly<Record<DigestAlgorithm, { readonly hash: HashName; readonly length: number }>> = {
   'sha-256': { hash: 'sha256', length: 32 },
   'sha-512': { hash: 'sha512', length: 64 },
 }

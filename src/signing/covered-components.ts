@@ -1,4 +1,3 @@
-import { BoundedMap } from '../encoding/bounded-map.ts'
 import { type Component, type ComponentIdentifier, componentIdentifier, distinct } from './component.ts'
 import { componentValue } from './component-value.ts'
 import type { Coverage } from './http-signature-options.ts'
@@ -29,7 +28,7 @@ export function standingCoverage(
   listed: readonly Component[],
   rulesDigest: boolean,
 ): StandingCoverage {
-  const own = distinct(listed.map(requestComponent))
+  const own = requestComponents(listed)
   const ofProfile = coverage.map(({ component, ifPresent }) => ({ identifier: requestComponent(component), ifPresent }))
   const needed = new Set(own.map(({ id }) => id))
   const known = new Set(ofProfile.map(({ identifier }) => identifier.id))
@@ -65,21 +64,12 @@ export function standingCoverage(
 export function extended(covered: Covered, more: readonly ComponentIdentifier[]): Covered {
   const known = new Set(covered.components.map(({ id }) => id))
   const added = more.filter(({ id }) => !known.has(id))
-  return added.length === 0 ? covered : coveredBy([...covered.components, ...added])
+  return coveredBy([...covered.components, ...added])
 }
 
-/** Identifiers of what an application lists for each request anew. */
-export function createIdentifiers(): (components: readonly Component[]) => readonly ComponentIdentifier[] {
-  const known = new BoundedMap<string, ComponentIdentifier>(MAX_KNOWN)
-  const identifierOf = (component: Component): ComponentIdentifier => {
-    if (typeof component !== 'string') return requestComponent(component)
-    const before = known.get(component)
-    if (before !== undefined) return before
-    const identifier = requestComponent(component)
-    known.set(component, identifier)
-    return identifier
-  }
-  return (components) => distinct(components.map(identifierOf))
+/** @throws MessageRefusal `invalid` for what is no component of a request, or is listed twice. */
+export function requestComponents(components: readonly Component[]): readonly ComponentIdentifier[] {
+  return distinct(components.map(requestComponent))
 }
 
 /** @throws MessageRefusal `invalid`, also for what only a response has (RFC 9421 §2.2.9, §2.4). */
@@ -110,4 +100,3 @@ function coveredBy(components: readonly ComponentIdentifier[]): Covered {
 
 const DIGEST = componentIdentifier('content-digest')
 const DIGEST_BIT = 1 << 30
-const MAX_KNOWN = 1_000

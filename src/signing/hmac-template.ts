@@ -14,7 +14,7 @@ import {
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { raceSignal } from '../ports/signals.ts'
 import { signsFor } from './allowed-origins.ts'
-import type { FieldLine } from './message.ts'
+import { type FieldLine, wireParts } from './message.ts'
 import type { BoundSigner, RequestPatch, RequestSigner, SignableRequest, SigningHost } from './signing.ts'
 
 /** How a partner makes a signature of a request: which text is signed, and where the signature stands. */
@@ -155,7 +155,7 @@ function partsOf({ method, url, fields, body }: SignableRequest, { at, random, t
     const message = `${template.name}: expected a body in memory, saw a stream, which cannot be read before it is sent`
     throw new SignError('ERR_SIGN_BODY_UNHASHABLE', message)
   }
-  const [, path = '', query = ''] = URL_PARTS.exec(url) ?? []
+  const { path, query } = wireParts(url)
   let nonce: string | undefined
   return {
     at,
@@ -192,7 +192,6 @@ const digestOfNothing = (algorithm: 'sha256' | 'sha512'): Buffer => createHash(a
 
 const NOTHING = new Uint8Array()
 const NONCE_BYTES = 16
-const URL_PARTS = /^https?:\/\/[^/?#]+([^?#]*)\??([^#]*)/i
 
 export const call = z.custom<(...given: never[]) => unknown>(
   (value) => typeof value === 'function',

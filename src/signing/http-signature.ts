@@ -1,4 +1,3 @@
-import { SerializeError } from 'structured-headers'
 import { ConfigurationError, SignError } from '../errors/errors.ts'
 import { createKeyWatch, currentSigner, signersOf } from '../keys/key-ring.ts'
 import type { Signer } from '../keys/signer.ts'
@@ -7,10 +6,10 @@ import { type AcceptedRequests, createAcceptedRequests } from './accept-signatur
 import { signsFor } from './allowed-origins.ts'
 import {
   type Covered,
-  createIdentifiers,
   extended,
   isIn,
   requestComponent,
+  requestComponents,
   type StandingCoverage,
   standingCoverage,
 } from './covered-components.ts'
@@ -65,13 +64,12 @@ interface Surroundings {
 function boundSigner(settings: HttpSignatureSettings, { standing, accepted, host }: Surroundings): BoundSigner {
   const { keys, digest } = settings
   const { clock } = host.runtime
-  const identifiers = createIdentifiers()
   const parametersOf = createParameters(settings, host)
   const noteKey = createKeyWatch('httpSignature', host.emit)
 
   const covered = (message: RequestMessage, request: SignableRequest, coversDigest: boolean): Covered => {
     const always = standing.of(message, coversDigest)
-    return settings.ask === undefined ? always : extended(always, identifiers(settings.ask(request)))
+    return settings.ask === undefined ? always : extended(always, requestComponents(settings.ask(request)))
   }
   return {
     sign: (request, context) => {
@@ -93,7 +91,7 @@ function boundSigner(settings: HttpSignatureSettings, { standing, accepted, host
         const headers = { 'signature-input': `${label}=${input}`, signature: `${label}=:${text}:` }
         return { headers: made === undefined ? headers : { 'content-digest': made, ...headers } }
       }
-      const signature = signer.sign(Buffer.from(base, 'latin1'), context)
+      const signature = signer.sign(Buffer.from(base), context)
       return signature instanceof Promise ? signature.then(patch) : patch(signature)
     },
     ...(accepted === undefined
@@ -113,11 +111,9 @@ function createParameters(settings: HttpSignatureSettings, { runtime }: SigningH
     parameterText('alg', includeAlg ? signer.algorithm : undefined) +
     parameterText('tag', tag)
   const usual = (signer: Signer): string => {
-    const before = known.get(signer)
-    if (before !== undefined) return before
-    const made = standing(signer, settings.tag)
-    known.set(signer, made)
-    return made
+    const text = known.get(signer) ?? standing(signer, settings.tag)
+    known.set(signer, text)
+    return text
   }
   const nonce = (): string | undefined => {
     if (nonceOption === false) return undefined
@@ -156,12 +152,8 @@ function requireNewLabel(label: string, { fields }: SignableRequest): void {
 
 /** @throws ConfigurationError for what a function made that is no string of ASCII. */
 function nonceText(nonce: string | undefined): string {
-  try {
-    return parameterText('nonce', nonce)
-  } catch (error) {
-    if (!(error instanceof SerializeError || error instanceof TypeError)) throw error
-    throw new ConfigurationError('ERR_CONFIG_INVALID', 'httpSignature.nonce: expected a function that answers ASCII')
-  }
+  if (nonce === undefined || (typeof nonce === 'string' && ASCII.test(nonce))) return parameterText('nonce', nonce)
+  throw new ConfigurationError('ERR_CONFIG_INVALID', 'httpSignature.nonce: expected a function that answers ASCII')
 }
 
 function orSignError<Value>(run: () => Value): Value {
@@ -172,5 +164,6 @@ function orSignError<Value>(run: () => Value): Value {
   }
 }
 
+const ASCII = /^[\x20-\x7e]*$/
 const NONCE_OCTETS = 16
 const DEFAULT_LIFETIME_SEC = 300

@@ -25,3 +25,18 @@ export interface ResponseMessage {
 
 /** What a signature is over. */
 export type Message = RequestMessage | ResponseMessage
+
+/** @param raw Names and values in turn, as Node has them. */
+export function fieldLines(raw: readonly string[]): FieldLine[] {
+  const lines: FieldLine[] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) lines.push([String(raw[at]).toLowerCase(), String(raw[at + 1])])
+  return lines
+}
+
+/** Of an absolute URL, as they stand on the wire; the query without its `?`. */
+export function wireParts(url: string): { readonly authority: string; readonly path: string; readonly query: string } {
+  const [, authority = '', path = '', query = ''] = URL_PARTS.exec(url) ?? []
+  return { authority, path, query }
+}
+
+const URL_PARTS = /^https?:\/\/([^/?#]+)([^?#]*)\??([^#]*)/i

@@ -1,5 +1,5 @@
 import { VerifyError } from '../errors/errors.ts'
-import type { FieldLine, RequestMessage } from './message.ts'
+import { type FieldLine, fieldLines, type RequestMessage } from './message.ts'
 
 /** A request as a server of Node has it (`IncomingMessage`, also the one for HTTP/2). */
 export interface NodeRequest {
@@ -34,7 +34,7 @@ export function receivedRequest(request: NodeRequest | FetchRequest, origin: str
     return { kind: 'request', method, url: origin + targetOf(url), fields }
   }
   const { method = 'GET', url: target = '/', rawHeaders, rawTrailers = [] } = request
-  const message = { kind: 'request', method, fields: linesOf(rawHeaders), trailers: linesOf(rawTrailers) } as const
+  const message = { kind: 'request', method, fields: ownFields(rawHeaders), trailers: ownFields(rawTrailers) } as const
   if (target.startsWith('/')) return { ...message, url: origin + target }
   return { ...message, url: target === '*' ? origin : origin + targetOf(target), target } // RFC 9112 §3.2.2, §3.2.4
 }
@@ -46,11 +46,6 @@ function targetOf(url: string): string {
 }
 
 /** Without the fields of HTTP/2's own, which are none. */
-function linesOf(raw: readonly string[]): FieldLine[] {
-  const lines: FieldLine[] = []
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = String(raw[at]).toLowerCase()
-    if (!name.startsWith(':')) lines.push([name, String(raw[at + 1])])
-  }
-  return lines
+function ownFields(raw: readonly string[]): FieldLine[] {
+  return fieldLines(raw).filter(([name]) => !name.startsWith(':'))
 }

@@ -6,7 +6,6 @@ export type RefusalReason = 'missing' | 'invalid' | 'ambiguous' | 'not-ascii' | 
 
 /** Never leaves this folder: `signError` and the verifier give it a code. */
 export class MessageRefusal extends Error {
-  override readonly name = 'MessageRefusal'
   readonly reason: RefusalReason
 
   constructor(reason: RefusalReason, message: string) {

@@ -4,7 +4,7 @@ import type { Emit } from '../events/events.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { raceSignal } from '../ports/signals.ts'
 import type { BodyCheck, Inspection, ReceivedHead, SentRequest } from '../transport/inspection.ts'
-import type { FieldLine, RequestMessage, ResponseMessage } from './message.ts'
+import { type FieldLine, fieldLines, type RequestMessage, type ResponseMessage } from './message.ts'
 import { requestBinding } from './request-binding.ts'
 import type { Requirement } from './verify-coverage.ts'
 import { bodyVerifier, type DigestRule } from './verify-digest.ts'
@@ -66,7 +66,7 @@ export function inspectResponse(
     return 'pass'
   }
   const judge = async (head: ReceivedHead, trailers: readonly Buffer[]): Promise<BodyCheck> => {
-    const message = { ...responseOf(head, request), trailers: linesOf(latin1(trailers)) }
+    const message = { ...responseOf(head, request), trailers: fieldLines(latin1(trailers)) }
     const required = [...rules.required, ...requestBinding(request, rules.bindRequest)]
     const context = { now: runtime.clock.now(), required, refuse }
     const { components, keyId } = await inTime(verifyMessage(message, rules.policy, context), runtime, refuse)
@@ -95,18 +95,11 @@ const refusalBy =
     new VerifyError(code, `${host}: ${what}`, { host, requestSent: 'yes', cause })
 
 function requestOf({ authority, method, path, headers }: SentRequest): RequestMessage {
-  return { kind: 'request', method, url: `https://${authority}${path}`, fields: linesOf(headers) }
+  return { kind: 'request', method, url: `https://${authority}${path}`, fields: fieldLines(headers) }
 }
 
 function responseOf({ status, fields }: ReceivedHead, request: RequestMessage): ResponseMessage {
-  return { kind: 'response', status, fields: linesOf(latin1(fields)), request }
-}
-
-/** @param raw Names and values in turn. */
-function linesOf(raw: readonly string[]): FieldLine[] {
-  const lines: FieldLine[] = []
-  for (let at = 0; at + 1 < raw.length; at += 2) lines.push([String(raw[at]).toLowerCase(), String(raw[at + 1])])
-  return lines
+  return { kind: 'response', status, fields: fieldLines(latin1(fields)), request }
 }
 
 const latin1 = (raw: readonly Buffer[]): string[] => raw.map((octets) => octets.toString('latin1'))

@@ -110,7 +110,7 @@ function basis(
 
 async function signed(signer: Signer, base: string): Promise<Uint8Array> {
   try {
-    return await signer.sign(Buffer.from(base, 'latin1'), { signal: AbortSignal.any([]) })
+    return await signer.sign(Buffer.from(base), { signal: AbortSignal.any([]) })
   } catch (error) {
     if (error instanceof SignError) throw error
     throw new SignError('ERR_SIGN_SIGNER_UNAVAILABLE', 'response: the key did not sign', { cause: scrub(error) })

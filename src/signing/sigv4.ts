@@ -7,7 +7,7 @@ import { toUnixMs } from '../ports/runtime.ts'
 import { raceSignal } from '../ports/signals.ts'
 import { signsFor } from './allowed-origins.ts'
 import { readDigest } from './content-digest.ts'
-import type { FieldLine } from './message.ts'
+import { type FieldLine, wireParts } from './message.ts'
 import type { BoundSigner, RequestPatch, RequestSigner, SignableRequest, SigningHost } from './signing.ts'
 import { AccessKeyId, type AwsCredentialSource, credentialsIn, openCredentials } from './sigv4-credentials.ts'
 import {
@@ -102,7 +102,7 @@ function boundSigner(settings: Settings, host: SigningHost): BoundSigner {
 
 function signed(request: SignableRequest, scope: SigV4Scope, settings: Settings): RequestPatch {
   const { placement, expiresInSec } = settings
-  const { authority, path, query } = targetOf(request)
+  const { authority, path, query } = wireParts(request.url)
   const input = {
     method: request.method,
     path,
@@ -122,8 +122,8 @@ function createSigningKeys({ credentials, region, service, signsToken, saysPaylo
     /** Whose key was used last. */
     version: () => last?.version.version,
     scopeFor: (version: SecretVersion, timestamp: string): SigV4Scope => {
-      const isSame = last?.version === version && last.scope.timestamp.startsWith(timestamp.slice(0, DAY_LENGTH))
-      if (last !== undefined && isSame) return { ...last.scope, timestamp }
+      if (last?.version === version && last.scope.timestamp.startsWith(timestamp.slice(0, DAY_LENGTH)))
+        return { ...last.scope, timestamp }
       const { accessKeyId, secretAccessKey, sessionToken } = credentialsIn(credentials, version)
       const scope = scopeOf(timestamp, region, service)
       const key = signingKey(secretAccessKey, scope)
@@ -153,7 +153,7 @@ function payloadOf({ url, body, fields }: SignableRequest, { payload }: Settings
 
 /** Octets beyond ASCII are Latin-1 to one end and UTF-8 to the other: no two would sign the same. */
 function signedFields(fields: readonly FieldLine[], authority: string): readonly FieldLine[] {
-  const chosen: FieldLine[] = [['host', authority]]
+  const chosen: FieldLine[] = [['host', fields.find(([name]) => name === 'host')?.[1] ?? authority]]
   for (const line of fields) {
     const [name, value] = line
     if (UNSIGNED_FIELDS.has(name)) continue
@@ -162,12 +162,6 @@ function signedFields(fields: readonly FieldLine[], authority: string): readonly
     chosen.push(line)
   }
   return chosen
-}
-
-function targetOf({ url, fields }: SignableRequest): Record<'authority' | 'path' | 'query', string> {
-  const [, host = '', path = '', query = ''] = URL_PARTS.exec(url) ?? []
-  const authority = fields.find(([name]) => name === 'host')?.[1] ?? host
-  return { authority, path, query }
 }
 
 type Settings = ReturnType<typeof settingsOf>
@@ -191,7 +185,7 @@ function settingsOf(options: z.output<typeof Options>) {
 
 const HEADERS = ['authorization', 'x-amz-date', 'x-amz-security-token', 'x-amz-content-sha256']
 
-/** Of one connection, written by this signer, or changed by proxies on the way. `host` is signed from the URL. */
+/** Of one connection, written by this signer, or changed by proxies on the way. `host` is signed first, from the URL where it is not said. */
 const UNSIGNED_FIELDS: ReadonlySet<string> = new Set([
   ...['host', 'connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect', 'max-forwards'],
   ...['proxy-authorization', 'proxy-connection', 'via', 'forwarded', 'x-forwarded-for', 'accept-encoding'],
@@ -202,7 +196,6 @@ const UNSIGNED_FIELDS: ReadonlySet<string> = new Set([
 const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403])
 /** The name of an error, after its namespace where it has one. */
 const REFUSED_CREDENTIALS = /^(?:[^:#]*#)?(?:ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidSignature)/
-const URL_PARTS = /^https?:\/\/([^/?#]+)([^?#]*)\??([^#]*)/i
 const HTTPS = /^https:/i
 const AMZ_PARAMETER = /(?:^|&)x-amz-/i
 const NOT_ASCII = /[^\t\x20-\x7e]/

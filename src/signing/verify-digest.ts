@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ComponentIdentifier } from './component.ts'
-import { type DigestAlgorithm, type ReadDigest, readDigest } from './content-digest.ts'
+import { type DigestAlgorithm, HASHES, type ReadDigest, readDigest } from './content-digest.ts'
 import type { FieldLine } from './message.ts'
 import { coversField } from './verify-coverage.ts'
 import type { Refuse } from './verify-message.ts'
@@ -65,7 +65,7 @@ function digestIn(fields: readonly FieldLine[], field: string, refuse: Refuse): 
 }
 
 function comparing(digests: readonly (readonly [DigestAlgorithm, Uint8Array])[], refuse: Refuse): BodyVerifier {
-  const comparisons = digests.map(([name, expected]) => ({ expected, hash: createHash(name.replace('-', '')) }))
+  const comparisons = digests.map(([name, expected]) => ({ expected, hash: createHash(HASHES[name].hash) }))
   return {
     update: (chunk) => {
       for (const { hash } of comparisons) hash.update(chunk)

@@ -114,7 +114,7 @@ async function verifyOne(label: string, signature: ReadSignature, task: Task): P
     throw refuse('ERR_VERIFY_COVERAGE', 'expected a nonce, the signature has none')
   const key = await keyOf(parameters.keyid, allowed, task)
   const base = baseOf(signature, message, refuse)
-  if (!verifySignature(key, Buffer.from(base, 'latin1'), signature.signature)) {
+  if (!verifySignature(key, Buffer.from(base), signature.signature)) {
     const isBound = components.some(({ req }) => req)
     const doubt = isBound ? ', or it answers another request' : ''
     throw refuse('ERR_VERIFY_FAILED', `the signature is not one of the key; something was changed${doubt}`)

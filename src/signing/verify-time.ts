@@ -10,7 +10,7 @@ export interface Ages {
 
 /** Why a signature is not of now; `undefined` where it is. A signature that does not say when it was made may be of any time. */
 export function timeProblem(
-  { created, expires }: SignatureParameters,
+  { created, expires = Number.POSITIVE_INFINITY }: SignatureParameters,
   { maxAgeSec, clockSkewSec }: Ages,
   now: UnixMs,
 ): string | undefined {
@@ -19,7 +19,6 @@ export function timeProblem(
   const seen = `created ${created}, now ${Math.floor(seconds)}, skew ${clockSkewSec}`
   if (created > seconds + clockSkewSec) return `signed in the future (${seen})`
   if (seconds > created + maxAgeSec + clockSkewSec) return `older than ${maxAgeSec} seconds (${seen})`
-  if (expires === undefined) return undefined
   if (expires < created) return `ends before it begins (expires ${expires}, ${seen})`
   return seconds >= expires + clockSkewSec ? `has expired (expires ${expires}, ${seen})` : undefined
 }
