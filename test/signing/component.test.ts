@@ -116,25 +116,29 @@ describe('identifiers', () => {
 })
 
 describe('values', () => {
-  test.each<[string, string, string]>([
-    ['accept-ch', 'a,b', 'a, b'],
-    ['accept-signature', 'a=(),b=?1', 'a=(), b'],
-    ['cache-status', 'a,b', 'a, b'],
-    ['capsule-protocol', '?1 ', '?1'],
-    ['cdn-cache-control', 'a=?1', 'a'],
-    ['client-cert', ':YQ==: ', ':YQ==:'],
-    ['client-cert-chain', ':YQ==:,:Yg==:', ':YQ==:, :Yg==:'],
-    ['content-digest', 'a=?1', 'a'],
-    ['deprecation', '@01', '@1'],
-    ['priority', 'u=1,i=?1', 'u=1, i'],
-    ['proxy-status', 'a,b', 'a, b'],
-    ['repr-digest', 'a=?1', 'a'],
-    ['signature', 'a=?1', 'a'],
-    ['signature-input', 'a=?1', 'a'],
-    ['want-content-digest', 'a=?1', 'a'],
-    ['want-repr-digest', 'a=?1', 'a'],
-  ])('%s is a structured field that nobody has to describe: %s is %s', (name, spelling, value) => {
-    expect(valueIn({ name, sf: true }, withFields([[name, spelling]]))).toBe(value)
+  test.each<[string, string, string, string]>([
+    ['accept-ch', 'list', 'a,b', 'a, b'],
+    ['accept-signature', 'dictionary', 'a=(),b=?1', 'a=(), b'],
+    ['cache-status', 'list', 'a,b', 'a, b'],
+    ['capsule-protocol', 'item', '?1 ', '?1'],
+    ['cdn-cache-control', 'dictionary', 'a=?1', 'a'],
+    ['client-cert', 'item', ':YQ==: ', ':YQ==:'],
+    ['client-cert-chain', 'list', ':YQ==:,:Yg==:', ':YQ==:, :Yg==:'],
+    ['content-digest', 'dictionary', 'a=?1', 'a'],
+    ['deprecation', 'item', '@01', '@1'],
+    ['priority', 'dictionary', 'u=1,i=?1', 'u=1, i'],
+    ['proxy-status', 'list', 'a,b', 'a, b'],
+    ['repr-digest', 'dictionary', 'a=?1', 'a'],
+    ['signature', 'dictionary', 'a=?1', 'a'],
+    ['signature-input', 'dictionary', 'a=?1', 'a'],
+    ['want-content-digest', 'dictionary', 'a=?1', 'a'],
+    ['want-repr-digest', 'dictionary', 'a=?1', 'a'],
+  ])('%s is a structured %s, which nobody has to say: %s is %s', (name, type, spelling, value) => {
+    const component = { name, sf: true } as const
+    expect(valueIn(component, withFields([[name, spelling]]))).toBe(value)
+    expect(refusalOf(() => valueIn(component, withFields([[name, '(']])))).toEqual([
+      ...['invalid', `component "\\"${name}\\";sf": expected a structured ${type}`],
+    ])
   })
 
   test.each<[string, Component, Message, RefusalReason, string]>([
@@ -273,7 +277,9 @@ describe('values', () => {
       'https://[2001:db8::1]/%7Ea/../b?x=%2f',
     ],
     ['https://api.example/a?', 'api.example', '/a', '?', 'https://api.example/a?'],
-    ['https://api.example/a??b#c', 'api.example', '/a', '??b', 'https://api.example/a??b'],
+    ['https://api.example/a??b#cd', 'api.example', '/a', '??b', 'https://api.example/a??b'],
+    ['https://api.example:/', 'api.example', '/', '?', 'https://api.example/'],
+    ['http://api.example:/', 'api.example', '/', '?', 'http://api.example/'],
   ])('%s: authority, path and query are those of the wire', (url, authority, path, query, targetUri) => {
     const values = (['@authority', '@path', '@query', '@target-uri'] as const).map((name) => valueIn(name, get(url)))
     expect(values).toEqual([authority, path, query, targetUri])
@@ -287,13 +293,13 @@ describe('values', () => {
     expect(valueIn('@request-target', { ...get(url), target: '*' })).toBe('*')
   })
 
-  test.each(['ftp://api.example/', '/a', 'https://u:p@api.example/', 'https:///a', 'https://a\\b/', ''])(
-    '%s is no URL of a request and refused as invalid',
-    (url) => {
-      for (const name of ['@authority', '@request-target', '@path', '@query-param:a'])
-        expect(reasonOf(() => valueIn(name, get(url)))).toBe('invalid')
-    },
-  )
+  test.each([
+    ...['ftp://api.example/', 'git+https://api.example/', '/a', 'https://u:p@api.example/', 'https:///a'],
+    ...['https://a\\b/', ''],
+  ])('%s is no URL of a request and refused as invalid', (url) => {
+    for (const name of ['@authority', '@request-target', '@path', '@query-param:a'])
+      expect(reasonOf(() => valueIn(name, get(url)))).toBe('invalid')
+  })
 
   test('the method is what fetch puts on the wire: post is upper-cased, patch is not', () => {
     const method = (name: string) =>

@@ -212,18 +212,50 @@ describe('what is refused', () => {
     expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/kd83/)
   })
 
-  test.each([
-    ...[{ template: 'stripe' }, { template: {} }, { key: value }, { allowedOrigins: ['http://a.example'] }],
-    ...[{ template: { ...githubWebhook, headers: ['X-Upper'] } }, { template: { ...githubWebhook, hash: 'md5' } }],
-    ...[{ template: { ...githubWebhook, more: 1 } }, { secret: value }, { maxBufferBytes: -1 }],
-    { template: { ...githubWebhook, headers: ['x-a\r\nx-b'] } },
-    ...['canonical', 'apply', 'keyOf'].map((name) => ({ template: { ...githubWebhook, [name]: 'text' } })),
-    ...[{ template: { ...githubWebhook, name: '' } }, { template: { ...githubWebhook, encode: 'base32' } }],
-  ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options) => {
+  const aHeader = 'template.headers.0: expected the name of a header in lower case'
+  test.each<[object, string]>([
+    [{ template: 'stripe' }, 'template: '],
+    [{ template: {} }, 'template.name: '],
+    [{ template: { ...githubWebhook, name: '' } }, 'template.name: '],
+    [{ template: { ...githubWebhook, name: 'x'.repeat(101) } }, 'template.name: '],
+    [{ template: { ...githubWebhook, headers: ['X-Upper'] } }, aHeader],
+    [{ template: { ...githubWebhook, headers: ['x-a\r\nx-b'] } }, aHeader],
+    [{ template: { ...githubWebhook, headers: [''] } }, aHeader],
+    [{ template: { ...githubWebhook, headers: ['x'.repeat(101)] } }, aHeader],
+    [{ template: { ...githubWebhook, body: 'digest' } }, 'template.body: '],
+    [{ template: { ...githubWebhook, hash: 'md5' } }, 'template.hash: '],
+    [{ template: { ...githubWebhook, encode: 'base32' } }, 'template.encode: '],
+    [{ template: { ...githubWebhook, canonical: 'text' } }, 'template.canonical: expected a function'],
+    [{ template: { ...githubWebhook, apply: 'text' } }, 'template.apply: expected a function'],
+    [{ template: { ...githubWebhook, keyOf: 'text' } }, 'template.keyOf: expected a function'],
+    [{ template: { ...githubWebhook, more: 1 } }, 'template: '],
+    [{ key: value }, 'key: '],
+    [{ allowedOrigins: ['http://a.example'] }, 'allowedOrigins.0: '],
+    [{ maxBufferBytes: -1 }, 'maxBufferBytes: '],
+  ])('options that cannot be meant are ERR_CONFIG_INVALID: %j', (options, what) => {
     const make = () => hmacTemplate({ template: githubWebhook, key: { value }, ...options } as never)
     expect(make).toThrow(
-      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringMatching(/^hmacTemplate[.:]/) }),
+      expect.objectContaining({
+        code: 'ERR_CONFIG_INVALID',
+        message: expect.stringContaining(`hmacTemplate.${what}`),
+      }),
     )
+  })
+
+  test('an option that nobody knows is ERR_CONFIG_INVALID', () => {
+    expect(() => hmacTemplate({ template: githubWebhook, key: { value }, secret: value } as never)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_CONFIG_INVALID',
+        message: 'hmacTemplate: Unrecognized key: "secret"',
+      }),
+    )
+  })
+
+  test('a template may say what is so by default', async () => {
+    const said: HmacTemplate = { ...githubWebhook, body: 'bytes', hash: 'sha256' }
+    const request = signable({ url, body: '{}' })
+    const signedBy = (template: HmacTemplate) => bound(hmacTemplate({ template, key: { value } })).sign(request)
+    expect(await signedBy(said)).toEqual(await signedBy(githubWebhook))
   })
 
   test('a missing secret ends the start: ERR_KEY_SOURCE_MISSING', () => {

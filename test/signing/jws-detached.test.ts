@@ -114,6 +114,21 @@ describe('the protected header', () => {
     expect(events).toEqual([{ type: 'sign.keyChanged', signer: 'jwsDetached', before: 'k1', after: 'k2' }])
   })
 
+  test.each([
+    ['hmac-sha256', 'HS256'],
+    ['ed25519', 'EdDSA'],
+    ['ecdsa-p256-sha256', 'ES256'],
+    ['ecdsa-p384-sha384', 'ES384'],
+    ['rsa-pss-sha512', 'PS512'],
+    ['rsa-v1_5-sha256', 'RS256'],
+  ] as const)('calls %s %s (RFC 7518 §3.1, RFC 8037 §3.1)', async (algorithm, alg) => {
+    const lengths = { 'hmac-sha256': 32, 'ecdsa-p384-sha384': 96, 'rsa-pss-sha512': 256, 'rsa-v1_5-sha256': 256 }
+    const length = algorithm in lengths ? lengths[algorithm as keyof typeof lengths] : 64
+    const elsewhere: Signer = { algorithm, keyId: '', sign: () => new Uint8Array(length) }
+    const text = await signed(jwsDetached({ keys: elsewhere, header, b64: true }), Buffer.from('{}'))
+    expect(headerIn(text)).toEqual({ alg })
+  })
+
   test('may use the newer name of an algorithm', async () => {
     const text = await signed(jwsDetached({ keys, header, protected: { alg: 'Ed25519' } }), Buffer.from('{}'))
     expect(headerIn(text)).toMatchObject({ alg: 'Ed25519' })
@@ -129,7 +144,9 @@ describe('the protected header', () => {
     [{ iat: 1, crit: ['iat', 'iat'] }, 'crit: expected names, each of them once'],
     [{ crit: ['b64'] }, 'crit: expected names of extensions that stand in the header'],
     [{ crit: ['iat'] }, 'crit: expected names of extensions that stand in the header'],
-    [{ crit: ['kid'], kid: 'k1' }, 'crit: expected names of extensions that stand in the header'],
+    ...['jku', 'jwk', 'kid', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'typ', 'cty'].map((name): [object, string] => [
+      ...([{ crit: [name], [name]: 'x' }, 'crit: expected names of extensions that stand in the header'] as const),
+    ]),
     [{ crit: ['toString'] }, 'crit: expected names of extensions that stand in the header'],
     [{ crit: [1], 1: 1 }, 'crit: expected names of extensions that stand in the header'],
   ])('a header that a receiver has to refuse is ERR_CONFIG_INVALID: %j', async (members, what) => {
@@ -155,7 +172,8 @@ describe('the protected header', () => {
 
 describe('what is signed', () => {
   test('a request without a body is left as it is, unless it is to be signed over nothing', async () => {
-    expect(await bound(jwsDetached({ keys, header })).sign(signable({ url }))).toEqual({})
+    for (const options of [{}, { emptyBody: 'skip' }] as const)
+      expect(await bound(jwsDetached({ keys, header, ...options })).sign(signable({ url }))).toEqual({})
     const { headers } = await bound(jwsDetached({ keys, header, emptyBody: 'sign' })).sign(signable({ url }))
     await verified(headers?.[header] ?? '', { body: Buffer.alloc(0), b64: false, key: ed25519.publicKey })
   })
