@@ -6,7 +6,7 @@ import { findFragility, fragileFrom } from './fragile.ts'
 import { matchIdentity, type ReferenceIdentity } from './identity.ts'
 import { findInterception, interceptionFinding } from './interception.ts'
 import { findPath } from './path/build.ts'
-import type { CertificationPath } from './path/path.ts'
+import type { CertificationPath, PathResult } from './path/path.ts'
 import { matchPins, pinOf } from './pins.ts'
 import type { HostPolicy } from './policy.ts'
 import { checkRevocation, judgeStaple, type RevocationEvidence, refusalOf } from './revocation/check.ts'
@@ -48,34 +48,31 @@ export interface EvidenceSource extends Omit<RevocationEvidence, 'staple'> {
  */
 export function evaluateTrust(input: TrustInput): TrustVerdict {
   const { presented, identity, policy, now, staple } = input
-  const isRevocationReported = policy.revocation.mode === 'report'
   const unpinned: CertificationPath[] = []
-  const acceptPath = (path: CertificationPath): Finding | undefined => {
-    const pins = matchPins(path, policy, now)
-    if (pins.kind === 'mismatch') unpinned.push(path)
-    if (pins.kind !== 'match') return pins.finding
-    const revoked = isRevocationReported ? undefined : judgeRevocation(path, input).finding
-    return revoked ?? judgeTransparency(path, policy, input).findings[0]
+  const search = (asked: HostPolicy): PathResult => {
+    const acceptPath = (path: CertificationPath): Finding | undefined => {
+      const pins = matchPins(path, asked, now)
+      if (pins.kind === 'mismatch') unpinned.push(path)
+      return pins.kind === 'match' ? refusalBesidePins(path, input) : pins.finding
+    }
+    return findPath({ presented, anchors: policy.anchors, now, acceptPath })
   }
-  const result = findPath({ presented, anchors: policy.anchors, now, acceptPath })
-  const path = result.kind === 'valid' ? result.path : result.refusedPath
-  if (path === undefined) return rejected(input, result.kind === 'invalid' ? result.findings : [])
-
+  const pinned = search(policy)
   // Report mode forgives a pin that is missing. It forgives no denied key, no broken path and no wrong name.
-  const pins = matchPins(path, policy, now)
-  const reported = policy.mode === 'report' && pins.kind === 'mismatch' ? [pins.finding] : []
-  if (result.kind === 'invalid' && reported.length === 0) {
-    return rejected(input, withRemarks(result.findings, path, input), path)
+  const result = pinned.kind === 'invalid' && policy.mode === 'report' ? search({ ...policy, pinGroups: [] }) : pinned
+  if (result.kind === 'invalid') {
+    const { findings, refusedPath } = result
+    return rejected(input, withRemarks(findings, refusedPath, input), refusedPath)
   }
-  const revocation = judgeRevocation(path, input)
-  if (revocation.finding !== undefined) {
-    if (!isRevocationReported) return rejected(input, [revocation.finding], path)
-    reported.push(revocation.finding)
-  }
-  const transparency = judgeTransparency(path, policy, input)
-  if (transparency.findings.length > 0) return rejected(input, transparency.findings, path)
+  const { path } = result
   const misnamed = matchIdentity(path.certificates[0], identity)
   if (misnamed !== undefined) return rejected(input, [misnamed], path)
+
+  const pins = matchPins(path, policy, now)
+  const revocation = judgeRevocation(path, input)
+  const transparency = judgeTransparency(path, policy, input)
+  const reported: Finding[] = pins.kind === 'match' ? [] : [pins.finding]
+  if (revocation.finding !== undefined) reported.push(revocation.finding)
 
   const ends = path.certificates.map(({ notAfter }) => notAfter + 1) // notAfter is inclusive, §4.1.2.5
   if (pins.kind === 'match') ends.push(pins.validUntil)
@@ -102,6 +99,13 @@ export function evaluateTrust(input: TrustInput): TrustVerdict {
   return { kind: 'trusted', peer: facts as VerifiedPeer } // the only place that makes one
 }
 
+/** What the policy says against a path besides its keys. */
+function refusalBesidePins(path: CertificationPath, input: TrustInput): Finding | undefined {
+  const { policy } = input
+  const revoked = policy.revocation.mode === 'report' ? undefined : judgeRevocation(path, input).finding
+  return revoked ?? judgeTransparency(path, policy, input).findings[0]
+}
+
 /** Every valid path that has no pinned key, within the budget of one search. */
 function pathsWithoutPin({ presented, policy, now }: TrustInput): readonly CertificationPath[] {
   const unpinned: CertificationPath[] = []
@@ -125,8 +129,13 @@ function judgeRevocation(path: CertificationPath, input: TrustInput) {
 }
 
 /** Of SCTs that do not suffice, the path's one finding says which rule is not met; the others say why some do not count. */
-function withRemarks(findings: readonly Finding[], path: CertificationPath, input: TrustInput): readonly Finding[] {
-  const [refusal, ...remarks] = judgeTransparency(path, input.policy, input).findings
+function withRemarks(
+  findings: readonly Finding[],
+  refusedPath: CertificationPath | undefined,
+  input: TrustInput,
+): readonly Finding[] {
+  if (refusedPath === undefined) return findings
+  const [refusal, ...remarks] = judgeTransparency(refusedPath, input.policy, input).findings
   return refusal !== undefined && findings[0]?.message === refusal.message ? [...findings, ...remarks] : findings
 }
 

@@ -155,6 +155,21 @@ describe('report mode', () => {
     )
     expect(outcome(judge(presented, [other.root], [server.pin], { ...report, denies }))).toBe('ERR_TRUST_PIN_DENIED')
   })
+
+  test('forgives the missing pin of the path that nothing else speaks against, be it the first or the last', () => {
+    const cross = crossSign(ca.issuer, other.root)
+    const pins: Pins = [testCa({ now: NOW }).root.pin]
+    for (const [denied, expected] of [
+      [ca.root, pinsOf(server, cross, other.root)],
+      [other.root, pinsOf(server, ca.issuer, ca.root)],
+      [ca.issuer, 'ERR_TRUST_PIN_DENIED'],
+    ] as const) {
+      const denies = [{ spki: denied.pin, reason: 'lost' }]
+      const verdict = judge([...chain, cross], [ca.root, other.root], pins, { ...report, denies })
+      expect(outcome(verdict)).toEqual(expected)
+      if (verdict.kind === 'trusted') expect(verdict.peer.reported).toMatchObject([{ code: 'ERR_TRUST_PIN_MISMATCH' }])
+    }
+  })
 })
 
 describe('denied keys', () => {
