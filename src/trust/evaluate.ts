@@ -181,21 +181,18 @@ interface Accepted {
 
 /** Everything that a verdict is about but what was sent: of that so much as tells servers apart. `hasSent` decides. */
 function keyOf({ presented, staple, identity, policy, evidence = NO_EVIDENCE }: TrustInput): string {
-  const stapled = staple === undefined || staple.length === 0 ? '' : digestOf(staple)
+  const stapled = staple === undefined ? '' : digestOf(staple)
   return `${policy.generation} ${evidence.version} ${nameOf(identity)} ${sketchOf(presented)} ${stapled}`
 }
 
 const nameOf = (identity: ReferenceIdentity): string =>
   identity.kind === 'dns' ? `dns:${identity.name}` : identity.kind === 'ip' ? `ip:${identity.address}` : identity.id
 
-/** Their number, how long they are together, and the end of the first: of its signature, so as good as random. */
+/** How long they are together, and the end of the first: of its signature, so as good as random. */
 function sketchOf(presented: readonly Uint8Array[]): string {
   const [first = NOTHING_SENT] = presented
-  const { length } = first
-  let sketch = 0
-  for (let at = Math.max(0, length - SKETCH_BYTES); at < length; at += 1) sketch = sketch * 256 + (first[at] ?? 0)
   const octets = presented.reduce((sum, der) => sum + der.length, 0)
-  return `${presented.length} ${octets} ${sketch}`
+  return `${octets} ${first.subarray(-SKETCH_BYTES).join()}`
 }
 
 /** Octet for octet: comparing costs less than hashing. The staple is in the key with its digest. */
@@ -238,7 +235,7 @@ function rejected(
 function digestOf(staple: Uint8Array): string {
   const known = digests.get(staple)
   if (known !== undefined) return known
-  const digest = hash('sha256', staple, 'base64url')
+  const digest = hash('sha256', staple)
   digests.set(staple, digest)
   return digest
 }

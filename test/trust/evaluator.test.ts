@@ -1,11 +1,15 @@
-import { crossSign, extension, ocspResponse, type TestCertificate, testCa } from 'pinfetch/testing'
+import { crossSign, extension, ocspResponse, selfSigned, type TestCertificate, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
-import { createEvaluator, evaluateTrust, type TrustInput } from '../../src/trust/evaluate.ts'
+import { createEvaluator, type EvidenceSource, evaluateTrust, type TrustInput } from '../../src/trust/evaluate.ts'
+import type { ReferenceIdentity } from '../../src/trust/identity.ts'
+import { DEFAULT_REVOCATION, type RevocationPolicy } from '../../src/trust/revocation/policy.ts'
+import { DEFAULT_TRANSPARENCY } from '../../src/trust/transparency/check.ts'
 import { originOf, policyFor } from '../support/policy.ts'
 
 const HOUR = 3_600_000
+const DAY = 24 * HOUR
 const now = Math.floor(Date.now() / 1_000) * 1_000
 const ca = testCa({ now })
 const origin = originOf('https://api.example.com/')
@@ -27,7 +31,101 @@ describe('the memory of verdicts', () => {
     const evaluate = createEvaluator()
     const first = ask(evaluate)
     expect(first.kind).toBe('trusted')
+    expect(ask(evaluate)).toBe(first)
     expect(ask(evaluate, { at: now + 1 })).toBe(first)
+    expect(ask(evaluate, { from: { ...server, chain: server.chain.map((der) => new Uint8Array(der)) } })).toBe(first)
+  })
+
+  test('keeps those of several servers of one host: other certificates, and the same with more beside them', () => {
+    const evaluate = createEvaluator()
+    const steady = testCa({ now, keyType: 'Ed25519' }) // signatures of one length
+    const given = { policy: policyFor(origin, [steady.issuer.pin], { anchors: createAnchors(steady.anchorPem) }) }
+    const issue = () => steady.issue({ names: ['api.example.com'], keyType: 'Ed25519', serial: Uint8Array.of(1) })
+    const [one, two] = [issue(), issue()]
+    expect(one.der.length).toBe(two.der.length)
+    const superfluous = { ...one, chain: [...one.chain, two.der] }
+    const verdicts = [one, two, superfluous].map((from) => ask(evaluate, { ...given, from }))
+    expect(verdicts.map(({ kind }) => kind)).toEqual(['trusted', 'trusted', 'trusted'])
+    for (const [index, from] of [one, two, superfluous].entries()) {
+      expect(ask(evaluate, { ...given, from })).toBe(verdicts[index])
+    }
+  })
+
+  test('judges again when an entry more or less was sent, be it without one octet', () => {
+    const more = { ...server, chain: [...server.chain, new Uint8Array()] }
+    for (const [before, after] of [
+      [server, more],
+      [more, server],
+    ] as const) {
+      const evaluate = createEvaluator()
+      const first = ask(evaluate, { from: before })
+      expect(first.kind).toBe('trusted')
+      expect(ask(evaluate, { from: after })).toMatchObject({ kind: 'trusted', peer: { presented: after.chain } })
+    }
+  })
+
+  test('judges again for another staple, and where one is missing: ERR_TRUST_CERT_REVOKED for what it says now', () => {
+    const evaluate = createEvaluator()
+    const long = ca.issue({ names: ['api.example.com'], key: server.key })
+    const judge = (staple?: Uint8Array) =>
+      evaluate({ presented: long.chain, identity, policy, staple, now: toUnixMs(now) })
+    const good = ocspResponse({ certificate: long, now })
+    const first = judge(good)
+    expect(first).toMatchObject({ peer: { revocation: { status: 'good', source: 'staple' } } })
+    expect(judge()).toMatchObject({ peer: { revocation: { status: 'undetermined' } } })
+    expect(judge(ocspResponse({ certificate: long, now, status: 'revoked' }))).toMatchObject({
+      findings: [{ code: 'ERR_TRUST_CERT_REVOKED' }],
+    })
+    expect(judge(new Uint8Array(good))).toBe(first)
+  })
+
+  test('judges again for another address and another SPIFFE ID: ERR_TRUST_NAME_MISMATCH', () => {
+    const evaluate = createEvaluator()
+    const from = ca.issue({ ips: ['192.0.2.1'], san: [{ uri: 'spiffe://example.com/api' }], key: server.key })
+    const judge = (about: ReferenceIdentity) => ask(evaluate, { from, identity: about })
+    const refused = { findings: [{ code: 'ERR_TRUST_NAME_MISMATCH' }] }
+    expect(judge({ kind: 'ip', address: '192.0.2.1' }).kind).toBe('trusted')
+    expect(judge({ kind: 'ip', address: '192.0.2.2' })).toMatchObject(refused)
+    expect(judge({ kind: 'spiffe', id: 'spiffe://example.com/api' }).kind).toBe('trusted')
+    expect(judge({ kind: 'spiffe', id: 'spiffe://example.com/other' })).toMatchObject(refused)
+  })
+
+  test('judges again when lists or responses have changed', () => {
+    const evaluate = createEvaluator()
+    const evidenceOf = (version: number, responses: readonly Uint8Array[]): EvidenceSource => ({
+      version,
+      crls: () => [],
+      ocspResponses: () => responses,
+    })
+    const judge = (evidence?: EvidenceSource) =>
+      evaluate({ presented: server.chain, identity, policy, evidence, now: toUnixMs(now) })
+    const first = judge(evidenceOf(1, []))
+    expect(first.kind).toBe('trusted')
+    expect(judge(evidenceOf(1, []))).toBe(first)
+    expect(judge(evidenceOf(2, [ocspResponse({ certificate: server, now, status: 'revoked' })]))).toMatchObject({
+      findings: [{ code: 'ERR_TRUST_CERT_REVOKED' }],
+    })
+  })
+
+  test('keeps nothing that waited for evidence: ERR_TRUST_REVOCATION_UNDETERMINED when there is none in the end', () => {
+    const blocking = { ...DEFAULT_REVOCATION, mode: 'hard-fail', fetch: 'blocking' } as const
+    const judging = (revocation: RevocationPolicy) => {
+      const evaluate = createEvaluator()
+      const given = {
+        presented: server.chain,
+        identity,
+        policy: policyFor(origin, [server.pin], { anchors, revocation }),
+      }
+      return (mayWait: boolean) => evaluate({ ...given, mayWait, now: toUnixMs(now) })
+    }
+    const strict = judging({ ...blocking, sources: ['staple'] })
+    expect(strict(true).kind).toBe('trusted')
+    expect(strict(false)).toMatchObject({ findings: [{ code: 'ERR_TRUST_REVOCATION_UNDETERMINED' }] })
+    const lenient = judging({ ...blocking, mode: 'soft-fail' })
+    expect(lenient(true)).not.toBe(lenient(true))
+    expect(lenient(false)).toBe(lenient(false))
+    const unhurried = judging({ ...blocking, mode: 'soft-fail', fetch: 'background' })
+    expect(unhurried(true)).toBe(unhurried(true))
   })
 
   test('judges again for another certificate, name, policy generation, or set of anchors', () => {
@@ -125,5 +223,24 @@ describe('the memory of verdicts', () => {
     const late = at(2)
     expect(late).toMatchObject({ kind: 'trusted', peer: { fragility: expect.stringContaining('which ends at') } })
     expect(at(3)).toBe(late)
+    const begins = createEvaluator()
+    const atWarning = () => begins({ ...input, now: toUnixMs(now + DAY) })
+    expect(atWarning()).toMatchObject({ peer: { fragility: expect.stringContaining('which ends at') } })
+    expect(atWarning()).toBe(atWarning())
+  })
+
+  test('holds for an end entity that is its own anchor, and for one whose SCTs nobody could check', () => {
+    const own = selfSigned({ now, names: ['api.example.com'] })
+    const store = createAnchors(ca.anchorPem, 'store')
+    const transparency = { policy: DEFAULT_TRANSPARENCY, id: 'x' }
+    for (const given of [
+      { from: own, policy: policyFor(origin, [own.pin], { anchors: createAnchors(own.der) }) },
+      { from: server, policy: policyFor(origin, [server.pin], { anchors: store, transparency }) },
+    ]) {
+      const evaluate = createEvaluator()
+      const first = ask(evaluate, given)
+      expect(first.kind).toBe('trusted')
+      expect(ask(evaluate, given)).toBe(first)
+    }
   })
 })
