@@ -116,17 +116,15 @@ class Anchors implements AnchorSet {
 
 class Anchor {
   readonly der: Uint8Array
+  readonly sha256: string
   readonly subjectKey: string
   #certificate: Certificate | undefined
 
   constructor(der: Uint8Array, subjectKey: string, certificate?: Certificate) {
     this.der = der
+    this.sha256 = hash('sha256', der, 'hex')
     this.subjectKey = subjectKey
     this.#certificate = certificate
-  }
-
-  get sha256(): string {
-    return this.#certificate?.sha256 ?? hash('sha256', this.der, 'hex')
   }
 
   get certificate(): Certificate {
@@ -156,8 +154,8 @@ function readSource(source: CertificateSource, index: number): readonly Anchor[]
   }
 }
 
-/** DER starts with a SEQUENCE; PEM never does, for 0x30 is the digit 0. */
-const isDer = (source: CertificateSource): source is Uint8Array => typeof source !== 'string' && source[0] === 0x30
+/** DER starts with a SEQUENCE; PEM never does, for 0x30 is the digit 0. A text has characters where bytes have numbers. */
+const isDer = (source: CertificateSource): source is Uint8Array => source[0] === 0x30
 
 const textOf = (source: CertificateSource): string =>
   typeof source === 'string' ? source : Buffer.from(source).toString('latin1')
