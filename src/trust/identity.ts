@@ -67,28 +67,26 @@ function matchesDns(presented: string, host: string, { isPublicSuffix }: Identit
   if (!name.startsWith('*.')) return name === host
   const parent = name.slice(2)
   if (!isDnsName(parent) || !parent.includes('.')) return false
-  if (host.slice(host.indexOf('.') + 1) !== parent || !host.includes('.')) return false
+  if (host.slice(host.indexOf('.') + 1) !== parent) return false
   return isPublicSuffix?.(parent) !== true
 }
 
 /** SPIFFE X.509-SVID §2: exactly one URI. Scheme and trust domain ignore case, the path does not. */
 function matchesSpiffe(presentedIdentifiers: readonly GeneralName[], id: string): boolean {
   const uris = presentedIdentifiers.flatMap((name) => (name.kind === 'uri' ? [name.text] : []))
-  const [only] = uris
-  if (only === undefined || uris.length !== 1) return false
-  const [presented, wanted] = [spiffeOf(only), spiffeOf(id)]
+  if (uris.length !== 1) return false
+  const [presented, wanted] = [...uris, id].map(spiffeOf)
   return presented !== undefined && presented === wanted
 }
 
 /** Whether the text is a SPIFFE ID that a certificate can be matched with. */
 export const isSpiffeId = (text: string): boolean => spiffeOf(text) !== undefined
 
-/** SPIFFE ID §2: no query, port or user; path segments neither empty nor dots. */
+/** SPIFFE ID §2: no query, port or user; segments neither empty nor dots. */
 function spiffeOf(text: string): string | undefined {
-  const [, trustDomain, path] = /^spiffe:\/\/([a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)*)$/i.exec(text) ?? []
-  if (trustDomain === undefined || path === undefined) return undefined
-  if (path.split('/').some((segment) => segment === '.' || segment === '..')) return undefined
-  return `spiffe://${trustDomain.toLowerCase()}${path}`
+  if (!/^spiffe:\/\/[a-z0-9._-]{1,255}(\/[a-z0-9._-]+)*$/i.test(text)) return undefined
+  if (text.split('/').some((part) => part === '.' || part === '..')) return undefined
+  return text.replace(/^[^/]+\/\/[^/]+/, (authority) => authority.toLowerCase())
 }
 
 /**
