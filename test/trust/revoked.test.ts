@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest'
 import { parseHostPattern } from '../../src/encoding/host-pattern.ts'
 import { clearDenies } from '../../src/manifest/denies.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
-import { normalSerial } from '../../src/trust/revoked.ts'
 import { refusalOf, testClient, until } from '../support/client.ts'
 import { startTestPins } from '../support/pins.ts'
 import { refresh, settled } from '../support/scene.ts'
@@ -71,10 +70,6 @@ describe('revocations of the manifest beat its pins', () => {
     await repository.publish({ hosts, members: { revocations } })
     const client = testClient({ manifest, anchors: ca.anchorPem })
     expect((await client.fetch(`https://${HOST}:${peer.port}/`)).status).toBe(200)
-  })
-
-  test('a serial number has one spelling', () => {
-    expect(['00AB', '0ab', 'ab', '00', '0'].map(normalSerial)).toEqual(['ab', 'ab', 'ab', '0', '0'])
   })
 })
 
