@@ -1,11 +1,22 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { LogListSchema } from '../../src/manifest/schema.ts'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { selfSigned, type TestCertificate, testCa } from '../../src/testing/ca.ts'
 import { crossSign, forgedTwinOf } from '../../src/testing/forge.ts'
+import { ocspResponse } from '../../src/testing/revocation.ts'
+import { testLog, testLogList } from '../../src/testing/transparency.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
-import { createEvaluator, describePath, evaluateTrust, type TrustInput } from '../../src/trust/evaluate.ts'
+import {
+  createEvaluator,
+  describePath,
+  evaluateTrust,
+  type TrustInput,
+  unchangedUntil,
+} from '../../src/trust/evaluate.ts'
 import type { HostPolicy, Pin } from '../../src/trust/policy.ts'
+import { DEFAULT_REVOCATION, type RevocationPolicy } from '../../src/trust/revocation/policy.ts'
+import { DEFAULT_TRANSPARENCY } from '../../src/trust/transparency/check.ts'
 import type { TrustVerdict } from '../../src/trust/verdict.ts'
 import { originOf, policyFor } from '../support/policy.ts'
 
@@ -54,6 +65,23 @@ describe('a verdict', () => {
     const { presented, policy } = input
     expect(verdict).toMatchObject({ kind: 'trusted', peer: { reported: [] } })
     expect(verdict.kind === 'trusted' && [verdict.peer.presented, verdict.peer.policy]).toEqual([presented, policy])
+  })
+
+  test('trusted: has what there is to say, and no member for what there is not', () => {
+    const input = inputOf(chain, [ca.root], [server.pin])
+    const { presented, policy } = input
+    const said = {
+      presented,
+      policy,
+      validUntil: at(90) + 1,
+      revocation: { status: 'undetermined', causes: [expect.objectContaining({ code: 'ERR_TRUST_CRL_NONE' })] },
+      reported: [],
+    }
+    const verdict = evaluateTrust(input)
+    const peer = verdict.kind === 'trusted' ? verdict.peer : expect.fail('refused')
+    expect(peer).toStrictEqual({ path: peer.path, ...said })
+    const staple = Uint8Array.of(0x30, 0)
+    expect(evaluateTrust({ ...input, staple })).toHaveProperty('peer.staple', staple)
   })
 
   test('rejected for its pins: the verified path is shown, with place, subject and end of each certificate', () => {
@@ -127,6 +155,9 @@ describe('report mode', () => {
 
   test('reports nothing where a pin matches', () => {
     expect(judge(chain, [ca.root], [server.pin], report)).toMatchObject({ kind: 'trusted', peer: { reported: [] } })
+    const cross = crossSign(ca.root, other.root)
+    const second = judge([...chain, cross], [ca.root, other.root], [other.root.pin], report)
+    expect(second).toMatchObject({ kind: 'trusted', peer: { reported: [] } })
   })
 
   test.each<[string, string, TrustVerdict]>([
@@ -169,6 +200,104 @@ describe('report mode', () => {
       expect(outcome(verdict)).toEqual(expected)
       if (verdict.kind === 'trusted') expect(verdict.peer.reported).toMatchObject([{ code: 'ERR_TRUST_PIN_MISMATCH' }])
     }
+  })
+})
+
+describe('revocation', () => {
+  const [good, revoked] = [
+    ocspResponse({ certificate: server }),
+    ocspResponse({ certificate: server, status: 'revoked' }),
+  ]
+  const strict = { mode: 'hard-fail', fetch: 'blocking' } as const
+
+  function judgeWith(
+    policy: Partial<RevocationPolicy>,
+    more: Pick<TrustInput, 'staple' | 'mayWait'>,
+    pins: Pins = [server.pin],
+    others: Partial<HostPolicy> = {},
+  ): TrustVerdict {
+    const revocation = { ...DEFAULT_REVOCATION, ...policy }
+    return evaluateTrust({ ...inputOf(chain, [ca.root], pins, { revocation, ...others }), ...more })
+  }
+
+  test('refuses a revoked certificate: ERR_TRUST_CERT_REVOKED; report mode of revocation lets it pass and says so', () => {
+    for (const mode of ['soft-fail', 'hard-fail'] as const) {
+      expect(outcome(judgeWith({ mode }, { staple: revoked }))).toBe('ERR_TRUST_CERT_REVOKED')
+    }
+    expect(judgeWith({ mode: 'report' }, { staple: revoked })).toMatchObject({
+      kind: 'trusted',
+      peer: { reported: [{ code: 'ERR_TRUST_CERT_REVOKED' }], revocation: { status: 'revoked' } },
+    })
+    expect(judgeWith({ mode: 'report' }, { staple: good })).toMatchObject({ peer: { reported: [] } })
+    expect(judgeWith({ mode: 'off' }, { staple: revoked })).toMatchObject({ peer: { reported: [] } })
+  })
+
+  test('is not forgiven by report mode of pins: ERR_TRUST_CERT_REVOKED; both reports are told, the pin first', () => {
+    const pins = [other.root.pin]
+    expect(outcome(judgeWith({}, { staple: revoked }, pins, { mode: 'report' }))).toBe('ERR_TRUST_CERT_REVOKED')
+    expect(judgeWith({ mode: 'report' }, { staple: revoked }, pins, { mode: 'report' })).toMatchObject({
+      peer: { reported: [{ code: 'ERR_TRUST_PIN_MISMATCH' }, { code: 'ERR_TRUST_CERT_REVOKED' }] },
+    })
+  })
+
+  test('an acceptance ends with the evidence only where evidence is demanded', () => {
+    const end = (mode: RevocationPolicy['mode'], staple?: Uint8Array): unknown => {
+      const verdict = judgeWith({ mode, ocspUnknown: 'undetermined' }, { staple })
+      return verdict.kind === 'trusted' ? verdict.peer.validUntil : verdict.findings[0].code
+    }
+    expect(end('hard-fail', good)).toBe(at(3))
+    expect(end('soft-fail', good)).toBe(at(90) + 1)
+    expect(end('soft-fail')).toBe(at(90) + 1)
+    expect(end('report', revoked)).toBe(at(90) + 1)
+    expect(end('hard-fail')).toBe('ERR_TRUST_REVOCATION_UNDETERMINED')
+  })
+
+  test('what is still to be fetched refuses nobody who may wait: ERR_TRUST_REVOCATION_UNDETERMINED for the others', () => {
+    const undetermined = 'ERR_TRUST_REVOCATION_UNDETERMINED'
+    expect(judgeWith(strict, { mayWait: true })).toMatchObject({ kind: 'trusted', peer: { validUntil: at(90) + 1 } })
+    expect(outcome(judgeWith(strict, { mayWait: false }))).toBe(undetermined)
+    expect(outcome(judgeWith(strict, {}))).toBe(undetermined)
+    for (const fetch of ['never', 'background'] as const) {
+      expect(outcome(judgeWith({ ...strict, fetch }, { mayWait: true }))).toBe(undetermined)
+    }
+    expect(outcome(judgeWith(strict, { mayWait: true, staple: revoked }))).toBe('ERR_TRUST_CERT_REVOKED')
+    expect(outcome(judgeWith({ ...strict, staple: 'always' }, { mayWait: true }))).toBe('ERR_TRUST_STAPLE_MISSING')
+  })
+})
+
+describe('transparency', () => {
+  const [known, unknown] = [testLog({ operator: 'A' }), testLog({ operator: 'B' })]
+  const logged = ca.issue({ names: [HOST], loggedIn: [known, unknown] })
+  const logList = LogListSchema.parse(testLogList([known], NOW))
+  const refusing: Partial<HostPolicy> = {
+    transparency: { policy: { ...DEFAULT_TRANSPARENCY, mode: 'require' }, logList, id: 'x' },
+  }
+  const codesOf = (pin: TestCertificate['pin'], more: Partial<HostPolicy> = refusing) => {
+    const verdict = judge([logged, ca.issuer], [ca.root], [pin], more)
+    return verdict.kind === 'rejected' ? verdict.findings.map(({ code }) => code) : verdict.kind
+  }
+
+  test('tells why single SCTs do not count beside the rule that is not met, and not beside another reason', () => {
+    expect(codesOf(logged.pin)).toEqual(['ERR_TRUST_CT_NOT_ENOUGH_SCTS', 'ERR_TRUST_SCT_UNKNOWN_LOG'])
+    expect(codesOf(other.root.pin)).toEqual(['ERR_TRUST_PIN_MISMATCH'])
+    const nowhere = { ...refusing, anchors: createAnchors(other.root.der) }
+    expect(codesOf(logged.pin, nowhere)).toEqual(['ERR_TRUST_UNKNOWN_ISSUER'])
+  })
+
+  test('is not forgiven by report mode of pins: ERR_TRUST_CT_NOT_ENOUGH_SCTS', () => {
+    expect(codesOf(other.root.pin, { ...refusing, mode: 'report' })).toEqual([
+      'ERR_TRUST_CT_NOT_ENOUGH_SCTS',
+      'ERR_TRUST_SCT_UNKNOWN_LOG',
+    ])
+  })
+
+  test('that could not be checked does not shorten how long a verdict holds', () => {
+    const unchecked: Partial<HostPolicy> = { transparency: { policy: DEFAULT_TRANSPARENCY, id: 'x' } }
+    const publicAnchors = { ...unchecked, anchors: createAnchors(ca.root.der, 'store') }
+    const verdict = judge([logged, ca.issuer], [ca.root], [logged.pin], publicAnchors)
+    const peer = verdict.kind === 'trusted' ? verdict.peer : expect.fail('refused')
+    expect(peer.transparency?.status).toBe('unchecked')
+    expect(unchangedUntil(peer)).toBe(peer.validUntil)
   })
 })
 
