@@ -169,11 +169,10 @@ function understand(
 
 function verificationKey(key: RootKey, where: Where): VerificationKey {
   const { kty, crv, alg, x, y, holder } = key
-  const ed25519 = kty === 'OKP' && crv === 'Ed25519' && alg === 'Ed25519' && y === undefined
-  const p256 = kty === 'EC' && crv === 'P-256' && alg === 'ES256' && y !== undefined
+  const isKnown = KEY_TYPES.includes(`${kty} ${crv} ${alg}`) && (y === undefined) === (kty === 'OKP')
   const jwk: PublicJwk = y === undefined ? { kty, crv, x } : { kty, crv, x, y }
   const kid = thumbprint(jwk)
-  if ((!ed25519 && !p256) || !isOnCurve(jwk)) {
+  if (!isKnown || !isOnCurve(jwk)) {
     throw refusal('ERR_MANIFEST_ROOT_KEY_ALG', where, `key ${kid}: ${kty}, ${crv} and ${alg} do not make a key`)
   }
   if (key.kid !== undefined && key.kid !== kid) {
@@ -195,5 +194,6 @@ function isOnCurve(jwk: PublicJwk): boolean {
   }
 }
 
+const KEY_TYPES: readonly string[] = ['OKP Ed25519 Ed25519', 'EC P-256 ES256'] // RFC 8037 §2, RFC 7518 §6.2.1
 export const MAX_ROOT_BYTES = 64 * 1024 // 32 keys with notes and 16 signatures stay below 48 KiB
 const MAX_SKEW_MS = 5 * 60_000 // TLS deployments see clocks off by minutes; more is a clock to repair
