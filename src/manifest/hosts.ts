@@ -104,10 +104,8 @@ function checkEntry(
   if (mode === 'enforce' && pins.length < 2 && singlePin !== true) {
     throw refusal('ERR_MANIFEST_NO_BACKUP_PIN', where, `${host} has one pin; losing its key would close the host`)
   }
-  for (const { notBefore, notAfter } of pins) {
-    if (notBefore !== undefined && notAfter !== undefined && notAfter <= notBefore) {
-      throw refusal('ERR_MANIFEST_PIN_WINDOW', where, `${host} has a pin that is never active`)
-    }
+  if (pins.some(({ notBefore = -Infinity, notAfter = Infinity }) => notAfter <= notBefore)) {
+    throw refusal('ERR_MANIFEST_PIN_WINDOW', where, `${host} has a pin that is never active`)
   }
 }
 
