@@ -15,10 +15,10 @@ export interface StickyDeny {
 
 /** Adds what the status denies; subtracts nothing. */
 export function addDenies(denies: readonly StickyDeny[], status: AcceptedStatus): readonly StickyDeny[] {
-  if (status.payload.deny === undefined) return denies
-  const byIdentity = new Map(denies.map((deny) => [identityOf(deny), deny]))
   const { manifestEpoch, payload } = status
-  for (const entry of payload.deny ?? []) {
+  if (payload.deny === undefined) return denies
+  const byIdentity = new Map(denies.map((deny) => [identityOf(deny), deny]))
+  for (const entry of payload.deny) {
     byIdentity.set(identityOf(entry), { ...entry, manifestEpoch, manifestVersion: payload.manifest.version })
   }
   return [...byIdentity.values()]
@@ -30,10 +30,11 @@ export function clearDenies(
   { payload, epoch, version }: ManifestFacts,
 ): readonly StickyDeny[] {
   const undenied = new Set(payload.undeny)
-  const revoked = payload.revocations?.spki ?? []
+  const revoked = payload.revocations?.spki
   return denies.filter((deny) => {
-    const later = epoch !== deny.manifestEpoch ? epoch > deny.manifestEpoch : version >= deny.manifestVersion
-    return !later || !(undenied.has(deny.spki) || revoked.some((revocation) => covers(revocation, deny)))
+    const { manifestEpoch, manifestVersion } = deny
+    const isLater = epoch > manifestEpoch || (epoch === manifestEpoch && version >= manifestVersion)
+    return !isLater || !(undenied.has(deny.spki) || revoked?.some((revocation) => covers(revocation, deny)))
   })
 }
 
@@ -48,6 +49,6 @@ function covers(
   return deny.hosts?.every((pattern) => revoked.has(formatHostPattern(pattern))) === true
 }
 
-export function identityOf({ spki, hosts = [] }: Pick<StickyDeny, 'spki' | 'hosts'>): string {
-  return JSON.stringify([spki, ...hosts.map(formatHostPattern).sort()])
+export function identityOf({ spki, hosts }: Pick<StickyDeny, 'spki' | 'hosts'>): string {
+  return JSON.stringify([spki, hosts?.map(formatHostPattern).sort()])
 }

@@ -90,7 +90,7 @@ export function createInForce(options: InForceOptions): InForce {
       enter(activated)
     }
     emitDenyChanges(denies, known.denies, emit)
-    if (discovery.type === 'root') emitEpochs(before, root, emit)
+    emitEpochs(before, root, emit)
     if (discovery.type === 'manifest' && discovery.changes !== undefined) {
       announce(discovery.manifest, from, root.version, discovery.asCanary, discovery.changes)
     }

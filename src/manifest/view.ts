@@ -50,6 +50,9 @@ export function viewOf(
   before?: ManifestView,
   shipped?: Bootstrap,
 ): ManifestView {
+  if (state.kind === 'closed' && before !== undefined) {
+    return before.kind === 'closed' ? before : Object.freeze({ ...before, kind: 'closed' })
+  }
   const everAccepted = known?.everAccepted ?? false
   const bootstrap = state.kind === 'cold' && !everAccepted ? shipped : undefined
   const manifest = manifestIn(state) ?? bootstrap?.manifest
@@ -58,12 +61,11 @@ export function viewOf(
     before !== undefined &&
     before.kind === state.kind &&
     before.everAccepted === everAccepted &&
-    (state.kind === 'closed' || lookupFor(manifest) === before.lookup) &&
-    sameDenies(before.denies, denies)
+    before.lookup === lookupFor(manifest) &&
+    textOf(before.denies) === textOf(denies)
   ) {
     return before
   }
-  if (state.kind === 'closed' && before !== undefined) return Object.freeze({ ...before, kind: 'closed' })
   return Object.freeze({
     kind: state.kind,
     version: manifest?.version ?? 0,
@@ -81,15 +83,17 @@ export function viewOf(
 }
 
 export function manifestIn(state: ManifestState): AcceptedManifest | undefined {
-  return state.kind === 'cold' || state.kind === 'closed' ? undefined : state.manifest
+  return 'manifest' in state ? state.manifest : undefined
 }
 
 export function emitDenyChanges(before: readonly StickyDeny[], after: readonly StickyDeny[], emit: Emit): void {
-  if (before === after) return
-  const [from, to] = [before, after].map((denies) => new Map(denies.map((deny) => [identityOf(deny), deny.spki])))
-  const added = [...(to ?? [])].filter(([key]) => from?.has(key) !== true).map(([, spki]) => spki)
-  const cleared = [...(from ?? [])].filter(([key]) => to?.has(key) !== true).map(([, spki]) => spki)
+  const [added, cleared] = [keysWithout(after, before), keysWithout(before, after)]
   if (added.length + cleared.length > 0) emit({ type: 'manifest.deny', added, cleared })
+}
+
+function keysWithout(denies: readonly StickyDeny[], others: readonly StickyDeny[]): readonly PinText[] {
+  const known = new Set(others.map(identityOf))
+  return denies.filter((deny) => !known.has(identityOf(deny))).map(({ spki }) => spki)
 }
 
 /** Denies of statuses, then what the manifest itself revokes. */
@@ -107,12 +111,8 @@ function denyRules(sticky: readonly StickyDeny[], manifest: AcceptedManifest | u
   ]
 }
 
-function sameDenies(a: readonly DenyRule[], b: readonly DenyRule[]): boolean {
-  return a.length === b.length && a.every((deny, index) => sameDeny(deny, b[index]))
-}
-
-function sameDeny(a: DenyRule, b: DenyRule | undefined): boolean {
-  return b !== undefined && a.reason === b.reason && identityOf(a) === identityOf(b)
+function textOf(denies: readonly DenyRule[]): string {
+  return JSON.stringify(denies.map((deny) => [identityOf(deny), deny.reason]))
 }
 
 function lookupFor(manifest: AcceptedManifest | undefined): HostLookup {
