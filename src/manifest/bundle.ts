@@ -36,10 +36,9 @@ export function parseBundle(bytes: Uint8Array): Bundle | undefined {
   }
 }
 
-/** JSON begins with a brace, base64 never does. */
+/** JSON begins with a brace, so it is never base64. */
 function decoded(bytes: Uint8Array): Uint8Array {
-  const text = Buffer.from(bytes).toString('latin1').trim()
-  return text.startsWith('{') ? bytes : (decodeBase64(text.replace(/\s/g, '')) ?? bytes)
+  return decodeBase64(Buffer.from(bytes).toString('latin1').replace(/\s/g, '')) ?? bytes
 }
 
 const Document = z.looseObject({ payload: z.string() })

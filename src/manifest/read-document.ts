@@ -41,12 +41,11 @@ export function found(bytes: Uint8Array | undefined): FetchedBytes {
 async function readUpTo(file: FileHandle, maxBytes: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(Math.min(maxBytes, (await file.stat()).size + 1))
   let length = 0
-  while (length < buffer.length) {
+  for (;;) {
     const { bytesRead } = await file.read(buffer, length, buffer.length - length)
-    if (bytesRead === 0) break
+    if (bytesRead === 0) return buffer.slice(0, length) // at its end, or all that was asked for
     length += bytesRead
   }
-  return buffer.slice(0, length)
 }
 
 const ABSENT: FetchedBytes = { status: 404, headers: {}, bytes: new Uint8Array() }
