@@ -77,6 +77,12 @@ test.each<[string, StateEvent]>([
   expect(next(closed, event, at(0))).toBe(closed)
 })
 
+test('an event that is none is thrown back, and not taken for another', () => {
+  expect(() => next(COLD, { type: 'opened' } as never, at(0))).toThrow(
+    new TypeError('no transition for {"type":"opened"}'),
+  )
+})
+
 test('the manifest’s own expiry ends both freshness and grace', () => {
   expect(deadlines(manifest(90 * SECOND, 50), S)).toEqual({ staleAt: at(90), expiredAt: at(90) })
 })
