@@ -197,19 +197,28 @@ describe('what is refused', () => {
 })
 
 describe('what no receiver could verify is not sent: ERR_SIGN_KEY_UNSUITABLE', () => {
-  const refused = expect.objectContaining({ code: 'ERR_SIGN_KEY_UNSUITABLE' })
+  const refused = (what: string) =>
+    expect.objectContaining({
+      code: 'ERR_SIGN_KEY_UNSUITABLE',
+      message: `signResponses: ${what}; nothing was signed`,
+    })
 
-  test.each<[string, Partial<Signer>]>([
-    ['a name beyond ASCII', { keyId: 'schlüssel' }],
-    ['a public key of another kind', { algorithm: 'ecdsa-p256-sha256', publicKey }],
-  ])('%s', (_, change) => {
-    expect(() => signResponses({ keys: { ...signer, ...change } })).toThrow(refused)
+  test.each<[string, Partial<Signer>, string]>([
+    ['a name beyond ASCII', { keyId: 'schlüssel' }, 'expected a keyId in ASCII'],
+    [
+      'a public key of another kind',
+      { algorithm: 'ecdsa-p256-sha256', publicKey },
+      'the key does not fit ecdsa-p256-sha256',
+    ],
+  ])('%s', (_, change, what) => {
+    expect(() => signResponses({ keys: { ...signer, ...change } })).toThrow(refused(what))
     expect(() => signResponses({ keys: signer })).not.toThrow()
   })
 
   test.each([0, 63, 70])('a signature of %i octets', async (length) => {
     const sign = signResponses({ keys: { ...signer, sign: () => new Uint8Array(length) } })
-    await expect(sign({ status: 200 })).rejects.toThrow(refused)
+    const what = `expected a signature of 64 octets, saw ${length} octets`
+    await expect(sign({ status: 200 })).rejects.toThrow(refused(what))
     expect(await signResponses({ keys: signer })({ status: 200 })).toHaveProperty('signature')
   })
 })
