@@ -35,7 +35,7 @@ export function fieldLines(raw: readonly string[]): FieldLine[] {
 
 /** Of an absolute URL, as they stand on the wire; the query without its `?`. */
 export function wireParts(url: string): { readonly authority: string; readonly path: string; readonly query: string } {
-  const [, authority = '', path = '', query = ''] = URL_PARTS.exec(url) ?? []
+  const [, authority = '', path = '', query = ''] = url.split(URL_PARTS)
   return { authority, path, query }
 }
 

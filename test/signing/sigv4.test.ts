@@ -140,6 +140,18 @@ describe('what is signed', () => {
     expect('x-amz-content-sha256' in headers).toBe(isSaid)
   })
 
+  test('what is so by default may be said, for S3 and for the others', async () => {
+    const request = signable({ url: 'https://service.internal/a%20b//c/../d', body: 'content' })
+    const by = (options: Partial<SigV4Options>) => bound(signer(options)).sign(request)
+    const said = { placement: 'header', payload: 'signed', signSessionToken: true } as const
+    const ofS3 = { ...said, service: 's3', encodePath: 'once', normalizePath: false } as const
+    const ofOthers = { ...said, encodePath: 'twice', normalizePath: true } as const
+    expect(await by(ofS3)).toEqual(await by({ service: 's3' }))
+    expect(await by(ofOthers)).toEqual(await by({}))
+    expect(await by({ ...ofOthers, encodePath: 'once' })).not.toEqual(await by({}))
+    expect(await by({ ...ofOthers, normalizePath: false })).not.toEqual(await by({}))
+  })
+
   test('a request over http is signed by its host and its path as well', async () => {
     const { sign } = bound(signer({ service: 's3' }))
     const { headers } = await sign(signable({ url: 'http://minio.internal:9000/bucket/key?list-type=2' }))
