@@ -1,4 +1,4 @@
-import type { Runtime } from '../ports/runtime.ts'
+import type { FetchedBytes, Runtime } from '../ports/runtime.ts'
 import { type AcceptedManifest, acceptManifest, acceptStatus, verifyStatus } from './accept.ts'
 import { addDenies, type StickyDeny } from './denies.ts'
 import { badAnswer, fetchDocument } from './fetch-document.ts'
@@ -27,43 +27,46 @@ export async function loadBootstrap(
   signal: AbortSignal,
 ): Promise<Bootstrap> {
   const now = runtime.clock.now()
-  const get = async (path: string, document: Where['document'], maxBytes: number) => {
-    const where: Where = { document, source: `${mirror.name} ${path}` }
-    const answer = await fetchDocument(mirror, { path, where: { document }, maxBytes, signal }, runtime)
+  const sourceOf = (path: string): string => `${mirror.name} ${path}`
+  const ask = (path: string, document: Where['document'], maxBytes: number): Promise<FetchedBytes> =>
+    fetchDocument(mirror, { path, where: { document }, maxBytes, signal }, runtime)
+  const bytesOf = (answer: FetchedBytes, path: string, document: Where['document']): Uint8Array => {
     if (answer.status === 200) return answer.bytes
-    if (document === 'root' && answer.status === 404) return undefined
-    throw badAnswer('ERR_MANIFEST_FETCH_HTTP', answer, where, runtime)
+    throw badAnswer('ERR_MANIFEST_FETCH_HTTP', answer, { document, source: sourceOf(path) }, runtime)
   }
-  const needed = async (...asked: Parameters<typeof get>) => (await get(...asked)) ?? new Uint8Array()
+  const get = async (path: string, document: Where['document'], maxBytes: number): Promise<Uint8Array> =>
+    bytesOf(await ask(path, document, maxBytes), path, document)
 
   let root = anchor
   for (;;) {
     const path = `roots/${root.version + 1}.json`
-    const bytes = await get(path, 'root', MAX_ROOT_BYTES)
-    if (bytes === undefined) break
-    root = await acceptRoot(bytes, root, now, `${mirror.name} ${path}`)
+    const answer = await ask(path, 'root', MAX_ROOT_BYTES)
+    if (answer.status === 404) break
+    root = await acceptRoot(bytesOf(answer, path, 'root'), root, now, sourceOf(path))
   }
-  const bytes = await needed('status.json', 'status', MAX_STATUS_BYTES)
-  const source = `${mirror.name} status.json`
-  const { issuedAt } = (await verifyStatus(bytes, root, source)).payload
-  const verdict = await acceptStatus(bytes, { root, now: issuedAt, source })
-  if (verdict.kind === 'unchanged') throw new TypeError('a first status cannot be unchanged')
-  const { status } = verdict
+  const bytes = await get(STATUS_PATH, 'status', MAX_STATUS_BYTES)
+  const source = sourceOf(STATUS_PATH)
+  const status = await verifyStatus(bytes, root, source)
+  await acceptStatus(bytes, { root, now: status.payload.issuedAt, source })
   const pointer = status.payload.manifest
   const path = `manifests/${pointer.version}.${pointer.sha256}.json`
   const manifest = await acceptManifest(
-    await needed(path, 'manifest', Math.ceil((pointer.length * 4) / 3) + MAX_ENVELOPE_BYTES),
+    await get(path, 'manifest', Math.ceil((pointer.length * 4) / 3) + MAX_ENVELOPE_BYTES),
     pointer,
     {
       root,
       now,
-      source: `${mirror.name} ${path}`,
+      source: sourceOf(path),
       readBlob: async (reference) => {
         const blob = blobPath(reference)
-        const where: Where = { document: 'blob', source: `${mirror.name} ${blob}` }
-        return checkBlob(await needed(blob, 'blob', MAX_BLOB_BYTES), reference, where)
+        return checkBlob(await get(blob, 'blob', MAX_BLOB_BYTES), reference, {
+          document: 'blob',
+          source: sourceOf(blob),
+        })
       },
     },
   )
   return { manifest, denies: addDenies([], status) }
 }
+
+const STATUS_PATH = 'status.json'

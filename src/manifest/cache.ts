@@ -125,8 +125,9 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
     const documents: Document[] = []
     for (const { name, rootVersion } of (await list(kind)).slice(0, MAX_FILES_READ)) {
       const root = roots.get(rootVersion)
-      const bytes = root === undefined ? undefined : await get(name)
-      if (root === undefined || bytes === undefined) continue
+      if (root === undefined) continue
+      const bytes = await get(name)
+      if (bytes === undefined) continue
       try {
         documents.push(await verify(bytes, root, name))
       } catch (error) {
@@ -156,7 +157,8 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
 
   const clientId = async (): Promise<string> => {
     ownId ??= Buffer.from(runtime.random(16)).toString('hex')
-    await bestEffort(() => store.put(`${base}id`, Buffer.from(ownId ?? '')), 'exists')
+    const made = Buffer.from(ownId)
+    await bestEffort(async () => void (await store.put(`${base}id`, made)), undefined)
     const held = Buffer.from((await get(`${base}id`)) ?? new Uint8Array()).toString('latin1')
     if (/^[0-9a-f]{32}$/.test(held)) ownId = held
     return ownId
@@ -224,8 +226,8 @@ async function restore(
   const current = statuses.filter(({ epoch }) => epoch === roles.status.epoch)
   const candidates = manifests.filter(({ epoch }) => epoch === roles.manifest.epoch)
   const [status, floor] = [current[0], candidates[0]]
-  const oldestFirst = [...manifests].reverse()
-  const denies = oldestFirst.reduce(clearDenies, [...statuses].reverse().reduce(addDenies, [] as readonly StickyDeny[]))
+  const denied = [...statuses].reverse().reduce(addDenies, [] as readonly StickyDeny[]) // the oldest first
+  const denies = manifests.reduce(clearDenies, denied)
   const issuedAt = Math.max(0, ...[...current, ...candidates].map(({ payload }) => payload.issuedAt))
   const known: Knowledge = {
     root,
@@ -304,8 +306,7 @@ function documentName(base: string, kind: 'status' | 'manifest', document: Accep
 export function parseName(name: string): StoredName | undefined {
   const match = /\/(\d{6,16})\.(\d{16})\.(\d{6,16})\.[0-9a-f]{16}\.json$/.exec(name)
   if (match === null) return undefined
-  const [epoch = 0, version = 0, rootVersion = 0] = match.slice(1).map(Number)
-  return { name, epoch, version, rootVersion }
+  return { name, epoch: Number(match[1]), version: Number(match[2]), rootVersion: Number(match[3]) }
 }
 
 export function newestFirst(a: StoredName, b: StoredName): number {

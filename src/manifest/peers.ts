@@ -1,5 +1,5 @@
 import { StoreError } from '../errors/errors.ts'
-import type { Runtime, UnixMs } from '../ports/runtime.ts'
+import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import type { Store } from '../stores/store.ts'
 import type { AcceptedStatus } from './accept.ts'
 import { cacheBase, newestFirst, parseName, rootName } from './cache.ts'
@@ -67,12 +67,12 @@ export function createPeers(options: {
   }
 
   async function nameOf(path: string): Promise<string | undefined> {
-    const [, version] = /^roots\/(\d{1,9})\.json$/.exec(path) ?? []
-    if (version !== undefined) return rootName(base, Number(version))
+    const root = /^roots\/(\d{1,9})\.json$/.exec(path)
+    if (root !== null) return rootName(base, Number(root[1]))
     if (path === 'status.json') return (await stored('status'))[0]?.name
-    const [, wanted, sha256 = ''] = /^manifests\/(\d+)\.([0-9a-f]{64})\.json$/.exec(path) ?? []
-    if (wanted === undefined) return `${base}${path}`
-    const isWanted = ({ name }: { name: string }) => name.endsWith(`.${sha256.slice(0, 16)}.json`)
+    const manifest = /^manifests\/\d+\.([0-9a-f]{16})[0-9a-f]{48}\.json$/.exec(path)
+    if (manifest === null) return `${base}${path}`
+    const isWanted = ({ name }: { name: string }) => name.endsWith(`.${manifest[1]}.json`)
     return (await stored('manifest')).find(isWanted)?.name
   }
 
@@ -90,8 +90,9 @@ interface Note {
 }
 
 function parseNote(name: string): readonly Note[] {
-  const [, at, by = '', status = ''] = /\/(\d{16})\.([0-9a-f]{8})\.([0-9a-f]{16})$/.exec(name) ?? []
-  return at === undefined ? [] : [{ name, at: Number(at) as UnixMs, by, status }]
+  const match = /\/(\d{16})\.([0-9a-f]{8})\.([0-9a-f]{16})$/.exec(name)
+  if (match === null) return []
+  return [{ name, at: toUnixMs(Number(match[1])), by: String(match[2]), status: String(match[3]) }]
 }
 
 /** Without a store there are no others; that it fails is what the cache says. */

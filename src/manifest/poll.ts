@@ -41,7 +41,7 @@ export interface PollOptions {
 export function createPoll(options: PollOptions): Poll {
   const { mirrors, cache, peers, runtime, emit, inForce, seen, closing } = options
   const { clock, schedule } = runtime
-  const etags = new Map<Mirror, string>()
+  const etags: RefreshContext['etags'] = new Map()
   let turn = 0
 
   /**

@@ -41,7 +41,7 @@ export interface RefreshContext {
   readonly time: () => UnixMs
   readonly commit: (discovery: Discovery) => void
   /** Entity tags of accepted statuses, by mirror. A tag of a refused body would earn a 304 for it for ever. */
-  readonly etags: Map<Mirror, string>
+  readonly etags: Map<Mirror, string | undefined>
   /** Whether to look for a newer root although nothing hints at one. */
   readonly probeRoot: boolean
   readonly onProbe: () => void
@@ -149,8 +149,7 @@ async function refreshStatus(context: RefreshContext, roots: RootWalk): Promise<
     if (answer.status !== 200) throw badAnswer('ERR_MANIFEST_FETCH_HTTP', answer, where, context.runtime)
     const judge = () => acceptStatus(answer.bytes, { ...judgeBy(known()), now: time(), source })
     const accepted = await underNewerRoots(judge, roots)
-    const etag = answer.headers['etag']
-    return { verdict: accepted, keepTag: () => (etag === undefined ? etags.delete(mirror) : etags.set(mirror, etag)) }
+    return { verdict: accepted, keepTag: () => etags.set(mirror, answer.headers['etag']) }
   })
   const trusted = known().status
   if (verdict.kind === 'accepted') {

@@ -56,7 +56,7 @@ export async function frozenMount(path: string, mountInfo = MOUNT_INFO): Promise
   try {
     const [mounts, target] = [await readFile(mountInfo, 'utf8'), await realpath(path)]
     const places = new Map(mounts.split('\n').map((line) => placeOf(line)))
-    const frozen = places.has(target) || (places.get(dirname(target)) ?? '').match(/\/\.\.\d{4}_/) !== null
+    const frozen = places.has(target) || places.get(dirname(target))?.match(/\/\.\.\d{4}_/)
     return frozen
       ? `${path} is mounted by itself (subPath), so it will never change: mount the whole volume`
       : undefined
