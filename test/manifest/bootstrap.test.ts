@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { canonicalHost } from '../../src/encoding/host.ts'
+import { loadBootstrap } from '../../src/manifest/bootstrap.ts'
+import type { ManifestCode } from '../../src/manifest/refusal.ts'
+import { parseAnchor, verifyAnchor } from '../../src/manifest/root.ts'
 import type { Mirror } from '../../src/manifest/sources.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { createWorld, DAY, forge, host, payloadOf, pin, sourceOf, startedWorld, text, type World } from './world.ts'
@@ -145,4 +148,124 @@ test('a shipped manifest that has expired is refused: ERR_MANIFEST_EXPIRED', asy
   expect(updater.current().version).toBe(0)
   expect(rejections(world)[0]).toBe('ERR_MANIFEST_EXPIRED')
   await updater.close()
+})
+
+describe('reading what is shipped', () => {
+  /** So many that they go into blobs. */
+  const MANY = Array.from({ length: 5_000 }, (_, at) => host(`h${at}.example.com`))
+  const publishMany = async () => {
+    const world = await createWorld()
+    await world.repository.publishManifest(MANY, { now: world.now() })
+    return world
+  }
+  const published = publishMany()
+
+  /** Loads what was published so far, and says what was asked for and how much of it would have been read. */
+  async function load(world: World, change: (files: Map<string, Uint8Array>) => unknown = () => {}) {
+    const shipped = shippedBy(world, change)
+    const asked: unknown[] = []
+    const get: Mirror['get'] = (path, limits) => {
+      asked.push([path, limits.maxBytes])
+      return shipped.get(path, limits)
+    }
+    const anchor = await verifyAnchor(parseAnchor(world.repository.anchor, {}))
+    const { signal } = new AbortController()
+    const loading = loadBootstrap(anchor, { name: 'shipped:/', get }, world.runtime, signal)
+    return { loading, asked }
+  }
+
+  const lengthOf = (document: Uint8Array | undefined): number => {
+    const { payload } = JSON.parse(Buffer.from(document ?? []).toString()) as { payload: string }
+    return Buffer.from(payload, 'base64url').length
+  }
+
+  test('asks for one document after the other, and for no more of each than it may have', async () => {
+    const world = await worldWithManifest()
+    await world.repository.rotateRoot({ now: world.now() })
+    await world.repository.publishManifest(MANY, { now: world.now() })
+    const { loading, asked } = await load(world)
+    const { manifest } = await loading
+    const files = world.repository.files()
+    const paths = [...files.keys()]
+    const named = paths.find((path) => path.startsWith('manifests/2.')) ?? ''
+    const blobs = paths.filter((path) => path.startsWith('blobs/'))
+    expect(manifest.hosts.size).toBe(5_000)
+    expect(asked).toEqual([
+      ['roots/2.json', 65_536],
+      ['roots/3.json', 65_536],
+      ['status.json', 65_536],
+      [named, Math.ceil((lengthOf(files.get(named)) * 4) / 3) + 65_536],
+      ...blobs.map((path) => [path, 1_048_576]),
+    ])
+  })
+
+  const absent: ManifestCode = 'ERR_MANIFEST_FETCH_HTTP'
+  test.each<[string, (files: Map<string, Uint8Array>) => unknown, object]>([
+    [
+      'a status that is not there',
+      (files) => files.delete('status.json'),
+      { code: absent, document: 'status', message: 'status: answered HTTP 404', source: 'shipped:/ status.json' },
+    ],
+    [
+      'a status of another form',
+      (files) => files.set('status.json', text('{}')),
+      { code: 'ERR_MANIFEST_ENVELOPE_SHAPE', document: 'status', source: 'shipped:/ status.json' },
+    ],
+    [
+      'a status that is too long',
+      (files) => files.set('status.json', new Uint8Array(65_537)),
+      { code: 'ERR_MANIFEST_FETCH_TOO_LARGE', document: 'status', source: 'shipped:/ status.json' },
+    ],
+    [
+      'a manifest that is not there',
+      (files) => files.delete(nameOf(files, 'manifests/')),
+      {
+        code: absent,
+        document: 'manifest',
+        source: expect.stringMatching(/^shipped:\/ manifests\/1\.[0-9a-f]{64}\.json$/),
+      },
+    ],
+    [
+      'a manifest of another form',
+      (files) => files.set(nameOf(files, 'manifests/'), text('{}')),
+      { document: 'manifest', source: expect.stringMatching(/^shipped:\/ manifests\/1\./) },
+    ],
+    [
+      'a blob that is not there',
+      (files) => files.delete(nameOf(files, 'blobs/')),
+      { code: absent, document: 'blob', source: expect.stringMatching(/^shipped:\/ blobs\/[0-9a-f]{64}\.json$/) },
+    ],
+    [
+      'a blob of another length',
+      (files) => files.set(nameOf(files, 'blobs/'), text('[]')),
+      {
+        code: 'ERR_MANIFEST_BLOB_LENGTH_MISMATCH',
+        document: 'blob',
+        source: expect.stringMatching(/^shipped:\/ blobs\//),
+      },
+    ],
+    [
+      'a root of another form',
+      (files) => files.set('roots/2.json', text('{}')),
+      { code: 'ERR_MANIFEST_ENVELOPE_SHAPE', document: 'root', source: 'shipped:/ roots/2.json' },
+    ],
+    [
+      'a root that is too long',
+      (files) => files.set('roots/2.json', new Uint8Array(65_537)),
+      { code: 'ERR_MANIFEST_FETCH_TOO_LARGE', document: 'root', source: 'shipped:/ roots/2.json' },
+    ],
+  ])('is refused for %s, which is named', async (_, change, refused) => {
+    const { loading } = await load(await published, change)
+    await expect(loading).rejects.toMatchObject(refused)
+  })
+
+  test('is refused for a root that cannot be read, which may hide a newer one', async () => {
+    const world = await worldWithManifest()
+    const anchor = await verifyAnchor(parseAnchor(world.repository.anchor, {}))
+    const shipped = shippedBy(world)
+    const get: Mirror['get'] = async (path, limits) =>
+      path === 'roots/2.json' ? { status: 500, headers: {}, bytes: new Uint8Array() } : shipped.get(path, limits)
+    const loading = loadBootstrap(anchor, { name: 'x', get }, world.runtime, new AbortController().signal)
+    await expect(loading).rejects.toMatchObject({ code: absent, document: 'root', source: 'x roots/2.json' })
+  })
 })
