@@ -1,11 +1,23 @@
-import { crossSign, extension, ocspResponse, selfSigned, type TestCertificate, testCa } from 'pinfetch/testing'
+import {
+  crl,
+  crossSign,
+  extension,
+  ocspResponse,
+  selfSigned,
+  type TestCertificate,
+  type TestOcspOptions,
+  testCa,
+} from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import { toUnixMs } from '../../src/ports/runtime.ts'
 import { createAnchors } from '../../src/trust/anchors.ts'
 import { createEvaluator, type EvidenceSource, evaluateTrust, type TrustInput } from '../../src/trust/evaluate.ts'
 import type { ReferenceIdentity } from '../../src/trust/identity.ts'
+import { readCrl } from '../../src/trust/revocation/crl.ts'
+import { DEFAULT_LIMITS } from '../../src/trust/revocation/evidence.ts'
 import { DEFAULT_REVOCATION, type RevocationPolicy } from '../../src/trust/revocation/policy.ts'
 import { DEFAULT_TRANSPARENCY } from '../../src/trust/transparency/check.ts'
+import { parseCertificate } from '../../src/x509/certificate.ts'
 import { originOf, policyFor } from '../support/policy.ts'
 
 const HOUR = 3_600_000
@@ -189,6 +201,32 @@ describe('the memory of verdicts', () => {
       evaluate({ presented: long.chain, identity, policy, staple, now: toUnixMs(now + offset) })
     expect(at(0)).toMatchObject({ kind: 'trusted', peer: { revocation: { status: 'good', source: 'staple' } } })
     expect(at(2 * HOUR)).toMatchObject({ kind: 'trusted', peer: { revocation: { status: 'undetermined' } } })
+  })
+
+  describe('is short while a statement is not in force yet: ERR_TRUST_CERT_REVOKED once it is', () => {
+    const under = testCa({ now })
+    const long = under.issue({ names: ['api.example.com'] })
+    const given = { identity, policy: policyFor(origin, [long.pin], { anchors: createAnchors(under.anchorPem) }) }
+    const begins = now + HOUR
+    const list = crl({ issuer: under.issuer, revoked: [long], thisUpdate: begins, nextUpdate: begins + DAY })
+    const read = readCrl(list, parseCertificate(under.issuer.der), DEFAULT_LIMITS)
+    const evidence: EvidenceSource = { version: 1, crls: () => [read], ocspResponses: () => [] }
+    const responder = under.issuer.issue({ notBefore: begins, extendedKeyUsage: ['ocspSigning'] })
+    const stapled = (options: Partial<TestOcspOptions>) => ({
+      staple: ocspResponse({ certificate: long, now, status: 'revoked', ...options }),
+    })
+
+    test.each<[string, Partial<TrustInput>]>([
+      ['a list', { evidence }],
+      ['a response', stapled({ thisUpdate: begins, producedAt: now })],
+      ['a response that is made only then', stapled({ producedAt: begins })],
+      ['the certificate of a responder', stapled({ responder })],
+    ])('%s', (_, said) => {
+      const evaluate = createEvaluator()
+      const at = (time: number) => evaluate({ presented: long.chain, ...given, ...said, now: toUnixMs(time) })
+      expect(at(now)).toMatchObject({ kind: 'trusted', peer: { revocation: { status: 'undetermined' } } })
+      expect(at(begins)).toMatchObject({ findings: [{ code: 'ERR_TRUST_CERT_REVOKED' }] })
+    })
   })
 
   test('keeps no report: a staged pin becomes active, and the mismatch is over', () => {
