@@ -74,9 +74,10 @@ function matchesDns(presented: string, host: string, { isPublicSuffix }: Identit
 /** SPIFFE X.509-SVID §2: exactly one URI. Scheme and trust domain ignore case, the path does not. */
 function matchesSpiffe(presentedIdentifiers: readonly GeneralName[], id: string): boolean {
   const uris = presentedIdentifiers.flatMap((name) => (name.kind === 'uri' ? [name.text] : []))
-  if (uris.length !== 1) return false
-  const [presented, wanted] = [...uris, id].map(spiffeOf)
-  return presented !== undefined && presented === wanted
+  const [only, ...others] = uris
+  if (only === undefined || others.length > 0) return false
+  const presented = spiffeOf(only)
+  return presented !== undefined && presented === spiffeOf(id)
 }
 
 /** Whether the text is a SPIFFE ID that a certificate can be matched with. */
