@@ -140,7 +140,7 @@ function createEntries(sources: readonly CertificateSource[]): readonly Anchor[]
 function readSource(source: CertificateSource, index: number): readonly Anchor[] {
   const place = `trust anchor ${index}`
   try {
-    const ders = isDer(source) ? [source] : certificatesOfPem(textOf(source))
+    const ders = isDer(source) ? [source] : certificatesOfPem(Buffer.from(source).toString('latin1'))
     if (ders.length === 0) throw new DerError('holds no PEM certificate')
     return ders.map((der) => {
       const certificate = parseCertificate(der)
@@ -156,8 +156,5 @@ function readSource(source: CertificateSource, index: number): readonly Anchor[]
 
 /** DER starts with a SEQUENCE; PEM never does, for 0x30 is the digit 0. A text has characters where bytes have numbers. */
 const isDer = (source: CertificateSource): source is Uint8Array => source[0] === 0x30
-
-const textOf = (source: CertificateSource): string =>
-  typeof source === 'string' ? source : Buffer.from(source).toString('latin1')
 
 let bundled: AnchorSet | undefined
