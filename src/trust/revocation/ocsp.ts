@@ -82,14 +82,8 @@ function verifySigner(response: BasicOcspResponse, input: OcspInput): void {
 }
 
 function candidatesOf(response: BasicOcspResponse, issuer: Certificate): readonly Certificate[] {
-  const candidates = isNamed(response, issuer) ? [issuer] : []
-  for (const der of response.certificates) {
-    const certificate = parsedOrNothing(der)
-    if (certificate !== undefined && certificate.sha256 !== issuer.sha256 && isNamed(response, certificate)) {
-      candidates.push(certificate)
-    }
-  }
-  return candidates.slice(0, MAX_CANDIDATES)
+  const sent = response.certificates.flatMap((der) => parsedOrNothing(der) ?? [])
+  return [issuer, ...sent].filter((certificate) => isNamed(response, certificate)).slice(0, MAX_CANDIDATES)
 }
 
 function isNamed({ responderId }: BasicOcspResponse, certificate: Certificate): boolean {

@@ -38,7 +38,7 @@ export function algorithmFor(
   { unsupported }: SignatureCodes,
   what: string,
 ): SignatureAlgorithm {
-  const isSha1 = named.kind === 'refused' && named.name === 'sha1WithRSAEncryption'
+  const isSha1 = named.name === 'sha1WithRSAEncryption'
   const algorithm: SignatureAlgorithm =
     isSha1 && limits.allowSha1 === true ? { kind: 'rsa-pkcs1', hash: 'sha1', name: named.name } : named
   const isRsa = keyInfo.kind === 'rsa' || keyInfo.kind === 'rsa-pss'
