@@ -37,6 +37,8 @@ export type RevocationVerdict =
   | { readonly status: 'undetermined'; readonly causes: readonly RevocationCause[] }
   | { readonly status: 'unchecked' }
 
+type Good = Extract<RevocationVerdict, { status: 'good' }>
+
 export interface RevocationCause {
   readonly source: RevocationSource
   readonly code: CodeIn<'TRUST'>
@@ -51,27 +53,44 @@ export interface RevocationCause {
  * @see RFC 5280 §6.3, RFC 6960 §3.2, RFC 7633 (must-staple)
  */
 export function checkRevocation(
-  { certificates }: CertificationPath,
+  path: CertificationPath,
   policy: RevocationPolicy,
   evidence: RevocationEvidence,
   now: UnixMs,
 ): RevocationVerdict {
   if (policy.mode === 'off') return { status: 'unchecked' }
-  const checked = certificates.slice(0, policy.depth === 'chain' ? -1 : 1)
   const causes: RevocationCause[] = []
-  let good: Extract<RevocationVerdict, { status: 'good' }> | undefined
+  let good: Good | undefined
   let isComplete = true
-  for (const [index, certificate] of checked.entries()) {
-    const issuer = certificates[index + 1]
-    if (issuer === undefined) return { status: 'unchecked' } // the end entity is the anchor itself: nobody could revoke it
-    const verdict = checkOne({ certificate, issuer, index }, policy, evidence, now)
-    if (verdict.status === 'revoked' || verdict.status === 'unchecked') return verdict
+  for (const link of checkedLinks(path, policy)) {
+    const verdict = checkOne(link, policy, evidence, now)
+    if (verdict.status === 'revoked') return verdict
     if (verdict.status === 'undetermined') {
       isComplete = false
       causes.push(...verdict.causes)
     } else if (good === undefined || verdict.validUntil < good.validUntil) good = verdict
   }
-  return isComplete && good !== undefined ? good : { status: 'undetermined', causes }
+  if (!isComplete) return { status: 'undetermined', causes }
+  return good ?? { status: 'unchecked' } // the end entity is the anchor itself: nobody could revoke it
+}
+
+/** A certificate whose status is asked for, and its issuer on the path. */
+export interface CheckedLink {
+  readonly certificate: Certificate
+  readonly issuer: Certificate
+  readonly index: number
+}
+
+/** What the policy looks at; the anchor is nobody's to revoke. */
+export function checkedLinks(
+  { certificates }: CertificationPath,
+  { depth }: Pick<RevocationPolicy, 'depth'>,
+): readonly CheckedLink[] {
+  const links = certificates.flatMap((certificate, index) => {
+    const issuer = certificates[index + 1]
+    return issuer === undefined ? [] : [{ certificate, issuer, index }]
+  })
+  return depth === 'chain' ? links : links.slice(0, 1)
 }
 
 /** The refusal that a verdict means under the policy; `undefined` where the peer may pass. */
@@ -130,26 +149,20 @@ export function mustStaple({ extensions }: Certificate): boolean {
   }
 }
 
-interface Subject {
-  readonly certificate: Certificate
-  readonly issuer: Certificate
-  readonly index: number
-}
-
 function checkOne(
-  subject: Subject,
+  link: CheckedLink,
   policy: RevocationPolicy,
   evidence: RevocationEvidence,
   now: UnixMs,
-): RevocationVerdict {
+): Exclude<RevocationVerdict, { status: 'unchecked' }> {
   const causes: RevocationCause[] = []
-  let good: Extract<RevocationVerdict, { status: 'good' }> | undefined
+  let good: Good | undefined
   for (const source of policy.sources) {
-    const answers = answersOf(source, subject, policy, evidence, now)
+    const answers = answersOf(source, link, policy, evidence, now)
     for (const answer of answers) {
-      if (answer.status === 'revoked') return revokedBy(source, subject, answer)
+      if (answer.status === 'revoked') return revokedBy(source, link, answer)
       if (answer.status === 'good') good ??= { status: 'good', source, validUntil: answer.validUntil }
-      else causes.push(causeOf(source, subject, answer))
+      else causes.push(causeOf(source, link, answer))
     }
   }
   const isUnknown = causes.some(({ code }) => code === 'ERR_TRUST_OCSP_UNKNOWN')
@@ -158,7 +171,7 @@ function checkOne(
 
 function answersOf(
   source: RevocationSource,
-  { certificate, issuer, index }: Subject,
+  { certificate, issuer, index }: CheckedLink,
   policy: RevocationPolicy,
   { staple, crls, ocspResponses, crliteFilters }: RevocationEvidence,
   now: UnixMs,
@@ -196,9 +209,9 @@ export function isShortLived({ notBefore, notAfter, decoded }: Certificate): boo
 
 export function revokedBy(
   source: RevocationSource,
-  { certificate, index }: Omit<Subject, 'issuer'>,
+  { certificate, index }: Omit<CheckedLink, 'issuer'>,
   { revokedAt, reason }: Pick<Extract<Evidence, { status: 'revoked' }>, 'revokedAt' | 'reason'>,
-): RevocationVerdict {
+): Extract<RevocationVerdict, { status: 'revoked' }> {
   const why = reason === undefined ? '' : ` (${REASONS[reason] ?? `reason ${reason}`})`
   const when = new Date(revokedAt).toISOString()
   const on = source === 'crlite' ? 'before' : 'on' // a filter knows no more
@@ -208,7 +221,7 @@ export function revokedBy(
 
 function causeOf(
   source: RevocationSource,
-  { index }: Subject,
+  { index }: CheckedLink,
   answer: Exclude<Evidence, { status: 'good' | 'revoked' }>,
 ): RevocationCause {
   if (answer.status === 'undetermined') {

@@ -27,8 +27,9 @@ function check(given: {
   readonly cached?: Uint8Array
   /** Lists by the CA that signed them. */
   readonly lists?: readonly (readonly [TestCertificate, Uint8Array])[]
+  readonly crliteFilters?: () => readonly Uint8Array[]
 }) {
-  const { of = certificate, staple, cached, lists = [] } = given
+  const { of = certificate, staple, cached, lists = [], crliteFilters } = given
   const policy: RevocationPolicy = { ...DEFAULT_REVOCATION, ...given.policy }
   const [first, ...rest] = of.chainWithRoot.map((der) => parseCertificate(der))
   if (first === undefined) throw new Error('no certificate')
@@ -39,6 +40,7 @@ function check(given: {
       lists.flatMap(([by, der]) =>
         parseCertificate(by.der).sha256 === issuer.sha256 ? [readCrl(der, issuer, DEFAULT_LIMITS)] : [],
       ),
+    ...(crliteFilters === undefined ? {} : { crliteFilters }),
     ocspResponses: (about) => (cached === undefined || about !== first ? [] : [cached]),
   }
   const verdict = checkRevocation(path, policy, evidence, NOW)
@@ -74,20 +76,34 @@ describe('modes', () => {
         { source: 'crl', code: 'ERR_TRUST_CRL_NONE' },
       ],
     })
-    expect(check({ ...given, policy: { mode: 'hard-fail' } }).finding).toMatchObject({
+    const strict = { mode: 'hard-fail' } as const
+    expect(check({ ...given, policy: strict }).finding).toEqual({
       code: 'ERR_TRUST_REVOCATION_UNDETERMINED',
-      message: expect.stringMatching(/ERR_TRUST_OCSP_BAD_SIGNATURE.*ERR_TRUST_CRL_NONE/),
+      certificateIndex: 0,
+      message:
+        'CN=api.example.com: nothing says that it is not revoked; ' +
+        'staple: ERR_TRUST_OCSP_BAD_SIGNATURE (the signature of the response is not the signer’s); ' +
+        'crl: ERR_TRUST_CRL_NONE (no list of the issuer is at hand)',
+    })
+    expect(check({ policy: { ...strict, sources: [] } }).finding).toMatchObject({
+      message: 'CN=api.example.com: nothing says that it is not revoked; no source was at hand',
     })
   })
 
   test('off looks at nothing', () => {
-    const given = check({ policy: { mode: 'off', staple: 'always' }, staple: staple({ status: 'revoked' }) })
-    expect(given).toEqual({ verdict: { status: 'unchecked' }, finding: undefined })
+    const policy = { mode: 'off', staple: 'always' } as const
+    for (const sent of [{}, { staple: staple({ status: 'revoked' }) }]) {
+      expect(check({ policy, ...sent })).toEqual({ verdict: { status: 'unchecked' }, finding: undefined })
+    }
   })
 
   test('what the responder does not know is refused, unless the policy takes it for undetermined', () => {
     const unknown = staple({ status: 'unknown' })
-    expect(check({ staple: unknown }).finding).toMatchObject({ code: 'ERR_TRUST_OCSP_UNKNOWN' })
+    expect(check({ staple: unknown }).finding).toMatchObject({
+      code: 'ERR_TRUST_OCSP_UNKNOWN',
+      certificateIndex: 0,
+      message: 'the responder does not know the certificate',
+    })
     expect(check({ staple: unknown, lists: [[ca.issuer, crl({ issuer: ca.issuer })]] }).finding).toMatchObject({
       code: 'ERR_TRUST_OCSP_UNKNOWN',
     })
@@ -138,11 +154,96 @@ describe('sources', () => {
     expect(check({ lists: whole, policy: { depth: 'chain', mode: 'hard-fail' } }).finding).toBeUndefined()
   })
 
-  test('an end entity that is the anchor itself cannot be revoked by anybody', () => {
-    expect(check({ of: ca.root, policy: { mode: 'hard-fail', staple: 'always' } })).toEqual({
-      verdict: { status: 'unchecked' },
-      finding: undefined,
+  test.each(['endEntity', 'chain'] as const)(
+    'an end entity that is the anchor itself cannot be revoked by anybody, whether %s is looked at',
+    (depth) => {
+      expect(check({ of: ca.root, policy: { mode: 'hard-fail', staple: 'always', depth } })).toEqual({
+        verdict: { status: 'unchecked' },
+        finding: undefined,
+      })
+    },
+  )
+
+  test('a chain is good until the first of its statements ends', () => {
+    const until = (ofEndEntity: number, ofIntermediate: number) =>
+      check({
+        policy: { depth: 'chain', sources: ['staple', 'crl'] },
+        staple: staple({ nextUpdate: NOW + ofEndEntity * DAY }),
+        lists: [
+          [ca.issuer, crl({ issuer: ca.issuer })],
+          [ca.root, crl({ issuer: ca.root, nextUpdate: NOW + ofIntermediate * DAY })],
+        ],
+      }).verdict
+    expect(until(1, 2)).toEqual({ status: 'good', source: 'staple', validUntil: NOW + DAY })
+    expect(until(2, 1)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + DAY })
+    expect(until(2, 2)).toMatchObject({ source: 'staple' }) // of equals the end entity’s
+  })
+
+  test('a staple is about the end entity alone, and an empty one is none', () => {
+    const policy = { depth: 'chain', sources: ['staple', 'crl'] } as const
+    const noList = { source: 'crl', code: 'ERR_TRUST_CRL_NONE', message: 'no list of the issuer is at hand' }
+    const lists = [[ca.issuer, crl({ issuer: ca.issuer })]] as const
+    expect(check({ policy, lists, staple: staple() }).verdict).toEqual({
+      status: 'undetermined',
+      causes: [{ ...noList, certificateIndex: 1 }],
     })
+    expect(check({ policy, staple: new Uint8Array() }).verdict).toEqual({
+      status: 'undetermined',
+      causes: [0, 1].map((certificateIndex) => ({ ...noList, certificateIndex })),
+    })
+  })
+
+  test('of sources that say good the preferred one counts', () => {
+    const lists = [[ca.issuer, crl({ issuer: ca.issuer })]] as const
+    const given = { staple: staple(), lists }
+    expect(check({ ...given, policy: { sources: ['staple', 'crl'] } }).verdict).toMatchObject({ source: 'staple' })
+    expect(check({ ...given, policy: { sources: ['crl', 'staple'] } }).verdict).toMatchObject({ source: 'crl' })
+  })
+
+  test('CRLite without a filter says nothing', () => {
+    const about = { source: 'crlite', certificateIndex: 0 }
+    const none = { ...about, code: 'ERR_TRUST_CRLITE_NONE', message: 'no filter is at hand' }
+    const nothing = { status: 'undetermined', causes: [none] }
+    const policy = { sources: ['crlite'] } as const
+    expect(check({ policy }).verdict).toEqual(nothing)
+    expect(check({ policy, crliteFilters: () => [] }).verdict).toEqual(nothing)
+  })
+
+  test.each([
+    ['staple', staple({ status: 'revoked' }), 'stapled OCSP response'],
+    ['cache', staple({ status: 'revoked' }), 'OCSP responder'],
+    ['crl', revokedList, 'issuer’s CRL'],
+  ] as const)('%s that says revoked is named in the refusal', (source, der, name) => {
+    const evidence = {
+      staple: { staple: der },
+      cache: { cached: der },
+      crl: { lists: [[ca.issuer, der]] as const },
+    }[source]
+    expect(check({ ...evidence, policy: { sources: [source] } })).toEqual({
+      verdict: { status: 'revoked', source, finding: expect.anything() },
+      finding: {
+        code: 'ERR_TRUST_CERT_REVOKED',
+        certificateIndex: 0,
+        message: `CN=api.example.com was revoked on 2029-12-31T22:00:00.000Z, says its ${name}`,
+      },
+    })
+  })
+
+  test.each([
+    [0, 'unspecified'],
+    [1, 'keyCompromise'],
+    [2, 'cACompromise'],
+    [3, 'affiliationChanged'],
+    [4, 'superseded'],
+    [5, 'cessationOfOperation'],
+    [6, 'certificateHold'],
+    [8, 'removeFromCRL'],
+    [9, 'privilegeWithdrawn'],
+    [10, 'aACompromise'],
+  ])('CRLReason %i is told as %s (RFC 5280 §5.3.1)', (reason, name) => {
+    expect(check({ staple: staple({ status: 'revoked', reason }) }).finding?.message).toBe(
+      `CN=api.example.com was revoked on 2029-12-31T22:00:00.000Z (${name}), says its stapled OCSP response`,
+    )
   })
 })
 
@@ -151,16 +252,28 @@ describe('staples that are demanded', () => {
 
   test('by the certificate: without a good one refused, whatever lists say', () => {
     const lists = [[ca.issuer, crl({ issuer: ca.issuer })]] as const
-    expect(check({ of: strict, lists }).finding).toMatchObject({ code: 'ERR_TRUST_MUST_STAPLE_MISSING' })
+    expect(check({ of: strict, lists }).finding).toEqual({
+      code: 'ERR_TRUST_MUST_STAPLE_MISSING',
+      certificateIndex: 0,
+      message: 'CN=api.example.com: the certificate demands a staple, the server sent none',
+    })
     const expired = ocspResponse({ certificate: strict, thisUpdate: NOW - DAY / 2, nextUpdate: NOW - DAY / 4 })
-    expect(check({ of: strict, lists, staple: expired }).finding).toMatchObject({ code: 'ERR_TRUST_OCSP_EXPIRED' })
+    expect(check({ of: strict, lists, staple: expired }).finding).toEqual({
+      code: 'ERR_TRUST_OCSP_EXPIRED',
+      certificateIndex: 0,
+      message: 'CN=api.example.com: the demanded staple: valid until 2029-12-31T18:00:00.000Z',
+    })
     expect(check({ of: strict, staple: ocspResponse({ certificate: strict }) }).finding).toBeUndefined()
     expect(check({ of: strict, policy: { staple: 'never' } }).finding).toBeUndefined()
   })
 
   test('by the policy: refused without one', () => {
     const policy = { staple: 'always' } as const
-    expect(check({ policy }).finding).toMatchObject({ code: 'ERR_TRUST_STAPLE_MISSING' })
+    expect(check({ policy }).finding).toEqual({
+      code: 'ERR_TRUST_STAPLE_MISSING',
+      certificateIndex: 0,
+      message: 'CN=api.example.com: the policy demands a staple, the server sent none',
+    })
     expect(check({ policy, staple: new Uint8Array() }).finding).toMatchObject({ code: 'ERR_TRUST_STAPLE_MISSING' })
     expect(check({ policy, staple: staple() }).finding).toBeUndefined()
     expect(check({ staple: new Uint8Array() }).finding).toBeUndefined()
@@ -187,9 +300,14 @@ describe('short-lived certificates', () => {
     ['a second more', Date.UTC(2026, 2, 15), SEVEN_DAYS + 1, false],
     ['ten days until then', Date.UTC(2026, 2, 15) - 1_000, TEN_DAYS, true],
     ['a second more until then', Date.UTC(2026, 2, 15) - 1_000, TEN_DAYS + 1, false],
+    ['an hour since 15 March 2024', Date.UTC(2024, 2, 15), 3_600, true],
     ['an hour before 15 March 2024', Date.UTC(2024, 2, 15) - 1_000, 3_600, false],
   ])('%s', (_, notBefore, seconds, expected) => {
     expect(lives(notBefore, seconds)).toBe(expected)
+  })
+
+  test('one without basicConstraints is no CA', () => {
+    expect(lives(Date.UTC(2026, 5, 1), 3_600, { omit: ['2.5.29.19'] })).toBe(true)
   })
 
   test('a CA is none', () => {
