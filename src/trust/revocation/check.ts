@@ -221,13 +221,13 @@ export function revokedBy(
 
 function causeOf(
   source: RevocationSource,
-  { index }: CheckedLink,
+  { certificate, index }: CheckedLink,
   answer: Exclude<Evidence, { status: 'good' | 'revoked' }>,
 ): RevocationCause {
   if (answer.status === 'undetermined') {
     return { source, code: answer.code, certificateIndex: index, message: answer.message }
   }
-  const message = 'the responder does not know the certificate'
+  const message = `the responder does not know ${describe(certificate)}`
   return { source, code: 'ERR_TRUST_OCSP_UNKNOWN', certificateIndex: index, message }
 }
 

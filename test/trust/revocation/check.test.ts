@@ -102,7 +102,7 @@ describe('modes', () => {
     expect(check({ staple: unknown }).finding).toMatchObject({
       code: 'ERR_TRUST_OCSP_UNKNOWN',
       certificateIndex: 0,
-      message: 'the responder does not know the certificate',
+      message: 'the responder does not know CN=api.example.com',
     })
     expect(check({ staple: unknown, lists: [[ca.issuer, crl({ issuer: ca.issuer })]] }).finding).toMatchObject({
       code: 'ERR_TRUST_OCSP_UNKNOWN',
