@@ -72,15 +72,13 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
 
   const itemFor = (subject: Subject): Item => {
     const key = keyOf(subject)
+    const wantedAt = clock.monotonic()
     const known = items.get(key)
-    if (known !== undefined) return known
-    const item: Item = {
-      subject,
-      failures: 0,
-      failedAt: Number.NEGATIVE_INFINITY,
-      cancel: () => {},
-      wantedAt: clock.monotonic(),
+    if (known !== undefined) {
+      known.wantedAt = wantedAt
+      return known
     }
+    const item: Item = { subject, failures: 0, failedAt: Number.NEGATIVE_INFINITY, cancel: () => {}, wantedAt }
     if (items.size >= MAX_ITEMS) dropLongestUnwanted()
     items.set(key, item)
     return item
@@ -279,7 +277,6 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     },
     want: (path, policy) => {
       for (const item of wanted(path, policy)) {
-        item.wantedAt = clock.monotonic()
         if (item.statement === undefined && item.failures === 0) void begin(item)
       }
     },

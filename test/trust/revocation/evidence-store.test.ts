@@ -393,6 +393,23 @@ describe('waiting', () => {
   })
 })
 
+test('of sixty-four the one that nobody wanted for longest makes room', async () => {
+  const at = (...points: readonly number[]) =>
+    ca.issue({
+      names: ['a.example'],
+      extensions: [extension.crlDistributionPoints(points.map((point) => `http://crl.example.com/${point}`))],
+    })
+  const world = createWorld(list())
+  for (let point = 0; point < 64; point += 1) {
+    await wanted(world, {}, at(point))
+    await world.runtime.advance(1)
+  }
+  const lists = () => world.store.lists().map(({ url }) => Number(url.split('/').at(-1)))
+  await wanted(world, {}, at(0, 64)) // 0 is wanted again
+  expect(lists()).toEqual([0, ...Array.from({ length: 63 }, (__, point) => point + 2)])
+  expect(world.requests).toHaveLength(65)
+})
+
 test('two are fetched at a time, and a hundred CAs do not add up', async () => {
   const world = createWorld('hang')
   for (let i = 0; i < 100; i += 1) {
