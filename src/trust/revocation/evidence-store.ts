@@ -290,8 +290,7 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
       const over = new Promise<void>((resolve) => {
         cancel = schedule(budgetMs, resolve)
       })
-      await Promise.race([Promise.all(work), over])
-      cancel()
+      await Promise.race([Promise.all(work), over]).finally(() => cancel())
     },
     lists: () =>
       [...items.values()].flatMap(({ subject: { kind, url }, statement }) => {

@@ -31,7 +31,7 @@ const named = {
 }
 const certificate = ca.issue({ names: ['api.example.com'], notAfter: NOW + 900 * DAY, ...named })
 
-type Answer = Uint8Array | EvidenceError
+type Answer = Uint8Array | Error
 
 interface World {
   readonly runtime: TestRuntime
@@ -377,6 +377,15 @@ describe('waiting', () => {
     await settle(world)
     await waiting
     expect(statusOf(world).status).toBe('good')
+  })
+
+  test('rejects with a fault of the library, and leaves no timer', async () => {
+    const fault = new TypeError('a fault')
+    const world = createWorld(fault)
+    const waiting = expect(world.store.gather(pathOf(), DEFAULT_REVOCATION, 3_000)).rejects.toBe(fault)
+    await settle(world)
+    await waiting
+    expect([world.runtime.pendingTimers, world.events]).toEqual([0, []])
   })
 
   test('ends with its budget', async () => {
