@@ -3,9 +3,10 @@ import { StoreError } from '../../errors/errors.ts'
 import type { Emit } from '../../events/events.ts'
 import { type Cancel, toUnixMs, type UnixMs } from '../../ports/runtime.ts'
 import type { Certificate } from '../../x509/certificate.ts'
+import type { GeneralName } from '../../x509/general-names.ts'
 import type { EvidenceSource } from '../evaluate.ts'
 import type { CertificationPath } from '../path/path.ts'
-import type { EvidenceFailure } from './check.ts'
+import { checkedLinks, type EvidenceFailure } from './check.ts'
 import type { VerifiedCrl } from './crl.ts'
 import { type Evidence, EvidenceError } from './evidence.ts'
 import { distributionPointsOf } from './judge-crl.ts'
@@ -95,7 +96,6 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
   const isKept = (item: Item): boolean => !isClosed && items.get(keyOf(item.subject)) === item
 
   const begin = (item: Item): Promise<void> => {
-    item.cancel()
     item.work ??= inTurn(() => obtain(item)).finally(() => {
       item.work = undefined
     })
@@ -118,11 +118,10 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
     const { subject } = item
     const startedAt = clock.monotonic()
     try {
-      const isFirst = item.statement === undefined && item.failures === 0
-      const kept = isFirst ? await fromDisk(subject) : undefined
+      const kept = item.statement === undefined ? await fromDisk(subject) : undefined
       if (!isKept(item)) return
       if (kept !== undefined) install(item, kept)
-      if (kept === undefined || refreshIn(kept) <= 0) {
+      if (refreshIn(kept) <= 0) {
         const statement = await fetchStatement(subject, options)
         if (!isKept(item)) return
         refuseOlder(item.statement, statement)
@@ -164,6 +163,7 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
 
   const arm = (item: Item, afterMs: number): void => {
     if (!isKept(item)) return
+    item.cancel()
     item.cancel = schedule(afterMs, () => {
       if (clock.monotonic() - item.wantedAt < FORGET_AFTER_MS) void begin(item)
       else items.delete(keyOf(item.subject))
@@ -179,22 +179,12 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
 
   const random = (): number => Buffer.from(runtime.random(4)).readUInt32BE(0) / 2 ** 32
 
-  const subjectsOf = ({ certificates }: CertificationPath, policy: RevocationPolicy): readonly Subject[] => {
+  const subjectsOf = (path: CertificationPath, policy: RevocationPolicy): readonly Subject[] => {
     if (policy.mode === 'off' || policy.fetch === 'never') return []
-    const checked = certificates.slice(0, policy.depth === 'chain' ? -1 : 1)
-    return checked.flatMap((certificate, index) => {
-      const issuer = certificates[index + 1]
-      if (issuer === undefined) return []
-      const about = { certificate, issuer }
-      return [
-        ...(policy.sources.includes('crl')
-          ? crlUrls(certificate).map((url) => ({ kind: 'crl', url, ...about }) as const)
-          : []),
-        ...(policy.sources.includes('ocsp')
-          ? ocspUrls(certificate).map((url) => ({ kind: 'ocsp', url, ...about }) as const)
-          : []),
-      ]
-    })
+    return checkedLinks(path, policy).flatMap(({ certificate, issuer }) => [
+      ...(policy.sources.includes('crl') ? listsOf(certificate, issuer) : []),
+      ...(policy.sources.includes('ocsp') ? responsesOf(certificate, issuer) : []),
+    ])
   }
 
   const wanted = (path: CertificationPath, policy: RevocationPolicy): readonly Item[] =>
@@ -213,14 +203,9 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
   const revokedKey = (kind: Subject['kind'], serialNumber: Uint8Array, { spkiSha256 }: Certificate): string =>
     `${kind} ${spkiSha256} ${Buffer.from(serialNumber).toString('hex')}`
 
-  const remember = (
-    kind: Subject['kind'],
-    serial: Uint8Array,
-    issuer: Certificate,
-    { revokedAt, reason }: SerialRecord,
-  ) => {
-    if (reason === CERTIFICATE_HOLD || reason === REMOVE_FROM_CRL) return
-    everRevoked.set(revokedKey(kind, serial, issuer), reason === undefined ? { revokedAt } : { revokedAt, reason })
+  const remember = (kind: Subject['kind'], serial: Uint8Array, issuer: Certificate, record: SerialRecord): void => {
+    if (record.reason === CERTIFICATE_HOLD || record.reason === REMOVE_FROM_CRL) return
+    everRevoked.set(revokedKey(kind, serial, issuer), record)
   }
 
   /** A list that remembers what was found on it. */
@@ -236,7 +221,7 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
   /** RFC 5280 knows no way back but from hold: neither a newer statement that is silent nor the end of this one is one. */
   const everRevokedOf = (kind: Subject['kind'], certificate: Certificate, issuer: Certificate): readonly Evidence[] => {
     const record = everRevoked.get(revokedKey(kind, certificate.serialNumber, issuer))
-    return record === undefined ? [] : [{ status: 'revoked', thisUpdate: 0, validUntil: FOREVER, ...record }]
+    return record === undefined ? [] : [{ ...record, status: 'revoked', thisUpdate: 0, validUntil: FOREVER }]
   }
 
   /** Live connections are judged by new filters too: not in the verdict that finds them, and once a second at most. */
@@ -262,17 +247,11 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
       ...(options.crliteFilters === undefined ? {} : { crliteFilters: options.crliteFilters }),
       crls: (certificate, issuer) => [
         ...everRevokedOf('crl', certificate, issuer),
-        ...atHand(
-          crlUrls(certificate).map((url) => ({ kind: 'crl', url, certificate, issuer })),
-          ({ crl }) => crl && remembering(crl, issuer),
-        ),
+        ...atHand(listsOf(certificate, issuer), ({ crl }) => crl && remembering(crl, issuer)),
       ],
       ocspResponses: (certificate, issuer) => [
         ...everRevokedOf('ocsp', certificate, issuer),
-        ...atHand(
-          ocspUrls(certificate).map((url) => ({ kind: 'ocsp', url, certificate, issuer })),
-          ({ ocspResponse }) => ocspResponse,
-        ),
+        ...atHand(responsesOf(certificate, issuer), ({ ocspResponse }) => ocspResponse),
       ],
     },
     want: (path, policy) => {
@@ -284,13 +263,12 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
       const isOver = ({ statement }: Item): boolean => statement === undefined || statement.validUntil <= clock.now()
       // A CA that does not answer is not asked again by every connection that would wait for it.
       const hasJustFailed = ({ failedAt }: Item): boolean => clock.monotonic() - failedAt < WAIT_AGAIN_MS
-      const work = wanted(path, policy).flatMap((item) => (isOver(item) && !hasJustFailed(item) ? begin(item) : []))
-      if (work.length === 0) return
+      const missing = wanted(path, policy).filter((item) => isOver(item) && !hasJustFailed(item))
       let cancel: Cancel = () => {}
       const over = new Promise<void>((resolve) => {
         cancel = schedule(budgetMs, resolve)
       })
-      await Promise.race([Promise.all(work), over]).finally(() => cancel())
+      await Promise.race([Promise.all(missing.map(begin)), over]).finally(() => cancel())
     },
     lists: () =>
       [...items.values()].flatMap(({ subject: { kind, url }, statement }) => {
@@ -315,23 +293,26 @@ function refuseOlder(held: Statement | undefined, offered: Statement): void {
   throw new EvidenceError('ERR_TRUST_CRL_ROLLBACK', message)
 }
 
-function crlUrls(certificate: Certificate): readonly string[] {
+function listsOf(certificate: Certificate, issuer: Certificate): readonly Subject[] {
   const points = distributionPointsOf(certificate).filter(
     ({ crlIssuer, reasons }) => crlIssuer === undefined && reasons === undefined,
   )
-  const uris = points.flatMap(({ fullName = [] }) =>
-    fullName.flatMap((name) => (name.kind === 'uri' ? [name.text] : [])),
-  )
-  return uris.filter(isHttp).slice(0, MAX_URLS)
+  const urls = urlsOf(points.flatMap(({ fullName = [] }) => fullName))
+  return urls.map((url) => ({ kind: 'crl', url, certificate, issuer }))
 }
 
-function ocspUrls({ decoded }: Certificate): readonly string[] {
-  const responders = (decoded.authorityInfoAccess ?? []).filter(({ method }) => method === AD_OCSP)
-  const uris = responders.flatMap(({ location }) => (location.kind === 'uri' ? [location.text] : []))
-  return uris.filter(isHttp).slice(0, MAX_URLS)
+function responsesOf(certificate: Certificate, issuer: Certificate): readonly Subject[] {
+  const { authorityInfoAccess = [] } = certificate.decoded
+  const responders = authorityInfoAccess.filter(({ method }) => method === AD_OCSP)
+  const urls = urlsOf(responders.map(({ location }) => location))
+  return urls.map((url) => ({ kind: 'ocsp', url, certificate, issuer }))
 }
 
-const isHttp = (url: string): boolean => /^https?:/i.test(url)
+/** The first few that can be fetched. */
+function urlsOf(names: readonly GeneralName[]): readonly string[] {
+  const uris = names.flatMap((name) => (name.kind === 'uri' ? [name.text] : []))
+  return uris.filter((uri) => /^https?:/i.test(uri)).slice(0, MAX_URLS)
+}
 
 const FILTERS_TOLD_AFTER_MS = 1_000
 const AD_OCSP = '1.3.6.1.5.5.7.48.1'
