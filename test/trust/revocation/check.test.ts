@@ -31,9 +31,7 @@ function check(given: {
 }) {
   const { of = certificate, staple, cached, lists = [], crliteFilters } = given
   const policy: RevocationPolicy = { ...DEFAULT_REVOCATION, ...given.policy }
-  const [first, ...rest] = of.chainWithRoot.map((der) => parseCertificate(der))
-  if (first === undefined) throw new Error('no certificate')
-  const path: CertificationPath = { certificates: [first, ...rest], policies: [] }
+  const path = pathOf(of)
   const evidence: RevocationEvidence = {
     ...(staple === undefined ? {} : { staple }),
     crls: (_, issuer) =>
@@ -41,17 +39,27 @@ function check(given: {
         parseCertificate(by.der).sha256 === issuer.sha256 ? [readCrl(der, issuer, DEFAULT_LIMITS)] : [],
       ),
     ...(crliteFilters === undefined ? {} : { crliteFilters }),
-    ocspResponses: (about) => (cached === undefined || about !== first ? [] : [cached]),
+    ocspResponses: (about) => (cached === undefined || about !== path.certificates[0] ? [] : [cached]),
   }
   const verdict = checkRevocation(path, policy, evidence, NOW)
   const finding = refusalOf(verdict, path, policy) ?? judgeStaple(path, policy, evidence, NOW).finding
   return { verdict, finding }
 }
 
+function pathOf(end: TestCertificate): CertificationPath {
+  const [first, ...rest] = end.chainWithRoot.map((der) => parseCertificate(der))
+  if (first === undefined) throw new Error('no certificate')
+  return { certificates: [first, ...rest], policies: [] }
+}
+
 const staple = (options: Partial<Parameters<typeof ocspResponse>[0]> = {}): Uint8Array =>
   ocspResponse({ certificate, ...options })
 
 describe('modes', () => {
+  test('by default the end entity is looked at, beside the requests, and what nobody knows passes', () => {
+    expect(DEFAULT_REVOCATION).toMatchObject({ mode: 'soft-fail', depth: 'endEntity', fetch: 'background' })
+  })
+
   test.each(['soft-fail', 'hard-fail'] as const)('%s: revoked refuses, good passes', (mode) => {
     const policy = { mode }
     expect(check({ policy, staple: staple() })).toEqual({
@@ -200,6 +208,14 @@ describe('sources', () => {
     expect(check({ ...given, policy: { sources: ['crl', 'staple'] } }).verdict).toMatchObject({ source: 'crl' })
   })
 
+  test('responders that are asked answer into the cache, and say nothing by themselves', () => {
+    const policy = { sources: ['ocsp'] } as const
+    expect(check({ policy, cached: staple({ status: 'revoked' }) }).verdict).toEqual({
+      status: 'undetermined',
+      causes: [],
+    })
+  })
+
   test('CRLite without a filter says nothing', () => {
     const about = { source: 'crlite', certificateIndex: 0 }
     const none = { ...about, code: 'ERR_TRUST_CRLITE_NONE', message: 'no filter is at hand' }
@@ -277,6 +293,18 @@ describe('staples that are demanded', () => {
     expect(check({ policy, staple: new Uint8Array() }).finding).toMatchObject({ code: 'ERR_TRUST_STAPLE_MISSING' })
     expect(check({ policy, staple: staple() }).finding).toBeUndefined()
     expect(check({ staple: new Uint8Array() }).finding).toBeUndefined()
+  })
+
+  test('end the acceptance with them, whatever they say', () => {
+    const judged = (policy: Partial<RevocationPolicy>) =>
+      judgeStaple(
+        pathOf(certificate),
+        { ...DEFAULT_REVOCATION, ...policy },
+        { staple: staple({ status: 'revoked' }), crls: () => [], ocspResponses: () => [] },
+        NOW,
+      )
+    expect(judged({ staple: 'always' })).toEqual({ validUntil: NOW + 3 * DAY })
+    expect(judged({})).toEqual({}) // nobody demands one
   })
 
   test('by an extension that cannot be read, or that lists other features', () => {
