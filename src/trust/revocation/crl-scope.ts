@@ -1,10 +1,14 @@
 import type { Certificate } from '../../x509/certificate.ts'
-import type { DistributionPoint, IssuingDistributionPoint } from '../../x509/distribution-points.ts'
+import { DerError } from '../../x509/der.ts'
+import {
+  type DistributionPoint,
+  type IssuingDistributionPoint,
+  parseDistributionPoints,
+} from '../../x509/distribution-points.ts'
 import type { GeneralName } from '../../x509/general-names.ts'
 import type { DistinguishedName } from '../../x509/names.ts'
 import type { VerifiedCrl } from './crl.ts'
 import { EvidenceError } from './evidence.ts'
-import { distributionPointsOf } from './judge-crl.ts'
 
 /**
  * Reasons for which the list would tell of the certificate's revocation, as bits of ReasonFlags (RFC 5280 §6.3.3 (b) to
@@ -26,6 +30,18 @@ export function reasonsCovered(crl: VerifiedCrl, certificate: Certificate): Read
 export function crlIssuersOf(certificate: Certificate): ReadonlySet<string> {
   const named = distributionPointsOf(certificate).flatMap(({ crlIssuer = [] }) => directoryNamesOf(crlIssuer))
   return new Set([certificate.issuer, ...named].map(({ key }) => key))
+}
+
+/** @returns [] where the certificate names none, or none that can be read. */
+export function distributionPointsOf({ extensions }: Certificate): readonly DistributionPoint[] {
+  const extension = extensions.get(CRL_DISTRIBUTION_POINTS)
+  if (extension === undefined) return []
+  try {
+    return parseDistributionPoints(extension.value)
+  } catch (error) {
+    if (error instanceof DerError) return []
+    throw error
+  }
 }
 
 function checkKind(scope: IssuingDistributionPoint | undefined, { decoded }: Certificate): void {
@@ -82,5 +98,6 @@ function directoryNamesOf(names: readonly GeneralName[]): readonly Distinguished
 
 const outside = (message: string): EvidenceError => new EvidenceError('ERR_TRUST_CRL_SCOPE', message)
 
+const CRL_DISTRIBUTION_POINTS = '2.5.29.31'
 /** RFC 5280 §4.2.1.13: bit 0 is unused. */
 export const ALL_REASONS: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8]
