@@ -44,7 +44,7 @@ export class CrlSet {
 
   /** Every certificate but the anchor: revoked when one is, good when each is. */
   check(path: CertificationPath): RevocationVerdict {
-    const verdicts = path.certificates.slice(0, -1).map((_, index) => this.#checkOne(path, index))
+    const verdicts = path.certificates.slice(0, -1).map((one, index) => this.#checkOne(one, path, index))
     const revoked = verdicts.find(({ status }) => status === 'revoked')
     if (revoked !== undefined) return revoked
     const causes = verdicts.flatMap((verdict) => (verdict.status === 'undetermined' ? verdict.causes : []))
@@ -54,9 +54,7 @@ export class CrlSet {
     return { status: 'good', source: 'crl', validUntil: Math.min(...ends) }
   }
 
-  #checkOne(path: CertificationPath, index: number): RevocationVerdict {
-    const [certificate, issuer] = path.certificates.slice(index)
-    if (certificate === undefined || issuer === undefined) return { status: 'unchecked' }
+  #checkOne(certificate: Certificate, path: CertificationPath, index: number): RevocationVerdict {
     const lists = attempt(() => this.#listsAbout(certificate, path, index))
     if (lists instanceof EvidenceError) return undetermined([lists], certificate, index)
     const { complete, deltas, failures } = lists

@@ -81,8 +81,8 @@ export class CrlSigners {
     const result = known ?? this.#search(signer, anchor, certificates)
     this.#paths.set(key, result)
     if (result.kind === 'valid') return result.path
-    const { code, message } = result.findings[0] ?? { code: 'ERR_TRUST_UNKNOWN_ISSUER', message: '' }
-    throw unauthorized(signer, `has no path to the same anchor: ${code} (${message})`)
+    const [why] = result.findings.map(({ code, message }) => `${code} (${message})`)
+    throw unauthorized(signer, `has no path to the same anchor: ${why}`)
   }
 
   #search(signer: Certificate, anchor: Certificate, onPath: readonly Certificate[]): PathResult {

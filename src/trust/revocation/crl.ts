@@ -9,16 +9,16 @@ import type { Extension } from '../../x509/extensions.ts'
 import type { SignatureAlgorithm } from '../../x509/signature-algorithm.ts'
 import { verifySignature } from '../path/signature.ts'
 import { EvidenceError, type EvidenceLimits } from './evidence.ts'
-import { NO_REASON, SerialIndex, type SerialRecord } from './serial-index.ts'
+import { MAX_SERIAL_OCTETS, NO_REASON, SerialIndex, type SerialRecord } from './serial-index.ts'
 import { algorithmFor, badSignature } from './signed.ts'
 
 /** A list whose signature was verified: the certificate that signed it is the caller's to trust. */
 export interface VerifiedCrl extends CrlHeader {
   readonly extensions: ReadonlyMap<string, Extension>
-  readonly issuingDistributionPoint?: IssuingDistributionPoint
-  readonly crlNumber?: bigint
+  readonly issuingDistributionPoint: IssuingDistributionPoint | undefined
+  readonly crlNumber: bigint | undefined
   /** crlNumber of the list that this one only adds to: a delta CRL. */
-  readonly baseCrlNumber?: bigint
+  readonly baseCrlNumber: bigint | undefined
   /** Entries name certificates of other issuers too. */
   readonly isIndirect: boolean
   readonly entries: number
@@ -40,9 +40,7 @@ export class CrlReader {
   readonly #scanner: CrlScanner
   readonly #readEntry = createCrlEntryReader()
   readonly #entry: CrlEntry = { serialStart: 0, serialEnd: 0, revokedAt: 0, about: {} }
-  #header: CrlHeader | undefined
-  #algorithm: SignatureAlgorithm | undefined
-  #signature: SignatureCheck | undefined
+  #begun: { readonly header: CrlHeader; readonly signature: SignatureCheck } | undefined
   #own = new SerialIndex(0)
   readonly #others = new Map<string, SerialIndex>()
   #current: SerialIndex = this.#own
@@ -55,7 +53,7 @@ export class CrlReader {
     this.#scanner = new CrlScanner({
       onHeader: (header) => this.#begin(header),
       onEntry: (bytes, contentStart, end) => this.#add(bytes, contentStart, end),
-      onSigned: (bytes) => this.#signature?.update(bytes),
+      onSigned: (bytes) => this.#begun?.signature.update(bytes),
     })
   }
 
@@ -66,8 +64,9 @@ export class CrlReader {
   end(): VerifiedCrl {
     return typed(() => {
       const { extensions, signature } = this.#scanner.end()
-      if (this.#signature?.verify(signature) !== true) throw badSignature(CRL_CODES, 'the list')
-      return this.#verified(extensions)
+      const begun = this.#begun
+      if (begun?.signature.verify(signature) !== true) throw badSignature(CRL_CODES, 'the list')
+      return this.#verified(begun.header, extensions)
     })
   }
 
@@ -77,13 +76,12 @@ export class CrlReader {
       const message = `issued by ${header.issuer.text}, expected ${this.#signer.subject.text}`
       throw new EvidenceError('ERR_TRUST_CRL_ISSUER_MISMATCH', message)
     }
-    if (keyUsage !== undefined && !keyUsage.has('cRLSign')) {
+    if (keyUsage?.has('cRLSign') === false) {
       throw new EvidenceError('ERR_TRUST_CRL_ISSUER_NO_CRLSIGN', 'the key of the issuer may not sign lists')
     }
-    this.#algorithm = algorithmFor(header.signatureAlgorithm, this.#signer, this.#limits, CRL_CODES, 'the list')
-    this.#signature = createSignatureCheck(this.#algorithm, this.#signer)
-    this.#header = header
-    this.#own = new SerialIndex(Math.min(header.entriesLength / TYPICAL_ENTRY_OCTETS, MAX_EXPECTED))
+    const algorithm = algorithmFor(header.signatureAlgorithm, this.#signer, this.#limits, CRL_CODES, 'the list')
+    this.#begun = { header, signature: createSignatureCheck(algorithm, this.#signer) }
+    this.#own = new SerialIndex(header.entriesLength / TYPICAL_ENTRY_OCTETS)
     this.#current = this.#own
   }
 
@@ -91,7 +89,7 @@ export class CrlReader {
     const entry = this.#entry
     this.#readEntry(entry, bytes, contentStart, end)
     const { reason = NO_REASON, certificateIssuer, unknownCritical } = entry.about
-    if (unknownCritical !== undefined) this.#unknownCritical = unknownCritical
+    this.#unknownCritical ??= unknownCritical
     if (certificateIssuer !== undefined) {
       this.#isIndirect = true
       this.#current = this.#indexOf(certificateIssuer)
@@ -102,16 +100,14 @@ export class CrlReader {
 
   /** RFC 5280 §5.3.3: from here on, entries are about this issuer's certificates. */
   #indexOf(issuer: string): SerialIndex {
-    if (issuer === this.#header?.issuer.key) return this.#own
+    if (issuer === this.#begun?.header.issuer.key) return this.#own
     const known = this.#others.get(issuer) ?? new SerialIndex(8)
     this.#others.set(issuer, known)
     if (this.#others.size > MAX_OTHER_ISSUERS) throw new DerLimitError('a list about too many issuers')
     return known
   }
 
-  #verified(extensions: ReadonlyMap<string, Extension>): VerifiedCrl {
-    const header = this.#header
-    if (header === undefined) throw new DerError('the list has no head')
+  #verified(header: CrlHeader, extensions: ReadonlyMap<string, Extension>): VerifiedCrl {
     const unknown = [...extensions.values()].find(({ oid, critical }) => critical && !UNDERSTOOD.has(oid))
     const oid = unknown?.oid ?? this.#unknownCritical
     // RFC 5280 §5.2, §5.3: a list that is not understood in full decides nothing, for any certificate.
@@ -125,9 +121,9 @@ export class CrlReader {
     return {
       ...header,
       extensions,
-      ...(issuingDistributionPoint === undefined ? {} : { issuingDistributionPoint }),
-      ...(crlNumber === undefined ? {} : { crlNumber }),
-      ...(baseCrlNumber === undefined ? {} : { baseCrlNumber }),
+      issuingDistributionPoint,
+      crlNumber,
+      baseCrlNumber,
       isIndirect: this.#isIndirect || issuingDistributionPoint?.indirectCrl === true,
       entries: own.size + [...others.values()].reduce((sum, { size }) => sum + size, 0),
       find: (serialNumber, issuer = header.issuer.key) =>
@@ -195,16 +191,17 @@ export function crlValidUntil(
   { now, limits, maxAgeMs }: { readonly now: UnixMs; readonly limits: EvidenceLimits; readonly maxAgeMs: number },
 ): number {
   const { clockSkewMs } = limits
+  const end = nextUpdate ?? Number.POSITIVE_INFINITY
   if (thisUpdate > now + clockSkewMs) {
     throw new EvidenceError('ERR_TRUST_CRL_NOT_YET_VALID', `valid from ${isoOf(thisUpdate)}`)
   }
-  if (nextUpdate !== undefined && nextUpdate < now - clockSkewMs) {
-    throw new EvidenceError('ERR_TRUST_CRL_EXPIRED', `valid until ${isoOf(nextUpdate)}`)
+  if (end < now - clockSkewMs) {
+    throw new EvidenceError('ERR_TRUST_CRL_EXPIRED', `valid until ${isoOf(end)}`)
   }
   if (thisUpdate + maxAgeMs < now) {
     throw new EvidenceError('ERR_TRUST_CRL_TOO_OLD', `made ${isoOf(thisUpdate)}, no newer is at hand`)
   }
-  return Math.min(nextUpdate ?? Number.POSITIVE_INFINITY, thisUpdate + maxAgeMs)
+  return Math.min(end, thisUpdate + maxAgeMs)
 }
 
 const isoOf = (ms: number): string => new Date(ms).toISOString()
@@ -226,6 +223,4 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
 ])
 
 const TYPICAL_ENTRY_OCTETS = 30 // 16 octets of serial number, a UTCTime, their heads
-const MAX_EXPECTED = 2_000_000 // a header that claims more must first send it
-const MAX_SERIAL_OCTETS = 64
 const MAX_OTHER_ISSUERS = 1_024

@@ -111,10 +111,10 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
 }
 
 export const NO_REASON = 0xff
+export const MAX_SERIAL_OCTETS = 64
 const NOTHING = new Uint8Array(8)
 const RECORD_HEAD = 6 // length, reason, seconds
 const LINK_BYTES = 4
-const MAX_SERIAL_OCTETS = 64
 const CHUNK_BYTES = 1_024
 const CHUNK_MASK = CHUNK_BYTES - 1
 const PAGE_BITS = 18

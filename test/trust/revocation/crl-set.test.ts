@@ -10,8 +10,11 @@ import {
 } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../../src/errors/codes.ts'
+import type { RevocationVerdict } from '../../../src/trust/revocation/check.ts'
 import { CrlSet, type CrlSetInput } from '../../../src/trust/revocation/crl-set.ts'
 import { DEFAULT_LIMITS } from '../../../src/trust/revocation/evidence.ts'
+import { sequence, tagged, taggedPrimitive } from '../../../src/x509/der-writer.ts'
+import { encodeName } from '../../../src/x509/extension-writer.ts'
 import { certificateIssuer } from '../../../src/x509/revocation-writer.ts'
 import { expectPath, judge, NOW } from '../path/support.ts'
 
@@ -44,6 +47,8 @@ function list(options: Partial<TestCrlOptions> = {}): Uint8Array {
   return crl({ issuer: ca.issuer, now: NOW, ...options })
 }
 
+const delta = (options: Partial<TestCrlOptions> = {}) => list({ number: 7, baseNumber: 5, ...options })
+
 const indirect = (issuer: TestCertificate, ...revoked: readonly TestCertificate[]): Uint8Array =>
   list({ issuer, revoked, scope: { indirect: true } })
 
@@ -52,8 +57,8 @@ interface Given extends Partial<CrlSetInput> {
   readonly signers?: readonly TestCertificate[]
 }
 
-/** `good`, `revoked` or the codes of the causes, each once, of a certificate's path with the root's own list at hand. */
-function statusOf(subject: TestCertificate, lists: readonly Uint8Array[], given: Given = {}): string {
+/** What lists say about a certificate's path, with the root's own list at hand. */
+function verdictOf(subject: TestCertificate, lists: readonly Uint8Array[], given: Given = {}): RevocationVerdict {
   const { anchor = ca.root, signers = [], ...rest } = given
   const path = expectPath(judge([{ der: subject.der }, ...subject.chain.slice(1)], [anchor]), ...asDer(subject))
   const set = new CrlSet({
@@ -64,8 +69,22 @@ function statusOf(subject: TestCertificate, lists: readonly Uint8Array[], given:
     ...rest,
   })
   const verdict = set.check(path)
+  expect(set.check(path)).toEqual(verdict)
+  return verdict
+}
+
+/** `good`, `revoked` or the codes of the causes, each once. */
+function statusOf(...about: Parameters<typeof verdictOf>): string {
+  const verdict = verdictOf(...about)
   if (verdict.status !== 'undetermined') return verdict.status
   return [...new Set(verdict.causes.map(({ code }) => code satisfies ErrorCode))].join(' ')
+}
+
+/** The causes of an undetermined status, each once. */
+function causesOf(...about: Parameters<typeof verdictOf>): readonly string[] {
+  const verdict = verdictOf(...about)
+  if (verdict.status !== 'undetermined') return [verdict.status]
+  return [...new Set(verdict.causes.map(({ code, message }) => `${code} ${message}`))]
 }
 
 const asDer = ({ chainWithRoot }: TestCertificate) => chainWithRoot.map((der) => ({ der }))
@@ -88,8 +107,9 @@ describe('a set of CRLs', () => {
       [1, [crl({ issuer: ca.root, revoked: [ca.issuer], reason: 1 }), list()]],
     ] as const) {
       const set = new CrlSet({ lists, certificates: [], now: NOW, limits: DEFAULT_LIMITS })
-      const finding = { code: 'ERR_TRUST_CERT_REVOKED', certificateIndex: index }
-      expect(set.check(path)).toMatchObject({ status: 'revoked', finding })
+      const message = `${['CN=api.example.com', 'CN=Test Intermediate'][index]} was revoked on 2029-12-31T22:00:00.000Z (keyCompromise), says its issuer’s CRL`
+      const finding = { code: 'ERR_TRUST_CERT_REVOKED', certificateIndex: index, message }
+      expect(set.check(path)).toEqual({ status: 'revoked', source: 'crl', finding })
     }
   })
 
@@ -114,6 +134,47 @@ describe('a set of CRLs', () => {
   ])('%s counts for nothing, beside a sound one or alone', (_, bad, code) => {
     expect(statusOf(server, [bad, list()])).toBe('good')
     expect(statusOf(server, [bad])).toContain(code)
+  })
+
+  test('that says nothing says of which certificate, and why', () => {
+    expect(verdictOf(server, [])).toEqual({
+      status: 'undetermined',
+      causes: [
+        {
+          source: 'crl',
+          code: 'ERR_TRUST_CRL_NONE',
+          certificateIndex: 0,
+          message: 'CN=api.example.com: no list of the issuer is at hand',
+        },
+      ],
+    })
+    const tooMany = 'ERR_TRUST_CRL_TOO_LARGE CN=api.example.com: 65 lists of one issuer, at most 64 are looked at'
+    expect(causesOf(server, new Array<Uint8Array>(65).fill(list()))).toEqual([tooMany])
+    expect(causesOf(server, [delta()])).toEqual([
+      'ERR_TRUST_CRL_DELTA_UNSUPPORTED CN=api.example.com: a delta CRL says nothing without its base',
+    ])
+    expect(causesOf(server, [list({ number: null })], { crlNumber: 'required' })).toEqual([
+      'ERR_TRUST_CRL_MALFORMED CN=api.example.com: the list has no crlNumber, or a critical one',
+    ])
+    expect(causesOf(server, [list({ revoked: [server], entryExtensions: [certificateIssuer('A')] })])).toEqual([
+      'ERR_TRUST_CRL_INDIRECT_UNSUPPORTED CN=api.example.com: entries name other issuers, and the list does not say that it speaks for any',
+    ])
+  })
+
+  test('tells of lists that cannot be read at every certificate that nothing else speaks of: they may be about anyone', () => {
+    const atEach = (why: string) =>
+      ['CN=api.example.com', 'CN=Test Intermediate'].map((name) => `ERR_TRUST_CRL_MALFORMED ${name}: ${why}`)
+    expect(causesOf(server, [], { lists: [Uint8Array.of(4, 2, 5, 0)] })).toEqual(atEach('not a certificate list'))
+    expect(causesOf(server, [], { lists: [list().subarray(0, 40)] })).toEqual(
+      atEach('the head of the list is cut short or too long'),
+    )
+    const broken = list({ revoked: [server] })
+    const at = Buffer.from(broken).indexOf(Buffer.from(server.serial))
+    broken[at - 2] = 4 // an entry's serial number is no INTEGER: of this issuer all the same
+    expect(causesOf(server, [], { lists: [broken] })).toEqual([
+      'ERR_TRUST_CRL_MALFORMED CN=api.example.com: an entry’s serial number cannot be read',
+      'ERR_TRUST_CRL_NONE CN=Test Intermediate: no list of the issuer is at hand',
+    ])
   })
 
   test('does not choose among more lists of one issuer than it looks at', () => {
@@ -174,6 +235,7 @@ describe('the scope of a list', () => {
     ['another relative name', { relativeName: ['CN', 'CRL1'] }, { relativeName: ['CN', 'CRL2'] }],
     ['CA certificates', undefined, { onlyCaCerts: true }],
     ['attribute certificates', undefined, { onlyAttributeCerts: true }],
+    ['an address that the certificate has as a name of a host', { names: [{ dns: HERE }] }, { uri: HERE }],
   ])('a list of %s says nothing', (_, point, scope) => {
     const subject = issue(...(point === undefined ? [] : [point]))
     const options = scope === undefined ? {} : { scope }
@@ -181,10 +243,38 @@ describe('the scope of a list', () => {
     expect(statusOf(subject, [list({ ...options, revoked: [subject] }), list()])).toBe('good')
   })
 
-  test('of end entities says nothing of a CA', () => {
+  test('of end entities says nothing of a CA, one of CAs nothing of what is not said to be one', () => {
     const lists = (scope: TestCrlOptions['scope']) => [crl({ issuer: ca.root, ...(scope && { scope }) }), list()]
     expect(statusOf(server, [], { lists: lists({ onlyUserCerts: true }) })).toBe('ERR_TRUST_CRL_SCOPE')
     expect(statusOf(server, [], { lists: lists({ onlyCaCerts: true }) })).toBe('good')
+    const plain = ca.issue({ names: ['api.example.com'], omit: ['2.5.29.19'] }) // without basicConstraints
+    expect(statusOf(plain, [list({ scope: { onlyUserCerts: true } })])).toBe('good')
+    expect(statusOf(plain, [list({ scope: { onlyCaCerts: true } })])).toBe('ERR_TRUST_CRL_SCOPE')
+  })
+
+  test('is that of no point where the certificate’s points cannot be read', () => {
+    const extensions = [{ oid: '2.5.29.31', critical: false, value: Uint8Array.of(5, 0) }]
+    const subject = ca.issue({ names: ['api.example.com'], extensions })
+    expect(statusOf(subject, [list()])).toBe('good')
+    expect(statusOf(subject, [list({ uri: HERE })])).toBe('ERR_TRUST_CRL_SCOPE')
+  })
+
+  test('is told where it does not fit', () => {
+    const why = (scope: TestCrlOptions['scope']) => causesOf(server, [list(scope === undefined ? {} : { scope })])
+    const scope = 'ERR_TRUST_CRL_SCOPE CN=api.example.com:'
+    expect(why({ uri: HERE })).toEqual([`${scope} the list is of another distribution point than the certificate’s`])
+    expect(why({ onlyAttributeCerts: true })).toEqual([`${scope} the list is about attribute certificates`])
+    expect(why({ onlyCaCerts: true })).toEqual([`${scope} the list is about CAs, the certificate is an end entity’s`])
+    const some = [1, 2, 3, 4, 5, 6]
+    expect(why({ onlySomeReasons: some })).toEqual([`${scope} no list at hand tells of the reasons 7, 8`])
+    const more = delta({ scope: { onlySomeReasons: some } })
+    expect(causesOf(server, [list({ scope: { onlySomeReasons: some } }), more])).toEqual([
+      `${scope} no list at hand tells of the reasons 7, 8`,
+    ])
+    const lists = [crl({ issuer: ca.root, scope: { onlyUserCerts: true } }), list()]
+    expect(causesOf(server, [], { lists })).toEqual([
+      'ERR_TRUST_CRL_SCOPE CN=Test Intermediate: the list is about end entities, the certificate is a CA’s',
+    ])
   })
 })
 
@@ -212,10 +302,29 @@ describe('reasons', () => {
   })
 })
 
+/** A cRLDistributionPoints whose one point has these names of who signs its list. */
+function issueNaming(...crlIssuer: readonly Uint8Array[]): TestCertificate {
+  const fullName = tagged(0, tagged(0, taggedPrimitive(6, Buffer.from(HERE))))
+  const value = sequence(sequence(fullName, tagged(2, ...crlIssuer)))
+  return ca.issue({ names: ['api.example.com'], extensions: [{ oid: '2.5.29.31', critical: false, value }] })
+}
+
 describe('an indirect list', () => {
   const signer = authority()
   const signers = [signer]
   const subject = issue(issuedBy(signer))
+
+  test('is of whom the cRLIssuer of a point names in any of its forms, and of nobody where none is a directory name', () => {
+    const scope = { indirect: true, names: [{ uri: HERE }] } as const
+    const address = taggedPrimitive(6, Buffer.from(HERE))
+    const [first, second] = [signer.subject, encodeName('Another')].map((name) => tagged(4, name))
+    if (first === undefined || second === undefined) throw new Error('two names')
+    for (const names of [[first], [second, first], [address, first]]) {
+      expect(statusOf(issueNaming(...names), [list({ issuer: signer, scope })], { signers })).toBe('good')
+    }
+    expect(statusOf(issueNaming(second), [list({ issuer: signer, scope })], { signers })).toBe('ERR_TRUST_CRL_NONE')
+    expect(statusOf(issueNaming(address), [list({ scope })])).toBe('ERR_TRUST_CRL_SCOPE')
+  })
 
   test('speaks for the issuer that named its signer', () => {
     expect(statusOf(subject, [indirect(signer, server)], { signers })).toBe('good')
@@ -278,6 +387,48 @@ describe('an indirect list', () => {
     expect(statusOf(certificate, [indirect(below), list()], { signers: [below] })).toBe('good')
   })
 
+  test('says why its signer does not count', () => {
+    const old = authority({ notAfter: NOW - DAY, notBefore: NOW - 2 * DAY })
+    const about = 'ERR_TRUST_CRL_ISSUER_MISMATCH CN=api.example.com:'
+    expect(causesOf(subject, [indirect(signer)])).toEqual([`${about} no certificate of the list’s issuer is at hand`])
+    expect(causesOf(issue(issuedBy(old)), [indirect(old)], { signers: [old] })).toEqual([
+      `${about} the signer CN=Authority has no path to the same anchor: ERR_TRUST_CERT_EXPIRED (CN=Authority: expired at 2029-12-31T00:00:00Z, now 2030-01-01T00:00:00Z)`,
+    ])
+  })
+
+  test('is found whatever else is at hand: bytes that are no certificate, and more certificates than a peer may present', () => {
+    const certificates = [
+      Uint8Array.of(1, 2, 3),
+      ...new Array(60).fill(undefined).map(() => ca.issue().der),
+      signer.der,
+    ]
+    expect(statusOf(subject, [indirect(signer)], { certificates })).toBe('good')
+  })
+
+  test('may be signed by a key that is certified for some purpose', () => {
+    const purposeful = authority({ extendedKeyUsage: ['clientAuth'] })
+    expect(statusOf(issue(issuedBy(purposeful)), [indirect(purposeful)], { signers: [purposeful] })).toBe('good')
+  })
+
+  test('may be signed by a CA', () => {
+    const other = ca.root.issue({ subject: 'Other', ca: true })
+    expect(statusOf(issue(issuedBy(other)), [indirect(other)], { signers: [other] })).toBe('good')
+  })
+
+  test('about a CA is not by whom that CA has certified', () => {
+    const below = testCa({ now: NOW })
+    const middle = below.root.issue({
+      subject: 'Middle',
+      ca: true,
+      extensions: [extension.crlDistributionPoints([{ crlIssuer: 'api.example.com' }])],
+    })
+    const leaf = middle.issue({ names: ['api.example.com'], keyUsage: ['digitalSignature', 'cRLSign'] })
+    const lists = [list({ issuer: leaf, revoked: [], scope: { indirect: true } }), list({ issuer: middle })]
+    expect(causesOf(leaf, [], { anchor: below.root, lists })).toEqual([
+      'ERR_TRUST_CRL_ISSUER_MISMATCH CN=Middle: no certificate of the list’s issuer is at hand',
+    ])
+  })
+
   test('may be the one that its signer’s own certificate names', () => {
     const own = authority({ extensions: [extension.crlDistributionPoints([issuedBy(signer)])] }, ca.issuer)
     const certificate = issue(issuedBy(own))
@@ -299,21 +450,25 @@ describe('an indirect list', () => {
     expect(statusOf(subject, [indirect(signer)], { signers: [...forged, signer] })).toBe('ERR_TRUST_CRL_BAD_SIGNATURE')
     const old = { notBefore: NOW - 2 * DAY, notAfter: NOW - DAY }
     const many = new Array(32).fill(undefined).map((_, index) => authority({ subject: `Old ${index}`, ...old }))
-    const status = (all: readonly TestCertificate[]) =>
-      statusOf(
+    const causes = (all: readonly TestCertificate[]) =>
+      causesOf(
         issue(...all.map(issuedBy)),
         all.map((one) => indirect(one)),
         { signers: all },
       )
-    expect(status([...many.slice(1), signer])).toBe('good')
-    expect(status([...many, signer])).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+    expect(causes([...many.slice(1), signer])).toEqual(['good'])
+    expect(causes([...many, signer]).at(-1)).toBe(
+      'ERR_TRUST_CRL_ISSUER_MISMATCH CN=api.example.com: the signer CN=Authority is one of too many',
+    )
   })
 
   test('is not believed in a circle', () => {
     const [one, two] = [circular('One', 'Two'), circular('Two', 'One')]
     const certificate = issue(issuedBy(one))
     const lists = [indirect(one), indirect(two)]
-    expect(statusOf(certificate, lists, { signers: [one, two] })).toBe('ERR_TRUST_CRL_ISSUER_MISMATCH')
+    expect(causesOf(certificate, lists, { signers: [one, two] })).toEqual([
+      expect.stringMatching(/^ERR_TRUST_CRL_ISSUER_MISMATCH .*CN=Two: the signer CN=One would vouch for itself\)+$/),
+    ])
     expect(statusOf(certificate, [...lists, list()], { signers: [one, two] })).toBe('good')
   })
 
@@ -359,6 +514,28 @@ describe('the issuer’s other keys', () => {
     expect(statusOf(certificate, [], given)).toBe('ERR_TRUST_CRL_ISSUER_NO_CRLSIGN')
   })
 
+  test('are not those that a CA elsewhere certified, be it the same key, a namesake of the CA above, or its key under another name', () => {
+    const elsewhere = split.root.issue({ subject: 'Elsewhere', ca: true })
+    const cross = authority({ ...named, key: split.issuer.key }, elsewhere)
+    const root = { subject: split.root.subject, ca: true }
+    const [namesake, alias] = [
+      elsewhere.issue(root),
+      elsewhere.issue({ subject: 'Alias', ca: true, key: split.root.key }),
+    ]
+    const refused = 'ERR_TRUST_CRL_ISSUER_NO_CRLSIGN'
+    const judged = (...signers: readonly [TestCertificate, ...TestCertificate[]]) => {
+      const [signer, ...above] = signers
+      const lists = [
+        list({ issuer: signer, number: 9 }),
+        ...[split.root, elsewhere, alias].map((issuer) => list({ issuer })),
+      ]
+      return statusOf(certificate, [], { anchor: split.root, signers: [signer, ...above, elsewhere], lists })
+    }
+    expect(judged(cross)).toBe(refused)
+    expect(judged(authority(named, namesake), namesake)).toBe(refused)
+    expect(judged(authority(named, alias), alias)).toBe(refused)
+  })
+
   test('are certified by one another', () => {
     const [first, named] = [generateKey(), { subject: ca.issuer.subject }]
     const young = ca.issuer.issue({ ...named, ca: true, key: first })
@@ -381,7 +558,6 @@ describe('the issuer’s other keys', () => {
 
 describe('a delta CRL', () => {
   const base = (options: Partial<TestCrlOptions> = {}) => list({ number: 5, ...options })
-  const delta = (options: Partial<TestCrlOptions> = {}) => list({ number: 7, baseNumber: 5, ...options })
   const [held, removed] = [
     { revoked: [server], reason: 6 },
     { revoked: [server], reason: 8 },
@@ -410,6 +586,13 @@ describe('a delta CRL', () => {
   ])('takes nothing off where it is %s', (_, other) => {
     expect(statusOf(server, [base(held), other])).toBe('revoked')
     expect(statusOf(server, [base(held), delta(removed), other])).toBe('good')
+  })
+
+  test('ends the answer with itself, or with its base', () => {
+    const ending = (ofBase: number, ofDelta: number) =>
+      verdictOf(server, [base({ nextUpdate: NOW + ofBase * DAY }), delta({ nextUpdate: NOW + ofDelta * DAY })])
+    expect(ending(5, 2)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 2 * DAY })
+    expect(ending(3, 6)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 3 * DAY })
   })
 
   test('stands for those before it', () => {
