@@ -23,7 +23,7 @@ export function checkCrlite(
   const scts = embeddedScts(certificate)
   const unread: Evidence[] = []
   let builtAt: number | undefined
-  let covering = 0
+  let isCovered = false
   for (const bytes of filters) {
     const filter = readOnce(bytes)
     if (filter instanceof EvidenceError) {
@@ -31,14 +31,14 @@ export function checkCrlite(
       continue
     }
     if (!scts.some((sct) => covers(filter, sct))) continue
-    covering += 1
+    isCovered = true
     const answer = filter.isRevoked(issuer.spkiSha256, certificate.serialNumber)
     const until = endOf(filter)
     if (answer === true) return [{ status: 'revoked', thisUpdate: until, validUntil: FOREVER, revokedAt: until }]
     if (answer === false) builtAt = Math.max(until, builtAt ?? until)
   }
   if (unread.length > 0) return unread // it might have said revoked
-  if (builtAt === undefined) return [covering === 0 ? NOT_COVERED : NOT_ENROLLED]
+  if (builtAt === undefined) return [isCovered ? NOT_ENROLLED : NOT_COVERED]
   const validUntil = builtAt + maxAgeMs
   if (validUntil > now && builtAt <= now + clockSkewMs) return [{ status: 'good', thisUpdate: builtAt, validUntil }]
   const message = `the filters reach until ${new Date(builtAt).toISOString()}`

@@ -9,7 +9,7 @@ import { DEFAULT_LIMITS } from '../../../src/trust/revocation/evidence.ts'
 import { DEFAULT_REVOCATION } from '../../../src/trust/revocation/policy.ts'
 import { parseCertificate } from '../../../src/x509/certificate.ts'
 import { buildCrlite, type CrliteBlock, type CrliteOptions } from '../../support/crlite.ts'
-import { logged, sct, testLog } from '../../support/transparency.ts'
+import { EMBEDDED, logged, sct, sctList, testLog } from '../../support/transparency.ts'
 
 const NOW = Date.UTC(2030, 0, 1)
 const [HOUR, DAY] = [3_600_000, 86_400_000]
@@ -86,16 +86,18 @@ describe('a file that is none (case 621)', () => {
   const options: CrliteOptions = { coverage: COVERAGE, blocks }
   const { bytes } = buildCrlite(options)
   const withCode = (code: string) => expect.objectContaining({ code })
+  const malformed = (what: string) =>
+    expect.objectContaining({ code: 'ERR_TRUST_CRLITE_MALFORMED', message: `a CRLite filter: ${what}` })
 
   test('cut short anywhere: ERR_TRUST_CRLITE_MALFORMED', () => {
     expect(readCrliteFilter(bytes).coverage.size).toBe(1)
     for (let length = 0; length < bytes.length; length += 1) {
-      expect(() => readCrliteFilter(bytes.subarray(0, length))).toThrow(withCode('ERR_TRUST_CRLITE_MALFORMED'))
+      expect(() => readCrliteFilter(bytes.subarray(0, length))).toThrow(malformed('cut short'))
     }
   })
 
   test('with a byte behind its end: ERR_TRUST_CRLITE_MALFORMED', () => {
-    expect(() => readCrliteFilter(new Uint8Array([...bytes, 0]))).toThrow(withCode('ERR_TRUST_CRLITE_MALFORMED'))
+    expect(() => readCrliteFilter(new Uint8Array([...bytes, 0]))).toThrow(malformed('1 bytes too many'))
   })
 
   test.each([{ version: 3 }, { version: 5 }, { version: 0 }, { reserved: 1 }])(
@@ -103,6 +105,8 @@ describe('a file that is none (case 621)', () => {
     (more) => {
       const other = buildCrlite({ ...options, ...more }).bytes
       expect(() => readCrliteFilter(other)).toThrow(withCode('ERR_TRUST_CRLITE_UNSUPPORTED_VERSION'))
+      const message = `expected a CRLite filter of version 4, saw ${other[0]}`
+      expect(() => readCrliteFilter(other)).toThrow(expect.objectContaining({ message }))
     },
   )
 
@@ -117,15 +121,23 @@ describe('a file that is none (case 621)', () => {
   const swapped = Buffer.concat([head, second, first, tail])
   const wide = plain.slice()
   wide[56 + 36] = 3 // of two columns
-  test.each<[string, Uint8Array]>([
-    ['a polarity that is neither', buildCrlite({ ...options, inverted: 2 }).bytes],
-    ['a log that is covered twice', buildCrlite({ ...options, coverage: [...COVERAGE, ...COVERAGE] }).bytes],
-    ['issuers that are not in order', swapped],
-    ['a block of more columns than there are', wide],
-    ['an issuer twice', buildCrlite({ ...options, blocks: [...blocks, ...blocks] }).bytes],
-  ])('that contradicts itself, %s: ERR_TRUST_CRLITE_MALFORMED', (_, contradictory) => {
+  const exception = (...octets: readonly number[]) =>
+    Buffer.concat([head, first.with(51, 1), Uint8Array.of(octets.length, ...octets), second, tail])
+  test.each<[string, Uint8Array, string]>([
+    ['a polarity that is neither', buildCrlite({ ...options, inverted: 2 }).bytes, 'inverted is 2'],
+    [
+      'a log that is covered twice',
+      buildCrlite({ ...options, coverage: [...COVERAGE, ...COVERAGE] }).bytes,
+      'a log is there twice',
+    ],
+    ['issuers that are not in order', swapped, 'issuers are not in order'],
+    ['a block of more columns than there are', wide, 'a block has more columns than the filter'],
+    ['an issuer twice', buildCrlite({ ...options, blocks: [...blocks, ...blocks] }).bytes, 'issuers are not in order'],
+    ['an exception that is no serial number', exception(), 'an exception is empty'],
+  ])('that contradicts itself, %s: ERR_TRUST_CRLITE_MALFORMED', (_, contradictory, what) => {
     expect(readCrliteFilter(Buffer.concat([head, first, second, tail])).coverage.size).toBe(1)
-    expect(() => readCrliteFilter(contradictory)).toThrow(withCode('ERR_TRUST_CRLITE_MALFORMED'))
+    expect(readCrliteFilter(exception(1)).coverage.size).toBe(1)
+    expect(() => readCrliteFilter(contradictory)).toThrow(malformed(what))
   })
 })
 
@@ -150,15 +162,25 @@ describe('the source crlite (case 620)', () => {
   const idOf = (log: ReturnType<typeof testLog>) => new Uint8Array(Buffer.from(log.listed.log_id, 'base64'))
   const serialOf = (one: { readonly der: Uint8Array }) => parseCertificate(one.der).serialNumber
 
-  function build(more: { readonly revoked?: boolean; readonly until?: number; readonly by?: string } = {}) {
-    const { revoked = false, until = NOW - HOUR, by = issuer.spkiSha256 } = more
+  const unknownFor = (code: string, message: string) => ({ status: 'undetermined', code, message })
+  const notCovered = unknownFor('ERR_TRUST_CRLITE_NOT_COVERED', 'no filter covers an SCT of the certificate')
+
+  interface Built {
+    readonly revoked?: boolean
+    readonly until?: number
+    readonly by?: string
+    readonly beside?: CrliteOptions['coverage']
+  }
+
+  function build(more: Built = {}) {
+    const { revoked = false, until = NOW - HOUR, by = issuer.spkiSha256, beside = [] } = more
     const ours = [serialOf(certificate)]
     const block: CrliteBlock = {
       issuer: new Uint8Array(Buffer.from(by, 'hex')),
       revoked: [...serials('revoked', 30), ...(revoked ? ours : [])],
       others: [...serials('other', 60), ...(revoked ? [] : ours)],
     }
-    const coverage = [{ logId: idOf(known), low: BigInt(LOGGED), high: BigInt(until) }]
+    const coverage = [{ logId: idOf(known), low: BigInt(LOGGED), high: BigInt(until) }, ...beside]
     return buildCrlite({ coverage, blocks: [block] }).bytes
   }
   const ask = (filters: readonly Uint8Array[], of = certificate, now = NOW) =>
@@ -168,12 +190,30 @@ describe('the source crlite (case 620)', () => {
     expect(hex(serialOf(certificate))).toBe('00f001020304050607')
     expect(ask([build()])).toEqual([{ status: 'good', thisUpdate: NOW - HOUR, validUntil: NOW - HOUR + 10 * DAY }])
     expect(ask([build({ revoked: true })])).toMatchObject([{ status: 'revoked', revokedAt: NOW - HOUR }])
-    expect(ask([build({ by: hex(digest('other CA')) })])).toMatchObject([{ code: 'ERR_TRUST_CRLITE_NOT_ENROLLED' }])
-    expect(ask([build()], issued([unknown]))).toMatchObject([{ code: 'ERR_TRUST_CRLITE_NOT_COVERED' }])
-    expect(ask([build()], ca.issue({ names: ['api.example.com'] }))).toMatchObject([
-      { code: 'ERR_TRUST_CRLITE_NOT_COVERED' },
+    expect(ask([build({ by: hex(digest('other CA')) })])).toEqual([
+      unknownFor('ERR_TRUST_CRLITE_NOT_ENROLLED', 'the filters were built without data of its issuer'),
     ])
-    expect(ask([])).toMatchObject([{ code: 'ERR_TRUST_CRLITE_NONE' }])
+    expect(ask([build()], issued([unknown]))).toEqual([notCovered])
+    expect(ask([])).toEqual([unknownFor('ERR_TRUST_CRLITE_NONE', 'no filter is at hand')])
+  })
+
+  test('a certificate without SCTs, or with a list of them that cannot be read, is not covered', () => {
+    expect(ask([build()], ca.issue({ names: ['api.example.com'] }))).toEqual([notCovered])
+    for (const list of [Uint8Array.of(4, 2, 0, 0), sctList([Uint8Array.of(1)])]) {
+      const extensions = [{ oid: EMBEDDED, critical: false, value: list }]
+      expect(ask([build()], ca.issue({ names: ['api.example.com'], extensions }))).toEqual([notCovered])
+    }
+  })
+
+  test('a filter was built when the last of its logs was read, and five minutes from now at most', () => {
+    const other = { logId: idOf(unknown), low: 0n, high: BigInt(NOW - 20 * DAY) }
+    expect(ask([build({ beside: [other] })])).toMatchObject([{ thisUpdate: NOW - HOUR }])
+    const [skew, most] = [5 * 60_000, NOW + 5 * 60_000]
+    expect(ask([build({ until: most })])).toMatchObject([{ status: 'good', thisUpdate: most }])
+    expect(ask([build({ until: most + 1 })])).toEqual([
+      unknownFor('ERR_TRUST_CRLITE_TOO_OLD', 'the filters reach until 2030-01-01T00:05:00.001Z'),
+    ])
+    expect(ask([build({ until: NOW + skew - 1 })])).toMatchObject([{ status: 'good' }])
   })
 
   test('covers both ends of its time, and any SCT of the certificate is enough', () => {
@@ -200,7 +240,9 @@ describe('the source crlite (case 620)', () => {
 
   test('a good word that is older than ten days counts no longer: ERR_TRUST_CRLITE_TOO_OLD', () => {
     const [old, fresh] = [build({ until: NOW - 10 * DAY }), build({ until: NOW - 10 * DAY + 1 })]
-    expect(ask([old])).toMatchObject([{ code: 'ERR_TRUST_CRLITE_TOO_OLD' }])
+    expect(ask([old])).toEqual([
+      unknownFor('ERR_TRUST_CRLITE_TOO_OLD', 'the filters reach until 2029-12-22T00:00:00.000Z'),
+    ])
     expect(ask([fresh])).toMatchObject([{ status: 'good' }])
     expect(ask([old, fresh])).toMatchObject([{ status: 'good' }])
   })
