@@ -83,9 +83,7 @@ export function transparencyRefusal(verdict: TransparencyVerdict, { mode }: Tran
 
 function unmetRule(scts: readonly JudgedSct[], { certificate, policy, now }: TransparencyInput): Finding | undefined {
   const logs = new Map<string, Log>()
-  for (const { log, logId, finding: flaw } of scts) {
-    if (log !== undefined && logId !== undefined && flaw === undefined) logs.set(logId, log)
-  }
+  for (const sct of scts) if (sct.finding === undefined) logs.set(sct.logId, sct.log)
   const subject = describe(certificate)
   const all = [...logs.values()]
   const wanted = certificate.notAfter - certificate.notBefore > LONG_LIFETIME_MS ? 3 : 2
@@ -109,10 +107,9 @@ function unmetRule(scts: readonly JudgedSct[], { certificate, policy, now }: Tra
 
 /** Read once a certificate. */
 function embeddedScts(certificate: Certificate): readonly ParsedSct[] | Finding {
-  const known = embedded.get(certificate)
-  if (known !== undefined) return known
   const extension = certificate.extensions.get(EMBEDDED_SCTS)
-  const read = extension === undefined ? [] : parseSctList(extension.value)
+  if (extension === undefined) return []
+  const read = embedded.get(certificate) ?? parseSctList(extension.value)
   embedded.set(certificate, read)
   return read
 }

@@ -63,7 +63,7 @@ export function judgeTransparency(
 
 function look(
   { certificates: [certificate, issuer] }: CertificationPath,
-  { policy, logList }: HostTransparency,
+  { policy, logList }: Omit<HostTransparency, 'id'>,
   at: { readonly staple?: Uint8Array | undefined; readonly now: UnixMs },
 ): TransparencyVerdict {
   if (logList === undefined) {
@@ -81,7 +81,7 @@ function look(
 /** Of the SCTs that count. */
 function firstLogged(verdict: TransparencyVerdict): UnixMs | undefined {
   if (verdict.status === 'unchecked') return undefined
-  const times = verdict.scts.flatMap(({ finding, timestamp }) => (finding === undefined ? (timestamp ?? []) : []))
+  const times = verdict.scts.flatMap((sct) => (sct.finding === undefined ? [sct.timestamp] : []))
   return times.length === 0 ? undefined : toUnixMs(Math.min(...times))
 }
 
@@ -92,5 +92,5 @@ function endsInPublic({ certificates }: CertificationPath, anchors: AnchorSet): 
   return anchor !== undefined && anchors.isPublic(anchor)
 }
 
-const NOTHING_ASKED: HostTransparency = { policy: { ...DEFAULT_TRANSPARENCY, mode: 'off' }, id: '' }
+const NOTHING_ASKED: Omit<HostTransparency, 'id'> = { policy: { ...DEFAULT_TRANSPARENCY, mode: 'off' } }
 const FOREVER = toUnixMs(Number.POSITIVE_INFINITY)

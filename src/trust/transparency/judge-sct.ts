@@ -9,15 +9,20 @@ import { findLog, type Log, type LogKey, type LogList } from './logs.ts'
 import type { ParsedSct, Sct } from './sct.ts'
 import { type SctSource, signedDataOf } from './signed-entry.ts'
 
-/** What is known of one SCT. Without a `finding` it counts. */
-export interface JudgedSct {
+/** An SCT that proves that a log of the list took the certificate. */
+export interface CountingSct {
   readonly source: SctSource
-  readonly logId?: string
-  readonly log?: Log
+  readonly logId: string
+  readonly log: Log
   /** When the log says it saw the certificate. */
-  readonly timestamp?: UnixMs
-  readonly finding?: Finding
+  readonly timestamp: UnixMs
+  readonly finding?: undefined
 }
+
+/** What is known of one SCT. Without a `finding` it counts. */
+export type JudgedSct =
+  | CountingSct
+  | (Partial<Omit<CountingSct, 'source' | 'finding'>> & { readonly source: SctSource; readonly finding: Finding })
 
 export interface SctContext {
   readonly certificate: Certificate
@@ -38,7 +43,7 @@ export function judgeSct(parsed: ParsedSct, source: SctSource, context: SctConte
     return { ...about, finding: finding('ERR_TRUST_SCT_UNKNOWN_LOG', `no log of the list has the id ${logId}`) }
   }
   const flaw = untimely(sct, log, source, context) ?? badlySigned(sct, log, source, context)
-  return { ...about, log, ...(flaw === undefined ? {} : { finding: flaw }) }
+  return { ...about, log, finding: flaw }
 }
 
 function untimely(
@@ -104,11 +109,9 @@ function badlySigned(sct: Sct, log: Log, source: SctSource, context: SctContext)
 
 /** Once for the same data, signature and key, whose digest the log's id is. */
 function isSigned({ logId, signature }: Sct, tbs: Uint8Array, { kind, publicKey }: LogKey): boolean {
-  const name = `${logId} ${hash('sha256', tbs, 'base64')} ${hash('sha256', signature, 'base64')}`
-  const known = verified.get(name)
-  if (known !== undefined) return known
+  const name = `${logId} ${hash('sha256', tbs)} ${hash('sha256', signature)}`
   const signatureAlgorithm = { kind, hash: 'sha256', name: kind } as const
-  const verdict = verifySignature({ tbs, signature, signatureAlgorithm }, { publicKey })
+  const verdict = verified.get(name) ?? verifySignature({ tbs, signature, signatureAlgorithm }, { publicKey })
   verified.set(name, verdict)
   return verdict
 }

@@ -49,11 +49,9 @@ export interface LogKey {
 
 /** The log of the list that has the id. The list is read once, and each key when it is first asked for. */
 export function findLog(list: LogList, logId: string): Log | undefined {
-  const known = indexes.get(list)
-  if (known !== undefined) return known.get(logId)
-  const made = indexOf(list)
-  indexes.set(list, made)
-  return made.get(logId)
+  const index = indexes.get(list) ?? indexOf(list)
+  indexes.set(list, index)
+  return index.get(logId)
 }
 
 function indexOf({ operators }: LogList): ReadonlyMap<string, Log> {
@@ -101,7 +99,7 @@ function keyOf(spki: Uint8Array): LogKey | undefined {
   const info = infoOf(spki)
   const kind = info && kindOf(info)
   const publicKey = info && importPublicKey(info, spki)
-  return kind === undefined || publicKey === undefined ? undefined : { kind, publicKey }
+  return kind && publicKey && { kind, publicKey }
 }
 
 function kindOf(info: PublicKeyInfo): LogKey['kind'] | undefined {

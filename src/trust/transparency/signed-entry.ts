@@ -22,11 +22,9 @@ function precertificateEntry(certificate: Certificate, issuer: Certificate): rea
 
 /** Made once a certificate. */
 function precertificateTbs(certificate: Certificate): Uint8Array {
-  const known = precertificates.get(certificate)
-  if (known !== undefined) return known
-  const made = withoutTransparency(certificate.tbs)
-  precertificates.set(certificate, made)
-  return made
+  const tbs = precertificates.get(certificate) ?? withoutTransparency(certificate.tbs)
+  precertificates.set(certificate, tbs)
+  return tbs
 }
 
 /**
@@ -36,16 +34,16 @@ function precertificateTbs(certificate: Certificate): Uint8Array {
 function withoutTransparency(tbs: Uint8Array): Uint8Array {
   const outer = new DerReader(tbs).read(TAG.sequence)
   const fields = openElement(outer)
-  let field = fields.read()
-  while (field.tag !== EXTENSIONS && !fields.atEnd) field = fields.read()
-  if (field.tag !== EXTENSIONS) return tbs
-  const list = openElement(field).enter()
+  let last = fields.read()
+  while (!fields.atEnd) last = fields.read()
+  if (last.tag !== EXTENSIONS) return tbs
+  const list = openElement(last).enter()
   const kept: Uint8Array[] = []
   while (!list.atEnd) {
     const extension = list.read(TAG.sequence)
     if (!NOT_SIGNED.has(identifierOf(extension))) kept.push(encodingOf(extension))
   }
-  const before = tbs.subarray(outer.contentStart, field.start)
+  const before = tbs.subarray(outer.contentStart, last.start)
   return wrap(TAG.sequence, [before, wrap(EXTENSIONS, [wrap(TAG.sequence, kept)])])
 }
 

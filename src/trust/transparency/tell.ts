@@ -7,7 +7,7 @@ export function tellTransparency(
 ): Pick<EventOf<'ct.checked'>, 'status' | 'logs' | 'operators' | 'findings'> {
   const { status, findings } = verdict
   const scts = verdict.status === 'unchecked' ? [] : verdict.scts
-  const counting = scts.flatMap(({ log, finding }) => (log !== undefined && finding === undefined ? [log] : []))
+  const counting = scts.flatMap((sct) => (sct.finding === undefined ? [sct.log] : []))
   const logs = [...new Set(counting.map(({ name }) => name))]
   return { status, logs, operators: [...new Set(counting.map(({ operator }) => operator))], findings }
 }

@@ -1,5 +1,6 @@
 import { type IssueOptions, type TestCertificate, testCa } from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
+import type { Finding } from '../../../src/errors/errors.ts'
 import { formatInstant, ManifestPayload } from '../../../src/manifest/schema.ts'
 import { toUnixMs } from '../../../src/ports/runtime.ts'
 import {
@@ -62,6 +63,12 @@ function check(
   return { ...verdict, codes, first: codes[0], refusal: transparencyRefusal(verdict, ENFORCED)?.code }
 }
 
+const about = (code: string, message: string) => ({
+  code,
+  certificateIndex: 0,
+  message: `CN=api.example.com: ${message}`,
+})
+
 const TWO = certificateBy([[a], [b]])
 
 describe('a certificate', () => {
@@ -120,9 +127,58 @@ describe('a certificate', () => {
     const leafIndex = { extensions: Uint8Array.of(0, 0, 5, 0, 0, 0, 1, 2) }
     const rows = tiled.map((log) => [log, leafIndex] as const)
     const policy = { ...ENFORCED, rfc6962Log: 'required' } as const
-    expect(check(certificateBy(rows), tiled)).toMatchObject({ status: 'compliant', findings: [] })
+    const kinds = [{ log: { kind: 'static' } }, { log: { kind: 'static' } }]
+    expect(check(certificateBy(rows), tiled)).toMatchObject({ status: 'compliant', findings: [], scts: kinds })
     expect(check(certificateBy(rows), tiled, { policy }).refusal).toBe('ERR_TRUST_CT_NO_RFC6962_LOG')
     expect(check(certificateBy([...rows, [a]]), [...tiled, a], { policy }).status).toBe('compliant')
+  })
+
+  test('that does not comply is told which rule it breaks, what was expected and what was seen', () => {
+    const [sister, x, y] = [testLog({ operator: 'A' }), retired(), retired({ operator: 'Y' })]
+    const tiled = [testLog({ operator: 'A', isTiled: true }), testLog({ operator: 'B', isTiled: true })] as const
+    const rule = (rows: readonly Row[], logs: readonly TestLog[], more: Partial<TransparencyInput> = {}) =>
+      check(certificateBy(rows), logs, more).findings
+    const early = { timestamp: NOW - 2 * DAY }
+    expect(rule([[a], [a, early]], [a])).toEqual([
+      about('ERR_TRUST_CT_NOT_ENOUGH_SCTS', 'expected SCTs of 2 logs, saw 2 SCTs, of 1 logs that count'),
+    ])
+    expect(rule([[a], [sister]], [a, sister])).toEqual([
+      about('ERR_TRUST_CT_NOT_ENOUGH_OPERATORS', 'expected logs of 2 operators, saw A'),
+    ])
+    expect(
+      rule(
+        [
+          [x, early],
+          [y, early],
+        ],
+        [x, y],
+      ),
+    ).toEqual([about('ERR_TRUST_CT_NO_CURRENT_LOG', 'each of its logs is retired')])
+    const policy = { ...ENFORCED, rfc6962Log: 'required' } as const
+    expect(rule([[tiled[0]], [tiled[1]]], tiled, { policy })).toEqual([
+      about('ERR_TRUST_CT_NO_RFC6962_LOG', 'each of its logs is of the static kind'),
+    ])
+  })
+
+  test('is told of 13 SCTs that do not count, and no more', () => {
+    const unknown = Array.from({ length: 14 }, () => [c] as const)
+    expect(check(certificateBy(unknown), [a, b]).codes).toHaveLength(1 + 13)
+    const enough = check(certificateBy([...unknown, [a], [b]]), [a, b])
+    expect(enough).toMatchObject({ status: 'compliant', codes: { length: 13 } })
+    expect(transparencyRefusal(enough, { ...ENFORCED, mode: 'require' })).toBeUndefined() // remarks refuse nobody
+  })
+
+  test('is judged alike until the list ends, or until one of its logs or SCTs begins to count', () => {
+    const listEnds = NOW - DAY + 70 * DAY + 1
+    const until = (log: TestLog, options: Partial<TestSctOptions> = {}) => {
+      const verdict = check(certificateBy([[log, options], [b], [c]]), [log, b, c])
+      return 'validUntil' in verdict ? verdict.validUntil : undefined
+    }
+    expect(until(a)).toBe(listEnds)
+    expect(until(testLog({ since: NOW }))).toBe(listEnds)
+    expect(until(testLog({ since: NOW + 1 }))).toBe(NOW + 1)
+    expect(until(a, { timestamp: NOW + HOUR })).toBe(NOW + HOUR - 5 * 60_000)
+    expect(until(a, { version: 1 })).toBe(listEnds)
   })
 
   test('is refused in enforce and require alone', () => {
@@ -147,9 +203,21 @@ describe('a log list', () => {
       first: 'ERR_TRUST_CT_LOG_LIST_STALE',
       refusal: undefined,
     })
-    expect(aged(70 * DAY + 1)).toMatchObject({ status: 'unchecked' })
+    expect(aged(70 * DAY + 1)).toMatchObject({
+      status: 'unchecked',
+      findings: [{ message: 'expected a log list of the last 70 days, saw one of 2029-10-22T23:59:59.999Z' }],
+    })
     expect(aged(70 * DAY)).toMatchObject({ status: 'noncompliant' })
-    expect(aged(Number.NaN)).toMatchObject({ status: 'unchecked', first: 'ERR_TRUST_CT_LOG_LIST_STALE' })
+    expect(aged(Number.NaN)).toMatchObject({
+      status: 'unchecked',
+      findings: [
+        {
+          code: 'ERR_TRUST_CT_LOG_LIST_STALE',
+          certificateIndex: 0,
+          message: 'expected a log list of the last 70 days, saw one of NaN ms',
+        },
+      ],
+    })
   })
 
   test('whose entry has another id than the digest of its key does not have that log (case 610)', () => {
@@ -172,8 +240,36 @@ describe('an SCT', () => {
   function judged(log: TestLog, options: Partial<TestSctOptions> = {}, listed: readonly TestLog[] = [log, b, c]) {
     const verdict = check(certificateBy([[log, options], [b], [c]]), listed)
     expect(verdict).toMatchObject({ status: 'compliant', scts: { length: 3 } })
+    remark = verdict.findings[0]
     return verdict.first
   }
+  let remark: Finding | undefined
+
+  test('that does not count is told with its log, what was expected and what was seen', () => {
+    const told = (...about: Parameters<typeof judged>) => {
+      judged(...about)
+      expect(remark).toMatchObject({ certificateIndex: 0 })
+      return remark?.message
+    }
+    expect(told(a, {}, [b, c])).toBe(`no log of the list has the id ${a.listed.log_id}`)
+    expect(told(a, { version: 1 })).toBe('expected an SCT of version 0 (v1), saw 1')
+    const saw = 'log of A saw the certificate at'
+    expect(told(a, { timestamp: NOW + DAY })).toBe(`${saw} 2030-01-02T00:00:00.000Z`)
+    expect(told(a, { timestamp: 8.64e15 })).toBe(`${saw} +275760-09-13T00:00:00.000Z`)
+    expect(told(a, { timestamp: 8.64e15 + 1 })).toBe(`${saw} 8640000000000001 ms`)
+    expect(told(testLog({ interval: [NOW, NOW + DAY] }))).toBe(
+      'log of A takes certificates that end from 2030-01-01T00:00:00.000Z to 2030-01-02T00:00:00.000Z, and this ends 2030-04-01T00:00:00.000Z',
+    )
+    expect(told(testLog({ since: NOW + 1 }))).toBe('log of A is usable since 2030-01-01T00:00:00.001Z')
+    expect(told(testLog({ state: 'pending' }))).toBe('log of A is pending since 1970-01-01T00:00:00.000Z')
+    const nameless = { log_id: a.listed.log_id, key: a.listed.key, state: {} }
+    expect(told({ ...a, listed: nameless })).toBe(`${a.listed.log_id} is rejected since 1970-01-01T00:00:00.000Z`)
+    expect(told(retired())).toBe('log of X is retired since 2029-12-31T00:00:00.000Z')
+    expect(told(a, { hashAlgorithm: 2 })).toBe(
+      'expected SHA-256 with the P-256 or RSA key of log of A, saw hash 2 and signature 3',
+    )
+    expect(told(a, { garbage: true })).toBe('the signature is not by log of A about this certificate and issuer')
+  })
 
   test('of a log that the list does not have does not count: ERR_TRUST_SCT_UNKNOWN_LOG', () => {
     expect(judged(a, {}, [b, c])).toBe('ERR_TRUST_SCT_UNKNOWN_LOG')
@@ -236,6 +332,7 @@ describe('an SCT', () => {
     const [short, large] = [testLog({ key: generateKey('RSA-1024') }), testLog({ key: generateKey('P-384') })]
     expect(judged(short)).toBe('ERR_TRUST_SCT_UNSUPPORTED_ALGORITHM')
     expect(judged(large)).toBe('ERR_TRUST_SCT_UNSUPPORTED_ALGORITHM')
+    expect(judged(testLog({ key: generateKey('RSA-PSS-2048') }))).toBe('ERR_TRUST_SCT_UNSUPPORTED_ALGORITHM')
     const odd = (spki: Uint8Array) => judged(testLog({ key: { ...a.key, spki } }))
     expect(odd(Uint8Array.of(5, 0))).toBe('ERR_TRUST_SCT_UNSUPPORTED_ALGORITHM')
     expect(odd(Buffer.concat([a.key.spki, Uint8Array.of(0)]))).toBe('ERR_TRUST_SCT_UNSUPPORTED_ALGORITHM')
@@ -361,6 +458,14 @@ describe('an OCSP response', () => {
     const other = ca.issue({ names: ['other.example.com'] })
     expect(first(stapled(bare, sctList(made([[a], [b]])(wholeCertificate(other)))))).toEqual(twoBad)
     expect(check(bare, [a, b], { staple: stapled(other, list) })).toMatchObject({ status: 'noncompliant', scts: [] })
+  })
+
+  test('cannot prove when a log that is retired by now saw the certificate: ERR_TRUST_SCT_LOG_RETIRED', () => {
+    const rows = [[retired(), { timestamp: NOW - 2 * DAY }], [a], [b]] as const
+    const logs = rows.map(([log]) => log)
+    expect(check(certificateBy(rows), logs)).toMatchObject({ status: 'compliant', findings: [] })
+    const staple = stapled(bare, sctList(made(rows)(wholeCertificate(bare))))
+    expect(check(bare, logs, { staple })).toMatchObject({ status: 'compliant', codes: ['ERR_TRUST_SCT_LOG_RETIRED'] })
   })
 
   test('that cannot be read, says an error or has a broken list takes nothing from what is embedded', () => {

@@ -1,13 +1,22 @@
-import { crossSign, ocspResponse, type TestCertificate, testCa, testLog, testLogList } from 'pinfetch/testing'
+import {
+  crossSign,
+  ocspResponse,
+  selfSigned,
+  type TestCertificate,
+  testCa,
+  testLog,
+  testLogList,
+} from 'pinfetch/testing'
 import { describe, expect, test } from 'vitest'
 import type { CanonicalHost } from '../../../src/encoding/host.ts'
 import { LogListSchema } from '../../../src/manifest/schema.ts'
 import { toUnixMs } from '../../../src/ports/runtime.ts'
 import { bundledAnchors, createAnchors, uniteAnchors } from '../../../src/trust/anchors.ts'
 import { createEvaluator, evaluateTrust, type TrustInput, unchangedUntil } from '../../../src/trust/evaluate.ts'
+import type { CertificationPath } from '../../../src/trust/path/path.ts'
 import type { HostPolicy } from '../../../src/trust/policy.ts'
 import { type CtMode, DEFAULT_TRANSPARENCY } from '../../../src/trust/transparency/check.ts'
-import type { HostTransparency } from '../../../src/trust/transparency/judge-path.ts'
+import { type HostTransparency, judgeTransparency } from '../../../src/trust/transparency/judge-path.ts'
 import { tellTransparency } from '../../../src/trust/transparency/tell.ts'
 import type { TrustVerdict } from '../../../src/trust/verdict.ts'
 import { parseCertificate } from '../../../src/x509/certificate.ts'
@@ -86,6 +95,62 @@ describe('the verdict about a peer', () => {
     expect(anchorOf(evaluateTrust(through('report')))).toContain('Test Root') // the first that is found
     expect(anchorOf(evaluateTrust(through('enforce')))).toContain('Own Root')
     expect(codesOf(evaluateTrust(through('require')))[0]).toBe('ERR_TRUST_CT_NOT_ENOUGH_SCTS')
+  })
+})
+
+describe('the SCTs of a path', () => {
+  const pathOf = ({ chainWithRoot }: TestCertificate): CertificationPath => {
+    const [first, ...rest] = chainWithRoot.map((der) => parseCertificate(der))
+    return { certificates: [first ?? expect.fail('no certificate'), ...rest], policies: [] }
+  }
+  const of = (certificate: TestCertificate, more: Partial<HostPolicy>) =>
+    judgeTransparency(pathOf(certificate), { anchors: store, ...more }, { now: toUnixMs(NOW) })
+
+  test('are not asked for where nobody asks, nor where the anchor is private', () => {
+    expect(of(bare, {})).toEqual({ findings: [] })
+    expect(of(bare, { transparency: asking('off') })).toEqual({ findings: [] })
+    expect(of(bare, { transparency: asking('enforce'), anchors: createAnchors(ca.anchorPem) })).toEqual({
+      findings: [],
+    })
+  })
+
+  test('are asked for where the root itself is the issuer: ERR_TRUST_CT_NOT_ENOUGH_SCTS', () => {
+    const flat = testCa({ now: NOW, intermediates: 0 })
+    const anchors = createAnchors(flat.anchorPem, 'store')
+    expect(of(flat.issue({ names: [HOST] }), { transparency: asking('enforce'), anchors })).toMatchObject({
+      findings: [{ code: 'ERR_TRUST_CT_NOT_ENOUGH_SCTS' }],
+    })
+  })
+
+  test('cannot be judged without a log list, and where they are required the path is refused: ERR_TRUST_CT_LOG_LIST_STALE', () => {
+    const { logList: _, ...without } = asking('require')
+    const message = 'expected a log list of the last 70 days, saw none'
+    const finding = { code: 'ERR_TRUST_CT_LOG_LIST_STALE', certificateIndex: 0, message }
+    const verdict = { status: 'unchecked', findings: [finding] }
+    expect(of(logged, { transparency: without })).toEqual({ verdict, findings: [finding] })
+    const enforced = { ...without, policy: { ...without.policy, mode: 'enforce' } } as const
+    expect(of(logged, { transparency: enforced })).toEqual({ verdict, findings: [] })
+  })
+
+  test('are none where the end entity is its own anchor: ERR_TRUST_CT_NOT_ENOUGH_SCTS', () => {
+    const own = selfSigned({ names: [HOST], now: NOW })
+    const message = `CN=${HOST}: is its own trust anchor, and no log takes such`
+    const finding = { code: 'ERR_TRUST_CT_NOT_ENOUGH_SCTS', certificateIndex: 0, message }
+    expect(of(own, { transparency: asking('require') })).toEqual({
+      verdict: { status: 'noncompliant', findings: [finding], scts: [], validUntil: Number.POSITIVE_INFINITY },
+      findings: [finding],
+    })
+  })
+
+  test('are of an RFC 6962 log where the policy asks for one: ERR_TRUST_CT_NO_RFC6962_LOG', () => {
+    const tiled = [testLog({ operator: 'A', isTiled: true }), testLog({ operator: 'B', isTiled: true })]
+    const certificate = ca.issue({ names: [HOST], loggedIn: tiled })
+    const asked = asking('enforce', tiled)
+    expect(of(certificate, { transparency: asked }).findings).toEqual([])
+    const policy = { ...asked.policy, rfc6962Log: 'required' } as const
+    expect(of(certificate, { transparency: { ...asked, policy } })).toMatchObject({
+      findings: [{ code: 'ERR_TRUST_CT_NO_RFC6962_LOG' }],
+    })
   })
 })
 
@@ -171,8 +236,20 @@ describe('a CA that is distrusted for what was logged after an instant', () => {
     ])
   })
 
-  test('the acceptance ends with the list', () => {
-    const transparency = asking('off', [a, b], NOW - 60 * DAY)
+  test('an SCT that does not count proves nothing, whatever time it names', () => {
+    const message = (certificate: TestCertificate, logs = [a]) => {
+      const verdict = judge(certificate, { transparency: asking('off', logs), ...distrusting() })
+      return verdict.kind === 'rejected' ? verdict.findings[0]?.message : verdict.kind
+    }
+    const which = `the CA key ${ca.root.pin} is distrusted for certificates logged after 2029-12-27T00:00:00.000Z;`
+    expect(message(early)).toBe('trusted')
+    expect(message(early, [b])).toBe(`${which} no SCT counts`) // it is of a log that the list does not have
+    expect(message(bare)).toBe(`${which} no SCT counts`)
+    expect(message(logged)).toBe(`${which} the first SCT is of 2029-12-31T23:00:00.000Z`)
+  })
+
+  test.each(['off', 'report'] as const)('the acceptance ends with the list, in mode %s', (mode) => {
+    const transparency = asking(mode, [a, b], NOW - 60 * DAY)
     expect(peerOf(judge(early, { transparency, ...distrusting() })).validUntil).toBe(NOW + 10 * DAY + 1)
   })
 })
@@ -202,13 +279,26 @@ describe('a public anchor', () => {
   })
 })
 
-test('events name each log and operator once', () => {
-  const twice = ca.issue({ names: [HOST], loggedIn: [a, a, b, c] })
-  const { transparency } = peerOf(judge(twice, { transparency: asking('report', [a, b]) }))
-  expect(transparency && tellTransparency(transparency)).toMatchObject({
-    status: 'compliant',
-    logs: ['log of A', 'log of B'],
-    operators: ['A', 'B'],
-    findings: [{ code: 'ERR_TRUST_SCT_UNKNOWN_LOG' }],
+describe('events', () => {
+  test('name each log and operator whose SCT counts, once', () => {
+    const pending = testLog({ operator: 'D', state: 'pending' })
+    const many = ca.issue({ names: [HOST], loggedIn: [a, a, pending, b, c] })
+    const { transparency } = peerOf(judge(many, { transparency: asking('report', [a, b, pending]) }))
+    expect(transparency && tellTransparency(transparency)).toMatchObject({
+      status: 'compliant',
+      logs: ['log of A', 'log of B'],
+      operators: ['A', 'B'],
+      findings: [{ code: 'ERR_TRUST_SCT_LOG_REJECTED' }, { code: 'ERR_TRUST_SCT_UNKNOWN_LOG' }],
+    })
+  })
+
+  test('name none where nothing could be judged, and why', () => {
+    const { transparency } = peerOf(judge(logged, { transparency: asking('report', [a], NOW - 71 * DAY) }))
+    expect(transparency && tellTransparency(transparency)).toEqual({
+      status: 'unchecked',
+      logs: [],
+      operators: [],
+      findings: [expect.objectContaining({ code: 'ERR_TRUST_CT_LOG_LIST_STALE' })],
+    })
   })
 })

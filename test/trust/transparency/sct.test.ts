@@ -40,6 +40,15 @@ describe('an SCT', () => {
     const longer = Buffer.concat([one, Uint8Array.of(0)])
     expect(read(sctList([one, longer, one]))).toEqual(['v1', 'ERR_TRUST_SCT_MALFORMED', 'v1'])
     expect(read(sctList([one]))).toEqual(['v1'])
+    const message = 'an SCT is cut short, or longer than its parts'
+    expect(parseSctList(sctList([longer]))).toEqual([
+      { finding: { code: 'ERR_TRUST_SCT_MALFORMED', certificateIndex: 0, message } },
+    ])
+  })
+
+  test('may have a signature of no length, which nobody made', () => {
+    const unsigned = Uint8Array.from(one.subarray(0, 51)).fill(0, 49)
+    expect(read(sctList([unsigned]))).toEqual(['v1'])
   })
 
   test('of another version is not read any further: ERR_TRUST_SCT_UNSUPPORTED_VERSION', () => {
@@ -62,13 +71,18 @@ describe('a list', () => {
     ['half a length of an SCT', octetString(Uint8Array.of(0, 4, 0, 1, 1, 0))],
     ['an SCT that is longer than the list', octetString(Uint8Array.of(0, 3, 0, 2, 0))],
   ])('with %s is ERR_TRUST_SCT_LIST_MALFORMED', (_, value) => {
-    expect(read(value)).toBe('ERR_TRUST_SCT_LIST_MALFORMED')
+    expect(parseSctList(value)).toEqual({
+      code: 'ERR_TRUST_SCT_LIST_MALFORMED',
+      certificateIndex: 0,
+      message: 'the SCT list is empty, or its parts do not fit into each other',
+    })
   })
 
   test('has 32 at most: ERR_TRUST_SCT_LIST_TOO_LARGE', () => {
     const of = (count: number) => read(sctList(Array.from({ length: count }, () => one)))
     expect(of(32)).toHaveLength(32)
     expect(of(33)).toBe('ERR_TRUST_SCT_LIST_TOO_LARGE')
+    expect(parseSctList(sctList(new Array<Uint8Array>(33).fill(one)))).toMatchObject({ message: 'more than 32 SCTs' })
   })
 
   test('never throws, whatever it holds', () => {
