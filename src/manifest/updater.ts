@@ -79,15 +79,18 @@ export interface ManifestUpdaterOptions {
  * @throws ManifestError when the root cannot be read, or belongs to another repository than configured.
  */
 export function createManifestUpdater(options: ManifestUpdaterOptions): ManifestUpdater {
-  const { source, store, runtime, emit, startupMs } = options
+  const { source, store, runtime, startupMs } = options
   const { clock, schedule } = runtime
   const anchor = parseAnchor(options.root, options)
   const { repo, env } = anchor.root.payload
+  const closing = new AbortController()
+  const emit: Emit = (event) => {
+    if (!closing.signal.aborted) options.emit(event) // what ends late has nothing to say after `manifest.closed`
+  }
   const cache = createCache({ repo, env, runtime, ...quietOutage(store, emit) })
   const peers = createPeers({ store, repo, env, runtime })
   const startup = createStartup(runtime, startupMs)
-  const inForce = createInForce({ ...options, startup })
-  const closing = new AbortController()
+  const inForce = createInForce({ ...options, emit, startup })
   const seen: Seen = {
     failures: 0,
     lastProbe: LONG_AGO,
@@ -108,7 +111,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       const { known, active } = await cache.load(await verifyAnchor(anchor))
       if (closing.signal.aborted) return
       inForce.know(known)
-      const shipped = active === undefined && !known.everAccepted ? await bootstrap() : undefined
+      const shipped = known.everAccepted ? undefined : await bootstrap()
       const changes = await difference(NO_HOSTS, active?.manifest.hosts ?? NO_HOSTS)
       if (closing.signal.aborted) return
       inForce.begin(active, changes, shipped)
@@ -232,9 +235,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     changed: () => {
       if (!closing.signal.aborted) demand().catch(reported)
     },
-    warn: (name, message) => {
-      if (!closing.signal.aborted) emit({ type: 'manifest.source', source: name, message })
-    },
+    warn: (name, message) => emit({ type: 'manifest.source', source: name, message }),
   })
 
   return {
@@ -268,7 +269,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
       unwatch?.()
       startup.end(closedError())
       inForce.close()
-      emit({ type: 'manifest.closed' })
+      options.emit({ type: 'manifest.closed' })
       await Promise.all([started, attempts.idle()])
       await source.close?.()
     },
