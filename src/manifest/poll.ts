@@ -51,12 +51,13 @@ export function createPoll(options: PollOptions): Poll {
    * @returns When the other poll was.
    */
   const polledByPeer = async (context: RefreshContext): Promise<UnixMs | undefined> => {
-    const hint = inForce.known()?.status?.payload.poll
+    const { known } = context
+    const hint = known().status?.payload.poll
     if (seen.failures > 0 || clock.monotonic() - seen.lastAsked >= sharedForMs(hint)) return undefined
     const poll = await peers.lastPoll()
     const isNews = poll !== undefined && poll.at > (seen.lastPollAt ?? 0)
     if (!isNews || clock.now() - poll.at >= clampInterval(hint)) return undefined
-    if (!poll.found(inForce.known()?.status)) {
+    if (!poll.found(known().status)) {
       const emitted: Emit = (event) => event.type !== 'manifest.rejected' && emit(event)
       const quiet = { ...UNTOLD, emit: emitted, etags: new Map(), probeRoot: false }
       try {
@@ -66,7 +67,7 @@ export function createPoll(options: PollOptions): Poll {
         throw error
       }
     }
-    return poll.found(inForce.known()?.status) && inForce.state().kind === 'fresh' ? poll.at : undefined
+    return poll.found(known().status) && inForce.state().kind === 'fresh' ? poll.at : undefined
   }
 
   const poll = async ({ isDemanded, seal }: PollCall, trace: ManifestTrace | undefined): Promise<number> => {

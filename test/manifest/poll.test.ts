@@ -349,13 +349,14 @@ describe('a poll of another process', () => {
   })
 
   test('whose documents name a newer root is followed there, which is no word of the source', async () => {
-    const { poll, byOther, publish, repository, seen, requests, inForce } = await polled()
+    const { poll, byOther, publish, repository, seen, requests, inForce, events } = await polled()
     await repository.rotateRoot({ now: START })
     await publish('new.example.com')
     await byOther(0)
     await poll()
     expect(requests.filter((request) => request.startsWith('a '))).toEqual([])
     expect(inForce.known()?.root.version).toBe(2)
+    expect(events[0]).toEqual({ type: 'manifest.root', from: 1, to: 2 })
     expect([seen.lastProbe, seen.rootConfirmedAt]).toEqual([0, 0])
   })
 
@@ -372,6 +373,17 @@ describe('a poll of another process', () => {
     expect(events.filter(({ type }) => type === 'manifest.rejected')).toEqual([])
     expect(events.at(-1)).toMatchObject({ result: 'changed', source: 'a' })
     expect(seen.failures).toBe(0)
+  })
+
+  test('is no use when it has the status and not the manifest that this names', async () => {
+    const { poll, byOther, publish, repository, answers, requests, inForce } = await polled()
+    await publish('new.example.com')
+    await byOther(0)
+    const path = [...repository.files().keys()].find((name) => name.startsWith('manifests/2.'))
+    answers.set(`cache ${path}`, { bytes: text('{}') })
+    await poll()
+    expect(requests).toEqual(['cache status.json', `cache ${path}`, 'a status.json', `a ${path}`])
+    expect(inForce.view().version).toBe(2)
   })
 
   test('is told of what it brings to light, but not of what is refused on the way', async () => {
@@ -465,12 +477,12 @@ describe('a poll of another process', () => {
   })
 
   test('that meets a fault of ours does not hide it', async () => {
-    const { poll, byOther, publish, inForce, events } = await polled()
+    const { poll, byOther, publish, inForce, events, requests } = await polled()
     await publish('new.example.com')
     await byOther(0)
     Object.assign(inForce, { commit: () => expect.fail('a bug') })
     await expect(poll()).rejects.toThrow('a bug')
-    expect(events).toEqual([])
+    expect([events, requests]).toEqual([[], ['cache status.json']])
   })
 })
 
