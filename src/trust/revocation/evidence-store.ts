@@ -226,9 +226,10 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
 
   /** Live connections are judged by new filters too: not in the verdict that finds them, and once a second at most. */
   const tellSoon = (): void => {
+    if (isClosed) return
     cancelTelling ??= schedule(FILTERS_TOLD_AFTER_MS, () => {
       cancelTelling = undefined
-      if (!isClosed) onChange()
+      onChange()
     })
   }
 

@@ -131,8 +131,10 @@ describe('a list', () => {
   test('is fetched once for all that want it, and answers for each certificate', async () => {
     const other = ca.issue({ names: ['other.example.com'], ...named })
     const world = createWorld(list({ revoked: [other] }))
-    expect(statusOf(world)).toMatchObject({ status: 'undetermined', causes: [{ code: 'ERR_TRUST_CRL_NONE' }] })
+    const nothing = { status: 'undetermined', causes: [{ code: 'ERR_TRUST_CRL_NONE' }] }
+    expect(statusOf(world)).toMatchObject(nothing)
     world.store.want(pathOf(), DEFAULT_REVOCATION)
+    expect(statusOf(world)).toMatchObject(nothing)
     world.store.want(pathOf(other), DEFAULT_REVOCATION)
     await settle(world)
     expect(world.requests.map(({ url }) => url)).toEqual([URL_1])
@@ -607,11 +609,15 @@ describe('waiting', () => {
 
   test('rejects with a fault of the library, and leaves no timer', async () => {
     const fault = new TypeError('a fault')
-    const world = createWorld(fault)
-    const waiting = expect(world.store.gather(pathOf(), DEFAULT_REVOCATION, 3_000)).rejects.toBe(fault)
-    await settle(world)
-    await waiting
-    expect([world.runtime.pendingTimers, world.events]).toEqual([0, []])
+    const list = async (): Promise<never> => {
+      throw fault
+    }
+    for (const world of [createWorld(fault), createWorld(failure, { disk: { ...memoryStore(), list } })]) {
+      const waiting = expect(world.store.gather(pathOf(), DEFAULT_REVOCATION, 3_000)).rejects.toBe(fault)
+      await settle(world)
+      await waiting
+      expect([world.runtime.pendingTimers, world.events]).toEqual([0, []])
+    }
   })
 
   test('ends with its budget', async () => {
@@ -654,21 +660,30 @@ describe('CRLite filters', () => {
     expect(world.changes()).toBe(2)
   })
 
-  test('that change at the end are told to nobody', async () => {
-    let filters = [one]
+  test.each([
+    { before: [one], was: 'told already' },
+    { before: [], was: 'not' },
+  ])('that change at the end leave no timer, whether others were $was', async ({ before }) => {
+    let filters: readonly Uint8Array[] = before
     const world = createWorld(list(), { crliteFilters: () => filters })
     expect(world.store.source.version).toBeGreaterThan(0)
     world.store.close()
     filters = [two]
     expect(world.store.source.version).toBeGreaterThan(0)
+    expect(world.runtime.pendingTimers).toBe(0)
     await world.runtime.advance(1_000)
     expect(world.changes()).toBe(0)
   })
 
-  test('are none where the application has none', () => {
-    const { source } = createWorld(list()).store
-    const before = source.version
-    expect([source.crliteFilters, source.version]).toEqual([undefined, before])
+  test('are no news where there are none', async () => {
+    for (const given of [{}, { crliteFilters: () => [] }]) {
+      const world = createWorld(list(), given)
+      const { source } = world.store
+      expect(source.crliteFilters?.() ?? []).toEqual([])
+      expect(source.version).toBe(source.version)
+      await world.runtime.advance(1_000)
+      expect(world.changes()).toBe(0)
+    }
   })
 })
 
@@ -787,6 +802,7 @@ test('nothing that comes after closing is told or kept, and nothing more is aske
     open()
     await settle(world)
     await wanted(world)
+    await world.store.gather(pathOf(), DEFAULT_REVOCATION, 3_000)
     expect([world.requests.length, world.changes(), world.events]).toEqual([before, 0, []])
     expect([world.store.lists(), world.runtime.pendingTimers]).toEqual([[], 0])
   }
