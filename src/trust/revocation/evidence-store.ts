@@ -104,13 +104,14 @@ export function createEvidenceStore(options: EvidenceStoreOptions): EvidenceStor
 
   /** Two at a time: a thousand hosts of one CA need one list, a hundred CAs should not be a burst. */
   const inTurn = async (work: () => Promise<void>): Promise<void> => {
-    if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
-    running += 1
+    if (running < MAX_AT_ONCE) running += 1
+    else await new Promise<void>((resolve) => waiting.push(resolve)) // until one that ends leaves it its place
     try {
       await work()
     } finally {
-      running -= 1
-      waiting.shift()?.()
+      const next = waiting.shift()
+      if (next === undefined) running -= 1
+      else next()
     }
   }
 

@@ -724,6 +724,41 @@ test('two are fetched at a time, and a hundred CAs do not add up', async () => {
   expect(world.requests).toHaveLength(2)
 })
 
+test('what is wanted in the moment in which a fetch ends waits behind those that wait already', async () => {
+  const at = (point: number) =>
+    pathOf(ca.issue({ extensions: [extension.crlDistributionPoints([`http://crl.example.com/${point}`])] }))
+  for (let turns = 0; turns < 10; turns += 1) {
+    const runtime = createTestRuntime({ now: NOW })
+    const requests: string[] = []
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const store = createEvidenceStore({
+      runtime,
+      store: memoryStore(),
+      maxBytes: 1_000_000,
+      timeoutMs: 5_000,
+      emit: () => void later(turns).then(() => store.want(at(4), DEFAULT_REVOCATION)),
+      onChange: () => undefined,
+      fetch: async function* ({ url }) {
+        requests.push(url.slice(-1))
+        await (url.endsWith('/1') ? gate : new Promise(() => undefined))
+        yield list()
+      },
+    })
+    for (const point of [1, 2, 3]) store.want(at(point), DEFAULT_REVOCATION)
+    for (let turn = 0; turn < 20; turn += 1) await runtime.advance(0)
+    open()
+    for (let turn = 0; turn < 20; turn += 1) await runtime.advance(0)
+    expect(requests).toEqual(['1', '2', '3'])
+  }
+
+  async function later(turns: number): Promise<void> {
+    for (let turn = 0; turn < turns; turn += 1) await undefined
+  }
+})
+
 test('what had to make room while it was fetched leaves no timer', async () => {
   const runtime = createTestRuntime({ now: NOW })
   let open: () => void = () => undefined
