@@ -142,9 +142,9 @@ const ALGORITHMS: Readonly<Record<SignatureAlgorithm, readonly string[]>> = {
   'rsa-v1_5-sha256': ['RS256'],
 }
 
-/** RFC 7515 §4.1: whoever knows JWS knows these. */
+/** RFC 7515 §4.1: whoever knows JWS knows these, beside `alg` and `crit`, which the header does not take from the members. */
 const REGISTERED: ReadonlySet<string> = new Set([
-  ...['alg', 'jku', 'jwk', 'kid', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'typ', 'cty', 'crit', 'b64'],
+  ...['jku', 'jwk', 'kid', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'typ', 'cty'],
 ])
 
 const NO_STREAM = 'jwsDetached: expected a body in memory, saw a stream, which cannot be read before it is sent'

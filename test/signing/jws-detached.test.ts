@@ -144,6 +144,8 @@ describe('the protected header', () => {
     [{ iat: 1, crit: ['iat', 'iat'] }, 'crit: expected names, each of them once'],
     [{ crit: ['b64'] }, 'crit: expected names of extensions that stand in the header'],
     [{ crit: ['iat'] }, 'crit: expected names of extensions that stand in the header'],
+    [{ alg: 'EdDSA', crit: ['alg'] }, 'crit: expected names of extensions that stand in the header'],
+    [{ crit: ['crit'] }, 'crit: expected names of extensions that stand in the header'],
     ...['jku', 'jwk', 'kid', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'typ', 'cty'].map((name): [object, string] => [
       ...([{ crit: [name], [name]: 'x' }, 'crit: expected names of extensions that stand in the header'] as const),
     ]),
