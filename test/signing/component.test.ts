@@ -421,7 +421,6 @@ function refusalOf(run: () => unknown): readonly [RefusalReason, string] | undef
     run()
     return undefined
   } catch (error) {
-    if (error instanceof MessageRefusal) return [error.reason, error.message]
-    throw error
+    return error instanceof MessageRefusal ? [error.reason, error.message] : expect.unreachable(String(error))
   }
 }
