@@ -40,10 +40,13 @@ export async function difference(before: HostTable, after: HostTable): Promise<H
 
 /** A peer has to match every group: each of them must let in all that some group let in before. */
 function shrinks(before: HostEntry, after: HostEntry): boolean {
-  if (after.contained === true) return before.contained !== true
-  if (before.mode === 'report' && after.mode === 'enforce') return true
+  if (before.contained === true || letsAllIn(after)) return false
+  if (after.contained === true || letsAllIn(before)) return true
   return groupsOf(after).some((group) => !groupsOf(before).some((old) => old.every((pin) => isKept(pin, group))))
 }
+
+/** What only reports refuses nobody, whatever its pins. */
+const letsAllIn = ({ mode, contained }: HostEntry): boolean => mode === 'report' && contained !== true
 
 /** Whether a pin of the group serves at least as long, and in as many positions. */
 function isKept(pin: Pin, group: readonly Pin[]): boolean {
