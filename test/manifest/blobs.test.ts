@@ -155,8 +155,9 @@ test('200,000 hosts in blobs are read, one more is refused with ERR_MANIFEST_PAY
       blobOf(...few.slice(at * 5_000, (at + 1) * 5_000)),
     )
     await publishBlobs(world, blobs)
-    const code = await codeOf(world.refresh(updater)).catch(() => 'accepted')
-    expect(code).toBe(expected === undefined ? SCHEMA : 'accepted')
+    const refused = await refusalOf(world.refresh(updater)).catch(() => undefined)
+    const tooMany = { code: SCHEMA, message: 'blob 2: a manifest has at most 200000 hosts' }
+    expect(refused).toEqual(expected === undefined ? expect.objectContaining(tooMany) : undefined)
   }
   expect(updater.current().version).toBe(1)
   expect(find(updater, 'h199999.example.com')?.host).toBe('h199999.example.com')

@@ -54,3 +54,10 @@ test('a pin that ended a day ago is history; a legacy host is not, it is refused
   expect(endedAt(6 - 1 / DAY)).toEqual(['pin', 'legacy host'])
   expect(endedAt(6)).toEqual(['legacy host'])
 })
+
+test('the entries of a manifest are read once, however often somebody asks', () => {
+  const manifest = manifestOf(4, {}, [{ ...host(), sunset: until(5) }])
+  const [first, second] = [1, 2].map((now) => expiriesIn(known, manifest, day(now)).at(-1))
+  expect(first).toMatchObject({ what: 'legacy host' })
+  expect(second).toBe(first)
+})

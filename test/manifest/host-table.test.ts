@@ -39,44 +39,56 @@ test.each([
   expect(hostKey(host, port)).toBe(key)
 })
 
+const names = Array.from({ length: 200 }, (_, at) => `h${at}.example.com`)
+const entries = names.map((host, at) => entry(host, at % 2 === 0 ? {} : { port: at }))
+const keys = entries.map(({ host, port }) => hostKey(host, port))
+
 describe.each([
   ['as it grows', 0],
   ['when its size is known before', 64 * 1024],
 ])('a table, %s', (_, expectedBytes) => {
-  const names = Array.from({ length: 200 }, (_, at) => `h${at}.example.com`)
-  const table = new HostTable(expectedBytes)
-  const added = names.map((host, at) => table.add(entry(host, at % 2 === 0 ? {} : { port: at })))
-  const keys = names.map((host, at) => hostKey(host, at % 2 === 0 ? undefined : at))
+  const filled = (): HostTable => {
+    const table = new HostTable(expectedBytes)
+    expect(entries.map((one) => table.add(one))).toEqual(entries.map(() => true))
+    return table
+  }
 
   test('finds every entry as it was added, and no other', () => {
-    expect(added).toEqual(names.map(() => true))
+    const table = filled()
     expect(table.size).toBe(200)
-    for (const [at, key] of keys.entries()) {
-      expect(table.get(key)).toEqual(entry(names[at] ?? '', at % 2 === 0 ? {} : { port: at }))
-      expect(table.has(key)).toBe(true)
-    }
+    expect(keys.map((key) => table.get(key))).toEqual(entries)
+    expect(keys.every((key) => table.has(key))).toBe(true)
     for (const other of ['h1.example.com', 'h0.example.co', 'h0.example.com:', 'x', '']) {
       expect([table.has(other), table.get(other)], other).toEqual([false, undefined])
     }
   })
 
   test('walks its keys and entries in the order they were added', () => {
+    const table = filled()
     expect([...table.keys()]).toEqual(keys)
-    expect([...table].map(({ host }) => host)).toEqual(names)
+    expect([...table]).toEqual(entries)
   })
 
   test('keeps the first entry for a host and port', () => {
+    const table = filled()
     expect(table.add(entry('h0.example.com', { mode: 'report' }))).toBe(false)
     expect(table.get('h0.example.com')?.mode).toBe('enforce')
     expect(table.size).toBe(200)
   })
 
   test('is the same when it is sealed', () => {
-    const sealed = table.seal()
-    expect(sealed).toBe(table)
-    expect([...sealed].map(({ host }) => host)).toEqual(names)
-    expect(sealed.get('h199.example.com:199')?.port).toBe(199)
+    const table = filled()
+    expect(table.seal()).toBe(table)
+    expect([...table]).toEqual(entries)
+    expect(table.get('h199.example.com:199')?.port).toBe(199)
   })
+})
+
+test('a key with which another begins is not that one, wherever the two fall', () => {
+  for (let port = 1; port <= 200; port += 1) {
+    const table = tableOf(entry('a.example.com', { port }))
+    expect(table.has('a.example.com'), `${port}`).toBe(false)
+  }
 })
 
 test('an entry may be longer than all before it, and hold any text', () => {

@@ -90,10 +90,10 @@ test.each<[string, Revocations, Revocations, readonly string[]]>([
     [],
   ],
   [
-    'a serial number for the zeros behind it',
-    { issuerSerial: [serials('ca', '10')] },
-    { issuerSerial: [serials('ca', '01')] },
-    [serial('10')],
+    'a serial number for the zeros in and behind it',
+    { issuerSerial: [serials('ca', '10', '100f')] },
+    { issuerSerial: [serials('ca', '01', '1f')] },
+    [serial('10'), serial('100f')],
   ],
   [
     'no serial number that is taken back',
