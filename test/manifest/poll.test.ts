@@ -267,6 +267,7 @@ describe('a poll that fails', () => {
   })
 
   test('because the updater was closed is told to nobody but its callers', async () => {
+    expect(closedError()).toMatchObject({ code: 'ERR_MANIFEST_CLOSED', document: 'status' })
     const { poll, answers, closing, events, seen } = await polled()
     answers.set('a status.json', 'hang')
     const refused = refusalOf(poll())
@@ -277,7 +278,6 @@ describe('a poll that fails', () => {
       message: 'status: the updater was closed',
     })
     expect([events, seen.failures]).toEqual([[], 0])
-    expect(closedError()).toMatchObject({ code: 'ERR_MANIFEST_CLOSED', document: 'status' })
   })
 
   test('by a fault of ours is not taken for a refusal', async () => {
