@@ -198,11 +198,12 @@ export function createCache({ store, repo, env, runtime, emit }: CacheOptions): 
     clientId,
   }
 
-  /** Text search in an unverified file errs on the side of keeping it. */
+  /** Errs on the side of keeping the file: it is searched as text, unverified, and what cannot be read now may hold anything. */
   async function holdsDeny(name: string, denies: readonly StickyDeny[]): Promise<boolean> {
     if (denies.length === 0) return false
-    const payload = payloadText(await get(name))
-    return denies.some(({ spki }) => payload.includes(spki))
+    const held = await get(name)
+    const payload = payloadText(held)
+    return held === undefined || denies.some(({ spki }) => payload.includes(spki))
   }
 }
 

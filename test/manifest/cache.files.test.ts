@@ -715,6 +715,18 @@ describe('pruning', () => {
     expect(versionsOf(await names('status'))).toEqual([9, 10, 11, 12])
   })
 
+  test('takes no status that cannot be read now: it may hold a deny', async () => {
+    const { keep, keepStatus, open, load, names } = await stage()
+    await keep()
+    const denied = await keepStatus({ deny: [{ spki: pin('stolen'), reason: 'stolen' }] })
+    for (let version = 3; version <= 8; version += 1) await keepStatus({ deny: [] })
+    const { known } = await load()
+    const get = () => Promise.reject(new StoreError('ERR_STORE_READ', 'x: EMFILE'))
+    await open({ get }).prune({ active: undefined, denies: known.denies })
+    expect(await names('status')).toContain(nameOf('status', denied))
+    expect((await load()).known.denies).toMatchObject([{ spki: pin('stolen') }])
+  })
+
   test('leaves files of another format where they are', async () => {
     const { keep, cache, held, asked } = await stage()
     const later = `${BASE}status/later-format`
