@@ -29,9 +29,12 @@ export function createBlobCache(base: string, files: CacheFiles, { clock }: Runt
   let unneededSince: ReadonlyMap<string, number> = new Map()
 
   const hashesOf = async (manifest: string): Promise<ReadonlySet<string>> => {
-    const known = hashesIn.get(manifest) ?? new Set(payloadText(await files.get(manifest)).match(/\b[0-9a-f]{64}\b/g))
-    hashesIn.set(manifest, known)
-    return known
+    const known = hashesIn.get(manifest)
+    if (known !== undefined) return known
+    const held = await files.get(manifest)
+    const hashes = new Set(payloadText(held).match(/\b[0-9a-f]{64}\b/g))
+    if (held !== undefined) hashesIn.set(manifest, hashes) // or it could not be read for once
+    return hashes
   }
 
   return {

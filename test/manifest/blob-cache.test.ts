@@ -113,6 +113,18 @@ describe('pruning', () => {
     expect(held.has(nameOf(one))).toBe(false)
   })
 
+  test('keeps the blobs of a manifest that could not be read for once', async () => {
+    const { cache, held, runtime, keep } = begin()
+    held.set(nameOf(one), one)
+    await cache.prune(['m1'])
+    keep('m1', one)
+    for (const wait of [600_000, 600_000]) {
+      await runtime.advance(wait)
+      await cache.prune(['m1'])
+    }
+    expect(held.has(nameOf(one))).toBe(true)
+  })
+
   test('reads each manifest once, and forgets one that is gone', async () => {
     const { cache, held, reads, keep } = begin()
     held.set(nameOf(one), one)
