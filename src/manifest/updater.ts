@@ -200,12 +200,14 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     cancelPoll = schedule(wait, pollNow)
   }
 
+  const isLate = (): boolean => clock.now() - (seen.nextPollAt ?? clock.now()) > LATE_MS
+
   /** A process that was suspended or frozen finds its polls late: what it then asks, requests may wait for. */
   const pollNow = (): void => {
-    const isLate = clock.now() - (seen.nextPollAt ?? clock.now()) > LATE_MS
+    const wasLate = isLate()
     delete seen.nextPollAt // one attempt answers for it, whoever notices first
     const attempt = attempts.request().catch(reported)
-    if (!isLate) return
+    if (!wasLate) return
     waking = attempt.finally(() => {
       waking = undefined
     })
@@ -220,7 +222,7 @@ export function createManifestUpdater(options: ManifestUpdaterOptions): Manifest
     const { kind } = inForce.state()
     if (kind === 'cold' || kind === 'closed') return
     inForce.tickIfDue()
-    if (seen.nextPollAt !== undefined && clock.now() - seen.nextPollAt > LATE_MS) pollNow()
+    if (isLate()) pollNow()
   }
 
   const within = async (work: Promise<void>): Promise<void> => {

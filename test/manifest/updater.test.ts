@@ -347,6 +347,7 @@ describe('a process that was suspended', () => {
       const { world, updater } = await suspended(lateMs)
       updater[use]()
       updater[use]()
+      expect(updater.awake()).toBeUndefined() // what is in force still serves
       await asked(world, requests)
     }
   })
@@ -393,14 +394,33 @@ describe('a process that was suspended', () => {
     expect(updater.awake()).toBeUndefined()
   })
 
+  test.each([
+    [10_000, false],
+    [10_001, true],
+  ])('and meets its poll %i ms late has requests wait for it: %j', async (lateMs, waits) => {
+    const world = await createWorld()
+    await world.repository.publishManifest([host()], { now: world.now(), ttlMs: 300_000 })
+    const updater = world.start({ runtime: constant(world.runtime, 0x80) })
+    onTestFinished(() => updater.close())
+    await still(world, updater.ready())
+    await idle(world, updater)
+    const { nextPollAt = 0 } = updater.health() // after the end of the manifest
+    world.answers.set('status.json', 'hang')
+    await world.runtime.advance(nextPollAt - world.now() - 1)
+    world.runtime.setWall(world.now() + lateMs)
+    await world.runtime.advance(1)
+    expect([updater.current().kind, updater.awake() !== undefined]).toEqual(['expired', waits])
+  })
+
   test('before anything was in force does not poll more often for that', async () => {
     const world = await createWorld()
-    world.answers.set('roots/2.json', { status: 503 })
+    world.answers.set('roots/2.json', { status: 503, headers: { 'retry-after': '7200' } })
     const updater = world.start()
     onTestFinished(() => updater.close())
     await still(world, updater.firstAttempt)
     await idle(world, updater)
-    world.runtime.setWall(world.now() + HOUR)
+    await world.runtime.advance(2_000)
+    world.runtime.setWall(world.now() + 3 * HOUR)
     world.requests.length = 0
     expect(updater.current().kind).toBe('cold')
     await asked(world, 0)
@@ -435,6 +455,15 @@ describe('a start', () => {
     expect(updater.health()).toMatchObject({ state: 'cold', lastError: { code, message, at: world.now() } })
     expect([updater.expiries(), updater.health().nextPollAt, world.requests]).toEqual([[], undefined, []])
     await updater.firstAttempt
+  })
+
+  test('with a cache that is required and cannot be written to has nothing in force', async () => {
+    const world = await createWorld()
+    const put = () => Promise.reject(new StoreError('ERR_STORE_WRITE', 'x: EROFS'))
+    const updater = world.start({ store: { ...memoryStore(), put }, cache: 'required' })
+    onTestFinished(() => updater.close())
+    expect(await codeOf(updater.ready())).toBe('ERR_MANIFEST_CACHE_REQUIRED')
+    expect(world.requests).toEqual([])
   })
 
   test('that meets a fault of ours does not hide it', async () => {
@@ -504,6 +533,22 @@ describe('a start', () => {
       source: 'shipped status.json',
     })
     await refused.close()
+  })
+
+  test('tells of a shipped manifest whose root was over when its status was issued', async () => {
+    const world = await createWorld({ rootTtlMs: DAY })
+    await world.runtime.advance(2 * DAY)
+    await world.repository.publishManifest([host()], { now: world.now() })
+    const [bootstrap] = world.source.mirrors
+    const updater = world.start({ bootstrap })
+    onTestFinished(() => updater.close())
+    await still(world, updater.firstAttempt)
+    expect(world.events[0]).toStrictEqual({
+      type: 'manifest.rejected',
+      code: 'ERR_MANIFEST_ROOT_EXPIRED',
+      kind: 'publisher',
+      message: expect.stringMatching(/^root 1: /),
+    })
   })
 
   test('whose shipped manifest meets a fault of ours does not hide it', async () => {
@@ -588,7 +633,9 @@ describe('the end', () => {
 
   test('refuses everything, and leaves what was in force as closed', async () => {
     const { world, updater } = await started()
+    const queued = codeOf(updater.refresh()) // a second after the first attempt
     await updater.close()
+    expect(await queued).toBe('ERR_MANIFEST_CLOSED')
     expect(updater.current()).toMatchObject({ kind: 'closed', version: 1 })
     expect(await codeOf(updater.ready())).toBe('ERR_MANIFEST_CLOSED')
     expect(await codeOf(updater.refresh())).toBe('ERR_MANIFEST_CLOSED')
@@ -634,14 +681,19 @@ describe('the end', () => {
       ...broken,
       inspect: () => opened,
     }
-    const updater = world.start({ store })
+    const asked: string[] = []
+    const get = (path: string) => {
+      asked.push(path)
+      return Promise.reject(new Error('offline'))
+    }
+    const updater = world.start({ store, bootstrap: { name: 'shipped', get } })
     const waiting = codeOf(updater.ready())
     const ending = updater.close()
     open()
     await ending
     expect(await waiting).toBe('ERR_MANIFEST_CLOSED')
     expect(world.events).toEqual(closed)
-    expect([world.requests, world.runtime.pendingTimers]).toEqual([[], 0])
+    expect([asked, world.requests, world.runtime.pendingTimers]).toEqual([[], [], 0])
   })
 
   test('is the last event, though a cache that is required turns out to be broken', async () => {
