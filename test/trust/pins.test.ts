@@ -53,7 +53,10 @@ describe('one group', () => {
     const [first, second] = [server.pin, stranger.pin].map((spki) => ({ spki, notAfter: NOW }))
     const result = match([[first, second].filter((pin) => pin !== undefined)])
     expect(codeOf(result)).toBe('ERR_TRUST_PIN_NONE_ACTIVE')
-    expect(result).toMatchObject({ finding: { message: expect.stringContaining(`(${server.pin}, ${stranger.pin})`) } })
+    expect(result).toMatchObject({
+      kind: 'mismatch',
+      finding: { message: expect.stringContaining(`(${server.pin}, ${stranger.pin})`) },
+    })
   })
 
   test('does not match without a path member to match: the end entity alone is no issuer', () => {
