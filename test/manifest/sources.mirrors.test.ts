@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { createManifestSource, customSource, type ManifestLocation, mirrorOf } from '../../src/manifest/sources.ts'
+import { frozenMount } from '../../src/manifest/watch.ts'
 import type { FetchBytes } from '../../src/ports/runtime.ts'
 import { createTestRuntime } from '../../src/testing/runtime.ts'
 import { text } from './world.ts'
@@ -85,12 +86,13 @@ test('of directories the status is watched, of bundles their file; the rest cann
       return () => watched.delete(path)
     },
   })
+  const warnings: unknown[] = []
   let changes = 0
   const listener = {
     changed: () => {
       changes += 1
     },
-    warn: () => expect.fail('no mount'),
+    warn: (...warning: unknown[]) => warnings.push(warning),
   }
   const stop = source.watch?.(listener) ?? expect.fail('not watched')
   expect([...watched.keys()]).toEqual([join(directory, 'published'), directory])
@@ -99,6 +101,8 @@ test('of directories the status is watched, of bundles their file; the rest cann
   for (const name of ['published/status.json', 'pins.json']) await writeFile(join(directory, name), '{}')
   for (const tell of watched.values()) tell()
   await expect.poll(() => [changes, runtime.pendingTimers], { interval: 1 }).toEqual([2, 2])
+  for (const name of ['published/status.json', 'pins.json']) await frozenMount(join(directory, name))
+  expect(warnings).toEqual([]) // what was asked of them first is answered by now
   stop()
   expect([watched.size, runtime.pendingTimers]).toEqual([0, 0])
 })
