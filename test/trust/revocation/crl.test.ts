@@ -208,6 +208,7 @@ describe('a CRL', () => {
 
   test('of the certificate’s own distribution point counts, as do extensions that nobody has to know', () => {
     expect(judged({ uri: HERE, extensions: [own('1.2.3.4', false)] }).status).toBe('good')
+    expect(judged({ extensions: [own('2.5.29.35', true)] }).status).toBe('good') // authorityKeyIdentifier, known
     const onlyUsers = issuingDistributionPoint({ onlyUserCerts: true })
     expect(judged({ extensions: [onlyUsers] }).status).toBe('good')
     const rootList = crl({ issuer: ca.root, extensions: [onlyUsers] })

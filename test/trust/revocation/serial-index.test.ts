@@ -18,6 +18,7 @@ interface Placed {
 // Of 11 octets, a chunk of records is full to the last octet.
 test.each([
   [4, 0],
+  [10, 0],
   [11, 0],
   [11, 10_000],
   [64, 0],

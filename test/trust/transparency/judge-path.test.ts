@@ -114,6 +114,15 @@ describe('the SCTs of a path', () => {
     })
   })
 
+  test('are told of and refuse nobody by default, be the logs static or none', () => {
+    const byDefault = { ...asking('report'), policy: DEFAULT_TRANSPARENCY }
+    expect(of(bare, { transparency: byDefault })).toEqual({
+      verdict: expect.objectContaining({ status: 'noncompliant' }),
+      findings: [],
+    })
+    expect(DEFAULT_TRANSPARENCY.rfc6962Log).toBe('optional')
+  })
+
   test('are asked for where the root itself is the issuer: ERR_TRUST_CT_NOT_ENOUGH_SCTS', () => {
     const flat = testCa({ now: NOW, intermediates: 0 })
     const anchors = createAnchors(flat.anchorPem, 'store')
