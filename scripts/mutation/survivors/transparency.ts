@@ -3,11 +3,6 @@ import type { Reasoned } from '../survivors.ts'
 export const TRANSPARENCY: Readonly<Record<string, readonly Reasoned[]>> = {
   'src/trust/transparency/check.ts': [
     {
-      why: 'only `required` is asked for',
-      line: "export const DEFAULT_TRANSPARENCY: TransparencyPolicy = { mode: 'report', rfc6962Log: 'optional' }",
-      mutants: ['\'optional\' → ""'],
-    },
-    {
       why: 'fewer than two operators are one: nothing is put together',
       line: "const message = `${subject}: expected logs of ${MIN_OPERATORS} operators, saw ${[...operators].join(', ')}`",
       mutants: ['\', \' → ""'],
