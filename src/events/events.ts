@@ -83,7 +83,10 @@ export type ClientEvent =
       /** The proxy it goes through: scheme, host and port. */
       readonly proxy?: string
     }
-  /** What was known of the revocation status of a peer that was accepted. `causes`: why nothing said good. */
+  /**
+   * What was known of the revocation status of a peer that was accepted. `causes`: why nothing said good, or what does not
+   * count yet.
+   */
   | {
       readonly type: 'revocation.checked'
       readonly host: string

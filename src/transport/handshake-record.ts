@@ -158,7 +158,7 @@ export function describeConnection(socket: TLSSocket): NonNullable<HandshakeEven
 
 export function describeRevocation({ revocation }: VerifiedPeer): NonNullable<HandshakeEvent['revocation']> {
   const { status } = revocation
-  if (status === 'good') return { status, source: revocation.source, causes: NOTHING }
+  if (status === 'good') return { status, source: revocation.source, causes: revocation.causes }
   return { status, causes: status === 'undetermined' ? revocation.causes : NOTHING }
 }
 

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { BoundedMap } from '../encoding/bounded-map.ts'
-import type { CodeIn } from '../errors/codes.ts'
 import type { ChainEntry, Finding } from '../errors/errors.ts'
 import { toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { findFragility, fragileFrom } from './fragile.ts'
@@ -10,7 +9,7 @@ import { findPath } from './path/build.ts'
 import type { CertificationPath, PathResult } from './path/path.ts'
 import { matchPins, pinOf } from './pins.ts'
 import type { HostPolicy } from './policy.ts'
-import { checkRevocation, judgeStaple, type RevocationEvidence, refusalOf } from './revocation/check.ts'
+import { checkRevocation, judgeStaple, mayChange, type RevocationEvidence, refusalOf } from './revocation/check.ts'
 import { judgeTransparency } from './transparency/judge-path.ts'
 import type { PeerFacts, TrustVerdict, VerifiedPeer } from './verdict.ts'
 
@@ -142,10 +141,10 @@ function withRemarks(
 
 /**
  * Until when another look would say the same of an accepted peer: nothing of it ends, nor what said that it is not revoked or
- * logged. Long ago for one of whom a statement is at hand that is not in force yet: it may say revoked as soon as it is.
+ * logged. Long ago for one of whom a statement is at hand that is not in force yet.
  */
 export function unchangedUntil({ validUntil, revocation, transparency }: VerifiedPeer): UnixMs {
-  if (revocation.status === 'undetermined' && revocation.causes.some(({ code }) => COMING.has(code))) return toUnixMs(0)
+  if (mayChange(revocation)) return toUnixMs(0)
   const ends: UnixMs[] = [validUntil]
   if (revocation.status === 'good') ends.push(toUnixMs(revocation.validUntil))
   if (transparency !== undefined && transparency.status !== 'unchecked') ends.push(transparency.validUntil)
@@ -249,13 +248,6 @@ const digests = new WeakMap<Uint8Array, string>()
 
 const NOTHING_SENT = new Uint8Array()
 const NO_EVIDENCE: EvidenceSource = { version: 0, crls: () => [], ocspResponses: () => [] }
-/** Why a statement does not count that may count later. */
-const COMING: ReadonlySet<CodeIn<'TRUST'>> = new Set([
-  'ERR_TRUST_CRL_NOT_YET_VALID',
-  'ERR_TRUST_OCSP_NOT_YET_VALID',
-  'ERR_TRUST_OCSP_BAD_PRODUCED_AT', // in the future, among others
-  'ERR_TRUST_OCSP_RESPONDER_EXPIRED', // or not valid yet
-])
 const MAX_VERDICTS = 1_000 // a service talks to few hosts; each verdict holds one chain, some 5 kB
 const SKETCH_BYTES = 6
 

@@ -81,7 +81,7 @@ describe('a session is offered', () => {
 
   test('not once what said that it is not revoked ended', () => {
     const validUntil = now + 60_000
-    const good = { ...peer, revocation: { status: 'good', source: 'staple', validUntil } } as VerifiedPeer
+    const good = { ...peer, revocation: { status: 'good', source: 'staple', validUntil, causes: [] } } as VerifiedPeer
     const at = (ms: number) => isOfferable({ ...shown, peer: good }, policy, knownAfter(ms))
     expect([at(59_999), at(60_000)]).toEqual([true, false])
   })

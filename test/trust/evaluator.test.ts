@@ -227,6 +227,17 @@ describe('the memory of verdicts', () => {
       expect(at(now)).toMatchObject({ kind: 'trusted', peer: { revocation: { status: 'undetermined' } } })
       expect(at(begins)).toMatchObject({ findings: [{ code: 'ERR_TRUST_CERT_REVOKED' }] })
     })
+
+    test('though another says good until then and longer', () => {
+      const evaluate = createEvaluator()
+      const staple = ocspResponse({ certificate: long, now })
+      const at = (time: number) => evaluate({ presented: long.chain, ...given, evidence, staple, now: toUnixMs(time) })
+      expect(at(now)).toMatchObject({
+        kind: 'trusted',
+        peer: { revocation: { status: 'good', source: 'staple', causes: [{ code: 'ERR_TRUST_CRL_NOT_YET_VALID' }] } },
+      })
+      expect(at(begins)).toMatchObject({ findings: [{ code: 'ERR_TRUST_CERT_REVOKED' }] })
+    })
   })
 
   test('keeps no report: a staged pin becomes active, and the mismatch is over', () => {

@@ -70,18 +70,11 @@ export const REVOCATION: Readonly<Record<string, readonly Reasoned[]>> = {
   'src/trust/revocation/crl-set.ts': [
     {
       why: 'for types alone: the others have been returned before',
-      line: "const ends = verdicts.flatMap((verdict) => (verdict.status === 'good' ? [verdict.validUntil] : []))",
-      mutants: ["verdict.status === 'good' → true"],
-    },
-    {
-      why: 'for types alone: revoked and undetermined ones have been returned before, none is left to take that branch',
-      line: "const ends = verdicts.flatMap((verdict) => (verdict.status === 'good' ? [verdict.validUntil] : []))",
-      mutants: ['[] → ["Stryker was here"]'],
-    },
-    {
-      why: 'the source of one certificate’s good answer is not read; that of the whole path is written beside it',
-      line: "if (missing.size === 0) return { status: 'good', source: 'crl', validUntil }",
-      mutants: ['\'crl\' → ""'],
+      line: "const [first, ...others] = verdicts.filter((verdict) => verdict.status === 'good')",
+      mutants: [
+        "verdict.status === 'good' → true",
+        "verdicts.filter((verdict) => verdict.status === 'good') → verdicts",
+      ],
     },
     {
       why: 'for types alone: no number is above undefined',

@@ -31,7 +31,13 @@ export interface EvidenceFailure {
 }
 
 export type RevocationVerdict =
-  | { readonly status: 'good'; readonly source: RevocationSource; readonly validUntil: number }
+  /** `causes`: statements that do not count yet, `mayChange`. */
+  | {
+      readonly status: 'good'
+      readonly source: RevocationSource
+      readonly validUntil: number
+      readonly causes: readonly RevocationCause[]
+    }
   | { readonly status: 'revoked'; readonly source: RevocationSource; readonly finding: Finding }
   /** Every source that was asked, and why it did not know. */
   | { readonly status: 'undetermined'; readonly causes: readonly RevocationCause[] }
@@ -65,14 +71,17 @@ export function checkRevocation(
   for (const link of checkedLinks(path, policy)) {
     const verdict = checkOne(link, policy, evidence, now)
     if (verdict.status === 'revoked') return verdict
-    if (verdict.status === 'undetermined') {
-      isComplete = false
-      causes.push(...verdict.causes)
-    } else if (good === undefined || verdict.validUntil < good.validUntil) good = verdict
+    causes.push(...verdict.causes)
+    if (verdict.status === 'undetermined') isComplete = false
+    else if (good === undefined || verdict.validUntil < good.validUntil) good = verdict
   }
   if (!isComplete) return { status: 'undetermined', causes }
-  return good ?? { status: 'unchecked' } // the end entity is the anchor itself: nobody could revoke it
+  return good === undefined ? { status: 'unchecked' } : { ...good, causes } // the anchor itself is nobody's to revoke
 }
+
+/** Whether a statement is at hand that does not count yet: as soon as it does, it may say revoked. */
+export const mayChange = (verdict: RevocationVerdict): boolean =>
+  (verdict.status === 'good' || verdict.status === 'undetermined') && verdict.causes.some(isComing)
 
 /** A certificate whose status is asked for, and its issuer on the path. */
 export interface CheckedLink {
@@ -156,7 +165,7 @@ function checkOne(
   now: UnixMs,
 ): Exclude<RevocationVerdict, { status: 'unchecked' }> {
   const causes: RevocationCause[] = []
-  let good: Good | undefined
+  let good: Omit<Good, 'causes'> | undefined
   for (const source of policy.sources) {
     const answers = answersOf(source, link, policy, evidence, now)
     for (const answer of answers) {
@@ -166,7 +175,8 @@ function checkOne(
     }
   }
   const isUnknown = causes.some(({ code }) => code === 'ERR_TRUST_OCSP_UNKNOWN')
-  return good !== undefined && !isUnknown ? good : { status: 'undetermined', causes }
+  if (good === undefined || isUnknown) return { status: 'undetermined', causes }
+  return { ...good, causes: causes.filter(isComing) }
 }
 
 function answersOf(
@@ -230,6 +240,16 @@ function causeOf(
   const message = `the responder does not know ${describe(certificate)}`
   return { source, code: 'ERR_TRUST_OCSP_UNKNOWN', certificateIndex: index, message }
 }
+
+const isComing = ({ code }: RevocationCause): boolean => COMING.has(code)
+
+/** Why a statement does not count that may count later. */
+const COMING: ReadonlySet<CodeIn<'TRUST'>> = new Set([
+  'ERR_TRUST_CRL_NOT_YET_VALID',
+  'ERR_TRUST_OCSP_NOT_YET_VALID',
+  'ERR_TRUST_OCSP_BAD_PRODUCED_AT', // in the future, among others
+  'ERR_TRUST_OCSP_RESPONDER_EXPIRED', // or not valid yet
+])
 
 const NO_LIST: EvidenceFailure = {
   status: 'undetermined',

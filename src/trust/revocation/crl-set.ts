@@ -49,9 +49,9 @@ export class CrlSet {
     if (revoked !== undefined) return revoked
     const causes = verdicts.flatMap((verdict) => (verdict.status === 'undetermined' ? verdict.causes : []))
     if (causes.length > 0) return { status: 'undetermined', causes }
-    const ends = verdicts.flatMap((verdict) => (verdict.status === 'good' ? [verdict.validUntil] : []))
-    if (ends.length === 0) return { status: 'unchecked' } // the anchor alone: nobody could revoke it
-    return { status: 'good', source: 'crl', validUntil: Math.min(...ends) }
+    const [first, ...others] = verdicts.filter((verdict) => verdict.status === 'good')
+    if (first === undefined) return { status: 'unchecked' } // the anchor alone: nobody could revoke it
+    return { ...first, validUntil: Math.min(first.validUntil, ...others.map(({ validUntil }) => validUntil)) }
   }
 
   #checkOne(certificate: Certificate, path: CertificationPath, index: number): RevocationVerdict {
@@ -72,7 +72,7 @@ export class CrlSet {
         validUntil = Math.min(validUntil, answer.validUntil)
       }
     }
-    if (missing.size === 0) return { status: 'good', source: 'crl', validUntil }
+    if (missing.size === 0) return { status: 'good', source: 'crl', validUntil, causes: [] }
     if (complete.length === 0 && deltas.length > 0) failures.push(NO_BASE)
     else if (missing.size < ALL_REASONS.length) failures.push(partial(missing))
     else if (failures.length === 0) failures.push(NO_LIST)

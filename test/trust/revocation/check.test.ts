@@ -6,6 +6,7 @@ import {
   checkRevocation,
   isShortLived,
   judgeStaple,
+  mayChange,
   mustStaple,
   type RevocationEvidence,
   refusalOf,
@@ -17,6 +18,7 @@ import { parseCertificate } from '../../../src/x509/certificate.ts'
 
 const NOW = toUnixMs(Date.UTC(2030, 0, 1))
 const DAY = 86_400_000
+const TOMORROW = NOW + DAY
 const ca = testCa({ now: NOW })
 const certificate = ca.issue({ names: ['api.example.com'] })
 
@@ -63,7 +65,7 @@ describe('modes', () => {
   test.each(['soft-fail', 'hard-fail'] as const)('%s: revoked refuses, good passes', (mode) => {
     const policy = { mode }
     expect(check({ policy, staple: staple() })).toEqual({
-      verdict: { status: 'good', source: 'staple', validUntil: NOW + 3 * DAY },
+      verdict: { status: 'good', source: 'staple', validUntil: NOW + 3 * DAY, causes: [] },
       finding: undefined,
     })
     expect(check({ policy, staple: staple({ status: 'revoked', reason: 1 }) }).finding).toMatchObject({
@@ -182,9 +184,41 @@ describe('sources', () => {
           [ca.root, crl({ issuer: ca.root, nextUpdate: NOW + ofIntermediate * DAY })],
         ],
       }).verdict
-    expect(until(1, 2)).toEqual({ status: 'good', source: 'staple', validUntil: NOW + DAY })
-    expect(until(2, 1)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + DAY })
+    expect(until(1, 2)).toEqual({ status: 'good', source: 'staple', validUntil: NOW + DAY, causes: [] })
+    expect(until(2, 1)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + DAY, causes: [] })
     expect(until(2, 2)).toMatchObject({ source: 'staple' }) // of equals the end entity’s
+  })
+
+  test('a good chain names the statements that do not count yet, and no others', () => {
+    const { verdict } = check({
+      policy: { depth: 'chain', sources: ['staple', 'cache', 'crl'] },
+      staple: staple(),
+      cached: staple({ nextUpdate: NOW - DAY / 48 }),
+      lists: [
+        [ca.issuer, crl({ issuer: ca.issuer, thisUpdate: NOW + DAY, nextUpdate: NOW + 2 * DAY })],
+        [ca.root, crl({ issuer: ca.root })],
+      ],
+    })
+    const coming = { source: 'crl', code: 'ERR_TRUST_CRL_NOT_YET_VALID', certificateIndex: 0 }
+    expect(verdict).toMatchObject({ status: 'good', source: 'staple', causes: [coming] })
+    expect(mayChange(verdict)).toBe(true)
+  })
+
+  test.each<[string, boolean, Parameters<typeof check>[0]]>([
+    ['good', false, { staple: staple() }],
+    ['revoked', false, { staple: staple({ status: 'revoked' }) }],
+    ['off', false, { policy: { mode: 'off' } }],
+    ['no list', false, {}],
+    ['a list that begins tomorrow', true, { lists: [[ca.issuer, crl({ issuer: ca.issuer, thisUpdate: TOMORROW })]] }],
+    ['a response of tomorrow', true, { staple: staple({ thisUpdate: TOMORROW, producedAt: NOW }) }],
+    ['a response that is made tomorrow', true, { staple: staple({ producedAt: TOMORROW }) }],
+    [
+      'a responder of tomorrow',
+      true,
+      { staple: staple({ responder: ca.issuer.issue({ notBefore: TOMORROW, extendedKeyUsage: ['ocspSigning'] }) }) },
+    ],
+  ])('what is said of %s may change: %s', (_, expected, given) => {
+    expect(mayChange(check(given).verdict)).toBe(expected)
   })
 
   test('a staple is about the end entity alone, and an empty one is none', () => {

@@ -97,7 +97,7 @@ describe('a set of CRLs', () => {
     const path = expectPath(judge(server.chain, [ca.root]), ...asDer(server))
     const lists = [rootList, list({ nextUpdate: NOW + 2 * DAY })]
     const set = new CrlSet({ lists, certificates: [], now: NOW, limits: DEFAULT_LIMITS })
-    expect(set.check(path)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 2 * DAY })
+    expect(set.check(path)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 2 * DAY, causes: [] })
   })
 
   test('says revoked wherever on the path a certificate is listed, and which', () => {
@@ -591,8 +591,8 @@ describe('a delta CRL', () => {
   test('ends the answer with itself, or with its base', () => {
     const ending = (ofBase: number, ofDelta: number) =>
       verdictOf(server, [base({ nextUpdate: NOW + ofBase * DAY }), delta({ nextUpdate: NOW + ofDelta * DAY })])
-    expect(ending(5, 2)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 2 * DAY })
-    expect(ending(3, 6)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 3 * DAY })
+    expect(ending(5, 2)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 2 * DAY, causes: [] })
+    expect(ending(3, 6)).toEqual({ status: 'good', source: 'crl', validUntil: NOW + 3 * DAY, causes: [] })
   })
 
   test('stands for those before it', () => {
