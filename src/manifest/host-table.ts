@@ -74,10 +74,7 @@ export class HostTable {
   }
 
   *[Symbol.iterator](): Generator<HostEntry> {
-    for (const key of this.keys()) {
-      const entry = this.get(key)
-      if (entry !== undefined) yield entry
-    }
+    for (const key of this.keys()) yield this.get(key) as HostEntry // each key that it names has its entry
   }
 
   hasSame(key: string, other: HostTable): boolean {
@@ -113,7 +110,7 @@ export class HostTable {
   #reserve(more: number): void {
     const needed = this.#length + more
     if (needed <= this.#bytes.length) return
-    const grown = Buffer.alloc(Math.max(needed, this.#bytes.length * 2))
+    const grown = Buffer.alloc(needed * 2)
     this.#bytes.copy(grown, 0, 0, this.#length)
     this.#bytes = grown
   }
