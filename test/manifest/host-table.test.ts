@@ -121,3 +121,9 @@ test('a table of nothing holds nothing', () => {
   expect([NO_HOSTS.has(''), NO_HOSTS.get('a.example.com'), NO_HOSTS.hasRamps]).toEqual([false, undefined, false])
   expect(NO_HOSTS.hasSame('a.example.com', NO_HOSTS)).toBe(false)
 })
+
+test('hosts of one letter are found, too, when the table has grown', () => {
+  const letters = [...'abcdefghijklmnopqrstuvwxyz']
+  const table = tableOf(...letters.map((host) => entry(host)))
+  expect(letters.map((host) => table.get(host)?.host)).toEqual(letters)
+})
