@@ -10,6 +10,8 @@ export default defineConfig({
   ...base,
   test: {
     ...test,
+    isolate: false, // a worker for each run, not for each file of it: reading the sources is what takes long
+    setupFiles: [], // which codes are made is not asked
     include: [...tests],
     exclude: [...without],
     testTimeout: 15_000, // a mutant that answers nothing

@@ -14,7 +14,9 @@ const asked = process.argv.slice(2).map((path) => path.replace(/\/$/, ''))
 let clean = true
 for (const folder of Object.keys(AREAS)) {
   const mutate =
-    asked.includes(folder) || asked.length === 0 ? [`${folder}/*.ts`] : asked.filter((path) => dirname(path) === folder)
+    asked.includes(folder) || asked.length === 0
+      ? [`${folder}/*.ts`]
+      : asked.filter((path) => dirname(path) === folder && AREAS[path] === undefined)
   if (mutate.length > 0) await run(folder, mutate)
 }
 process.exitCode = clean ? 0 : 1
