@@ -1,5 +1,7 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { AREAS } from './scripts/mutation/areas.ts'
+import { Unreadable } from './scripts/mutation/unreadable.ts'
 import base from './vitest.config.ts'
 
 const { projects: _, sequence: __, ...test } = base.test ?? {}
@@ -11,7 +13,8 @@ export default defineConfig({
   test: {
     ...test,
     isolate: false, // a worker for each run, not for each file of it: reading the sources is what takes long
-    setupFiles: [], // which codes are made is not asked
+    setupFiles: [fileURLToPath(new URL('scripts/mutation/first-failure.ts', import.meta.url))],
+    reporters: [new Unreadable()],
     include: [...tests],
     exclude: [...without],
     testTimeout: 15_000, // a mutant that answers nothing
