@@ -5,6 +5,10 @@
 export interface Area {
   readonly tests: readonly string[]
   readonly without?: readonly string[]
+  /** Those that take seconds: most mutants are noticed before them. The slowest at the end. */
+  readonly last?: readonly string[]
+  /** At a time. Default: Stryker's, by processors; more where tests wait more than they work. */
+  readonly runners?: number
 }
 
 export const AREAS: Readonly<Record<string, Area>> = {
@@ -18,6 +22,21 @@ export const AREAS: Readonly<Record<string, Area>> = {
   'src/manifest': {
     tests: ['test/manifest/*.test.ts'],
     without: ['test/manifest/fleet.test.ts', 'test/manifest/order.property.test.ts'],
+    runners: 6,
+    last: [
+      'updater',
+      'peers',
+      'emergency',
+      'freshness',
+      'refresh',
+      'cache.files',
+      'network',
+      'sources',
+      'payload',
+      'thaw',
+      'blobs',
+      'lifecycle',
+    ].map((name) => `test/manifest/${name}.test.ts`),
   },
   'src/signing': {
     tests: ['test/signing/*.test.ts'],

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { Stryker } from '@stryker-mutator/core'
-import { AREAS, TARGET, TARGETS } from './areas.ts'
+import { AREAS, type Area, TARGET, TARGETS } from './areas.ts'
 import { SURVIVORS } from './survivors/index.ts'
 import { type FileScore, percent, score } from './survivors.ts'
 
@@ -23,7 +23,8 @@ process.exitCode = clean ? 0 : 1
 
 async function run(folder: string, mutate: string[]): Promise<void> {
   process.env['MUTATION_AREA'] = folder // for vitest.mutation.config.ts, in each process of Stryker
-  const mutants = await new Stryker({ mutate }).runMutationTest()
+  const { runners } = AREAS[folder] as Area
+  const mutants = await new Stryker({ mutate, ...(runners && { concurrency: runners }) }).runMutationTest()
   for (const file of [...new Set(mutants.map(({ fileName }) => relative(process.cwd(), fileName)))].sort()) {
     const own = mutants.filter(({ fileName }) => relative(process.cwd(), fileName) === file)
     print(file, score(readFileSync(file, 'utf8'), own, SURVIVORS[file] ?? []))
