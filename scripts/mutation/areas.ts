@@ -12,7 +12,7 @@ export interface Area {
 }
 
 export const AREAS: Readonly<Record<string, Area>> = {
-  'src/trust': { tests: ['test/trust/*.test.ts'] },
+  'src/trust': { tests: ['test/trust/*.test.ts', 'test/trust/transparency/judge-path.test.ts'] },
   'src/trust/path': {
     tests: ['test/trust/path/*.test.ts', 'test/trust/evaluate.test.ts'],
     without: ['test/trust/path/hostile.test.ts'],

@@ -27,11 +27,6 @@ export const TRUST: Readonly<Record<string, readonly Reasoned[]>> = {
       line: "this.#digest ??= hash('sha256', [...this.#bySha256.keys()].map(name).sort().join('\\n'), 'hex')",
       mutants: ['\'\\n\' → ""'],
     },
-    {
-      why: "Bundled roots are parsed once in a process, which had happened before this mutant's turn; in a process of its own, `each of them may stand as an anchor` fails with it.",
-      line: 'this.#certificate ??= parseCertificate(this.der)',
-      mutants: ['this.#certificate ??= parseCertificate(this.der) → this.#certificate &&= parseCertificate(this.der)'],
-    },
   ],
   'src/trust/evaluate.ts': [
     {
