@@ -69,6 +69,11 @@ export const REVOCATION: Readonly<Record<string, readonly Reasoned[]>> = {
   ],
   'src/trust/revocation/crl-set.ts': [
     {
+      why: 'what is good has no causes here, and a revoked one has been returned before',
+      line: "const causes = verdicts.flatMap((verdict) => (verdict.status === 'undetermined' ? verdict.causes : []))",
+      mutants: ["verdict.status === 'undetermined' → true"],
+    },
+    {
       why: 'for types alone: the others have been returned before',
       line: "const [first, ...others] = verdicts.filter((verdict) => verdict.status === 'good')",
       mutants: [
@@ -217,6 +222,11 @@ export const REVOCATION: Readonly<Record<string, readonly Reasoned[]>> = {
   ],
   'src/trust/revocation/obtain.ts': [
     {
+      why: 'the same addition to the key of every list tells them apart as well as none',
+      line: "const about = kind === 'crl' ? '' : ` ${Buffer.from(certificate.serialNumber).toString('hex')}`",
+      mutants: ['\'\' → "Stryker was here!"'],
+    },
+    {
       why: 'At most one empty piece more, which adds nothing to what is read.',
       line: 'for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES)',
       mutants: ['at < bytes.length → at <= bytes.length'],
@@ -255,6 +265,14 @@ export const REVOCATION: Readonly<Record<string, readonly Reasoned[]>> = {
     },
   ],
   'src/trust/revocation/serial-index.ts': [
+    {
+      why: 'how large the pages are: memory and time only',
+      line: 'this.#pageBits = expected > MIN_HASHES * RECORDS_A_HASH ? PAGE_BITS : SMALL_PAGE_BITS',
+      mutants: [
+        'expected > MIN_HASHES * RECORDS_A_HASH → false',
+        'expected > MIN_HASHES * RECORDS_A_HASH → expected <= MIN_HASHES * RECORDS_A_HASH',
+      ],
+    },
     {
       why: 'costs memory only: how large the pages are where just 8,192 entries are expected',
       line: 'this.#pageBits = expected > MIN_HASHES * RECORDS_A_HASH ? PAGE_BITS : SMALL_PAGE_BITS',

@@ -224,6 +224,7 @@ describe('a statement is known', () => {
     expect(keyOf({ ...theList, certificate: other })).toBe(keyOf(theList))
     const others = [{ ...theList, url: 'http://crl.example.com/2' }, { ...theList, issuer: namesake }, theResponse]
     expect(new Set([theList, ...others].map(keyOf)).size).toBe(4)
+    expect(keyOf(theList)).toMatch(/^[0-9a-f]{64}$/) // names a folder
   })
 
   test('of a responder by the certificate, too', () => {
