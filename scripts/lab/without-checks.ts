@@ -80,7 +80,7 @@ export const CHECKS: readonly Check[] = [
     edits: [
       {
         file: 'trust/path/search.ts',
-        text: 'const finding = checkNameConstraints(issuer, path, this.#budget)',
+        text: 'const finding = checkNameConstraints(issuer, path.slice(0, -1), this.#budget)',
         without: 'const finding = undefined',
       },
     ],
@@ -96,8 +96,8 @@ export const CHECKS: readonly Check[] = [
     edits: [
       {
         file: 'trust/revocation/check.ts',
-        text: "return { status: 'revoked', source, finding: { code: 'ERR_TRUST_CERT_REVOKED', certificateIndex: index, message } }",
-        without: "return { status: 'good', source } as never",
+        text: 'return revokedBy(source, link, answer)',
+        without: "return { status: 'good', source, validUntil: now + 60_000, causes: [] }",
       },
     ],
   },

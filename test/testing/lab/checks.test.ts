@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { attackWithout, CHECKS, hasWon } from '../../../scripts/lab/without-checks.ts'
 
@@ -16,6 +17,14 @@ test('with every check, and without the second opinion of Node, none of them doe
   const found = await attackWithout({ edits: [], attacks: ['L01', 'L10', 'L20'] })
   expect(found.map(({ outcome }) => outcome)).toEqual(['refused', 'refused', 'refused'])
 })
+
+test.each(CHECKS.flatMap(({ name, edits }) => edits.map((edit) => ({ name, ...edit }))))(
+  'what removes "$name" stands once in $file',
+  ({ file, text }) => {
+    const source = readFileSync(new URL(`../../../src/${file}`, import.meta.url), 'utf8')
+    expect(source.split(text)).toHaveLength(2)
+  },
+)
 
 test('a check that no longer stands where it stood is told of, not skipped', async () => {
   const edits = [{ file: 'trust/pins.ts', text: 'this was never there', without: '' }]
