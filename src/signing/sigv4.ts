@@ -81,8 +81,10 @@ function boundSigner(settings: Settings, host: SigningHost): BoundSigner {
         ? raceSignal(held, signal).then((version) => patch(request, version))
         : patch(request, held)
     },
-    onResponse: ({ status, headers }) => {
+    onResponse: ({ status, headers }, request) => {
       if (!REFUSALS.has(status) || !REFUSED_CREDENTIALS.test(headers.get('x-amzn-errortype') ?? '')) return 'done'
+      const refused = accessKeyIdOf(request)
+      if (refused !== undefined && refused !== keys.accessKeyId()) return 'retry' // others are in use by now
       try {
         const next = credentials.current(keys.version())
         if (!(next instanceof Promise)) return next.version === keys.version() ? 'done' : 'retry'
@@ -121,6 +123,7 @@ function createSigningKeys({ credentials, region, service, signsToken, saysPaylo
   return {
     /** Whose key was used last. */
     version: () => last?.version.version,
+    accessKeyId: () => last?.scope.accessKeyId,
     scopeFor: (version: SecretVersion, timestamp: string): SigV4Scope => {
       if (last?.version === version && last.scope.timestamp.startsWith(timestamp.slice(0, DAY_LENGTH)))
         return { ...last.scope, timestamp }
@@ -134,6 +137,13 @@ function createSigningKeys({ credentials, region, service, signsToken, saysPaylo
       return last.scope
     },
   }
+}
+
+/** Of what was signed, in the header or in the query. */
+function accessKeyIdOf({ url, fields }: SignableRequest): string | undefined {
+  const authorization = fields.find(([name]) => name === 'authorization')?.[1] ?? ''
+  const credential = CREDENTIAL.exec(authorization)?.[1] ?? new URL(url).searchParams.get('X-Amz-Credential')
+  return credential?.split('/')[0]
 }
 
 function payloadOf({ url, body, fields }: SignableRequest, { payload }: Settings): string {
@@ -196,6 +206,7 @@ const UNSIGNED_FIELDS: ReadonlySet<string> = new Set([
 const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403])
 /** The name of an error, after its namespace where it has one. */
 const REFUSED_CREDENTIALS = /^(?:[^:#]*#)?(?:ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidSignature)/
+const CREDENTIAL = /^AWS4-HMAC-SHA256 Credential=([^,]*)/
 const HTTPS = /^https:/i
 const AMZ_PARAMETER = /(?:^|&)x-amz-/i
 const NOT_ASCII = /[^\t\x20-\x7e]/

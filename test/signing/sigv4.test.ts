@@ -7,6 +7,7 @@ import aws4 from 'aws4'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { FieldLine } from '../../src/signing/message.ts'
+import type { RequestPatch, SignableRequest } from '../../src/signing/signing.ts'
 import { type SigV4Options, sigV4 } from '../../src/signing/sigv4.ts'
 import type { AwsCredentials } from '../../src/signing/sigv4-credentials.ts'
 import { bound, NOW, refusal, signable, streamed } from './signable.ts'
@@ -454,6 +455,32 @@ describe('credentials', () => {
     await runtime.advance(7_200_000)
     expect(keyIdOf(await sign(request))).toBe('AKID3') // they end like any others
   })
+
+  test.each(['header', 'query'] as const)(
+    'what others signed by now in the %s is signed again by those, which stay',
+    async (placement) => {
+      const provider = scripted(() => ({}))
+      const { sign, onResponse, runtime } = bound(signer({ credentials: provider.ask, placement }))
+      const request = signable({ url })
+      const withPatch = ({ headers = {}, query = '' }: RequestPatch): SignableRequest => ({
+        ...request,
+        url: query === '' ? url : `${url}&${query}`,
+        fields: [...request.fields, ...Object.entries(headers)],
+      })
+      const slow = withPatch(await sign(request))
+      const quick = withPatch(await sign(request))
+      const refused = { status: 403, headers: new Headers({ 'x-amzn-errortype': 'ExpiredToken' }) }
+      expect(onResponse?.(refused, quick)).toBe('retry')
+      const again = withPatch(await sign(request))
+      expect(onResponse?.(refused, slow)).toBe('retry')
+      expect(withPatch(await sign(request))).toEqual(again)
+      expect(provider.reasons).toEqual(['initial', 'rejected'])
+      await runtime.advance(60_000)
+      expect(onResponse?.(refused, again)).toBe('retry') // refused itself
+      await sign(request)
+      expect(provider.reasons).toEqual(['initial', 'rejected', 'rejected'])
+    },
+  )
 
   test('where new ones cannot be had those before sign on: the server may think better of it', async () => {
     let asked = 0
