@@ -118,6 +118,8 @@ function protectedHeader({ algorithm, keyId }: Signer, members: JwsHeader, b64: 
     const isExtension = typeof name === 'string' && Object.hasOwn(others, name) && !REGISTERED.has(name)
     if (!isExtension) throw invalid('crit: expected names of extensions that stand in the header')
   }
+  const { kid = keyId } = others
+  if (keyId !== '' && kid !== keyId) throw invalid(`kid: expected ${keyId}, as the key has it`)
   const critical = b64 ? crit : ['b64', ...crit]
   return {
     alg: alg ?? names[0],

@@ -103,6 +103,15 @@ describe('the protected header', () => {
     })
   })
 
+  test('says the id that the key has not, and the one that it has', async () => {
+    const nameless = localSigner(ed25519.privateKey)
+    for (const signer of [keys, nameless]) {
+      const { sign } = bound(jwsDetached({ keys: signer, header, b64: true, protected: { kid: 'k1' } }))
+      const { headers } = await sign(signable({ url, body: '{}' }))
+      expect(headerIn(headers?.[header])).toEqual({ alg: 'EdDSA', kid: 'k1' })
+    }
+  })
+
   test('names the key that signs at that time', async () => {
     const next = localSigner(ed25519.privateKey, { keyId: 'k2' })
     const ring = keyRing([{ signer: keys }, { signer: next, activateAt: new Date(NOW + 1_000) }])
@@ -138,6 +147,7 @@ describe('the protected header', () => {
   test.each([
     [{ alg: 'none' }, 'alg: expected EdDSA or Ed25519 of the key'],
     [{ alg: 'ES256' }, 'alg: expected EdDSA or Ed25519 of the key'],
+    [{ kid: 'k2' }, 'kid: expected k1, as the key has it'],
     [{ b64: true }, 'b64: expected the option b64 alone to say it'],
     [{ b64: false }, 'b64: expected the option b64 alone to say it'],
     [{ crit: 'b64' }, 'crit: expected names, each of them once'],
