@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { parseOptions } from '../encoding/options.ts'
 import { PinfetchError, VerifyError } from '../errors/errors.ts'
 import { isPublicKeyAlgorithm, type KeySet, type PublicKeyAlgorithm } from '../keys/jwks.ts'
-import type { Runtime } from '../ports/runtime.ts'
+import { isRuntime, type Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 
 /** What a token has to be (RFC 8725). */
@@ -130,5 +130,5 @@ const Options = z.strictObject({
   clockSkewMs: z.int().min(0).max(300_000).optional(),
   maxAgeMs: z.int().min(1).optional(),
   requiredClaims: z.array(Text).optional(),
-  runtime: z.custom<Runtime>((runtime) => typeof runtime === 'object').optional(),
+  runtime: z.custom<Runtime>(isRuntime, 'expected a Runtime').optional(),
 })

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { type CanonicalOrigin, canonicalHost, canonicalOrigin } from '../encoding/host.ts'
 import { parseOptions } from '../encoding/options.ts'
 import { isPinText } from '../encoding/pin.ts'
-import type { Runtime } from '../ports/runtime.ts'
+import { isRuntime, type Runtime } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import { createConnector } from '../transport/connector.ts'
 import { createDnsOverTls } from '../transport/dns-over-tls.ts'
@@ -86,7 +86,5 @@ const Options = z.strictObject({
     .max(16),
   anchors: Anchors.default('bundled'),
   timeoutMs: z.int().min(1).max(600_000).default(5_000),
-  runtime: z
-    .custom<Runtime>((runtime) => typeof runtime === 'object' && runtime !== null && 'clock' in runtime)
-    .default(systemRuntime),
+  runtime: z.custom<Runtime>(isRuntime, 'expected a Runtime').default(systemRuntime),
 })

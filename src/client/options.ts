@@ -21,7 +21,7 @@ import type { CircuitRules } from '../limits/circuit.ts'
 import { parseBundle } from '../manifest/bundle.ts'
 import { adaptSource, type CustomSource } from '../manifest/custom-source.ts'
 import type { ManifestLocation, ManifestSource } from '../manifest/sources.ts'
-import { type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
+import { isRuntime, type Runtime, toUnixMs, type UnixMs } from '../ports/runtime.ts'
 import { systemRuntime } from '../ports/system.ts'
 import type { RequestSigner } from '../signing/signing.ts'
 import { isResponseVerifier, type ResponseVerifier } from '../signing/verify-responses.ts'
@@ -724,9 +724,7 @@ const Options = z.strictObject({
   monitor: MonitorSchema,
   timeouts: TimeoutsSchema,
   limits: LimitsSchema,
-  runtime: z
-    .custom<Runtime>((value) => typeof value === 'object' && value !== null && 'clock' in value, 'expected a Runtime')
-    .default(systemRuntime),
+  runtime: z.custom<Runtime>(isRuntime, 'expected a Runtime').default(systemRuntime),
 })
 
 const OptionsOfSeveral = Options.extend({ manifest: z.array(Manifest).min(1).max(16) })

@@ -23,6 +23,12 @@ export interface Runtime {
   readonly schedule: (afterMs: number, run: () => void) => Cancel
 }
 
+/** Whether each part of it is there: one that is missing fails at its first use, in the middle of something else. */
+export function isRuntime(value: unknown): boolean {
+  const { clock, random, schedule } = (value ?? {}) as Partial<Runtime>
+  return [clock?.now, clock?.monotonic, random, schedule].every((part) => typeof part === 'function')
+}
+
 export interface FetchedBytes {
   readonly status: number
   /** Lower-case names; a repeated header is joined with `, `. */

@@ -3,7 +3,7 @@ import { ConfigurationError } from '../errors/errors.ts'
 import type { KeySet } from '../keys/jwks.ts'
 import type { SignatureAlgorithm } from '../keys/signer.ts'
 import { type KeyResolver, keysById, keysOfSet, type VerificationKey } from '../keys/verification-key.ts'
-import type { Runtime } from '../ports/runtime.ts'
+import { isRuntime, type Runtime } from '../ports/runtime.ts'
 import type { Component } from './component.ts'
 import type { NonceStore } from './nonce-store.ts'
 import { MessageRefusal } from './refusal.ts'
@@ -70,10 +70,7 @@ export const NoncesSchema = z.custom<NonceStore>(
   'expected a NonceStore',
 )
 
-export const RuntimeSchema = z.custom<Runtime>(
-  (runtime) => typeof (runtime as Partial<Runtime> | null)?.clock === 'object',
-  'expected a Runtime',
-)
+export const RuntimeSchema = z.custom<Runtime>(isRuntime, 'expected a Runtime')
 
 export const RulesSchema = z.strictObject({
   algorithms: z

@@ -397,6 +397,7 @@ test.each<[string, object]>([
   ['no keys', { keys: SET }],
   ['a clock that may be anywhere', { clockSkewMs: 86_400_000 }],
   ['an unknown option', { audiences: ['a'] }],
+  ['null in place of a runtime', { runtime: null }],
 ])('%s is ERR_CONFIG_INVALID', async (_, options) => {
   await expect(verifyToken(await sign(), { ...OPTIONS, ...options })).rejects.toMatchObject({
     code: 'ERR_CONFIG_INVALID',

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { type ClientOptions, resolveOptions } from '../../src/client/options.ts'
+import { systemRuntime } from '../../src/ports/system.ts'
 
 const PIN = `sha256/${Buffer.alloc(32, 1).toString('base64')}`
 const OTHER = `sha256/${Buffer.alloc(32, 2).toString('base64')}`
@@ -86,6 +87,20 @@ test.each<[string, unknown, string, RegExp]>([
     'ERR_CONFIG_INVALID',
     /^resolver: expected a function/,
   ],
+  ...[
+    null,
+    'system',
+    { ...systemRuntime, clock: null },
+    { ...systemRuntime, clock: Date },
+    { ...systemRuntime, clock: { monotonic: () => 0 } },
+    { ...systemRuntime, random: undefined },
+    { ...systemRuntime, schedule: 7 },
+  ].map((runtime): [string, unknown, string, RegExp] => [
+    `${JSON.stringify(runtime)} as runtime`,
+    { pins, runtime },
+    'ERR_CONFIG_INVALID',
+    /^runtime: expected a Runtime/,
+  ]),
 ])('refuses %s, naming the option', (_, options, code, message) => {
   expect(resolve(options)).toThrow(
     expect.objectContaining({ name: 'ConfigurationError', code, message: expect.stringMatching(message) }),

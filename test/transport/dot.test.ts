@@ -311,6 +311,7 @@ test.each([
   ['a name as an address', { addresses: ['dns.example.net'] }],
   ['a port that is none', { port: 0 }],
   ['an unknown member', { pin: identity.pin }],
+  ['a runtime that is none', { runtime: { clock: null } as never }],
 ])('%s: ERR_CONFIG_INVALID', (_, wrong) => {
   const given = { host: DNS, pins: [identity.pin], anchors: ca.anchorPem }
   expect(() => dotResolver(given)).not.toThrow()

@@ -6,7 +6,7 @@ import { isPinText, type PinText } from '../../encoding/pin.ts'
 import { isPublicSuffix } from '../../encoding/public-suffix.ts'
 import { ConfigurationError } from '../../errors/errors.ts'
 import type { EventOf } from '../../events/events.ts'
-import type { Runtime } from '../../ports/runtime.ts'
+import { isRuntime, type Runtime } from '../../ports/runtime.ts'
 import { systemRuntime } from '../../ports/system.ts'
 import type { Store } from '../../stores/store.ts'
 import { certSpotter } from './certspotter.ts'
@@ -127,7 +127,7 @@ const Options = z.strictObject({
     .union([z.string().min(1), z.custom<Store>(isObjectWith('get', 'put', 'list', 'delete'), 'expected a Store')])
     .optional(),
   onEvent: z.custom<NonNullable<IssuanceOptions['onEvent']>>(isFunction, 'expected a function').default(() => () => {}),
-  runtime: z.custom<Runtime>(isObjectWith('clock', 'random', 'schedule'), 'expected a runtime').default(systemRuntime),
+  runtime: z.custom<Runtime>(isRuntime, 'expected a Runtime').default(systemRuntime),
   intervalMs: z
     .int()
     .min(10_000)

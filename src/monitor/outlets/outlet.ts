@@ -3,7 +3,7 @@ import { canonicalOrigin } from '../../encoding/host.ts'
 import { ConfigurationError } from '../../errors/errors.ts'
 import { type Emitter, emitterOf, followerOf } from '../../events/emitter.ts'
 import type { ClientEvent, Emit } from '../../events/events.ts'
-import type { Runtime } from '../../ports/runtime.ts'
+import { isRuntime, type Runtime } from '../../ports/runtime.ts'
 import { systemRuntime } from '../../ports/system.ts'
 import { createDelivery, type DeliveryOptions, type Outlet } from './delivery.ts'
 import { RECORDED } from './meaning.ts'
@@ -94,7 +94,7 @@ export const OutletShape = {
   events: z.array(EventType).min(1).optional(),
   capacity: z.int().min(1).max(1_000_000).optional(),
   name: z.string().min(1).max(200).optional(),
-  runtime: z.custom<Runtime>((runtime) => typeof runtime === 'object', 'expected a runtime').optional(),
+  runtime: z.custom<Runtime>(isRuntime, 'expected a Runtime').optional(),
 }
 
 export const Fetch = z.custom<typeof globalThis.fetch>((value) => typeof value === 'function', 'expected a fetch')

@@ -232,6 +232,7 @@ describe('options', () => {
     ['a top-level domain', { pins: [pin], domains: ['com'] }],
     ['an address', { pins: [pin], domains: ['192.0.2.1'] }],
     ['no fetch', { pins: [pin], fetch: undefined }],
+    ['a clock without timers', { runtime: { clock: Date } }],
     ['a name that nobody knows', { pins: [pin], domain: 'example.com' }],
   ])('%s is ERR_CONFIG_INVALID', async (_what, given) => {
     const wrong = { ...options, ...given } as Parameters<typeof check>[0]

@@ -120,9 +120,10 @@ test('an option that is none is ERR_CONFIG_INVALID', () => {
     { path: 'x', format: 'xml' },
     { path: 'x', events: ['tls.rejectd'] },
     { path: 'x', capacity: 0 },
+    { path: 'x', runtime: null },
   ]
   for (const options of attempts)
-    expect(() => toFile(client, options as FileOutletOptions)).toThrow(
+    expect(() => toFile(client, options as object as FileOutletOptions)).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }),
     )
 })
