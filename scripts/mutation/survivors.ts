@@ -5,6 +5,8 @@ export interface Reasoned {
   readonly why: string
   readonly line: string
   readonly mutants: readonly string[]
+  /** Time or memory is all that they cost: on a busy machine a test may run out of it, which is no reason to take them off. */
+  readonly onlyCost?: true
 }
 
 /** Of a run of Stryker, in lines and columns from 1. */
@@ -40,7 +42,7 @@ const LONGEST = 80 // of either side of an arrow
 /** Of one file: its text, all its mutants, and the survivors that are listed for it. */
 export function score(text: string, mutants: readonly Mutant[], listed: readonly Reasoned[]): FileScore {
   const lines = text.split('\n')
-  const why = new Map(listed.flatMap((entry) => entry.mutants.map((mutant) => [keyOf(entry.line, mutant), entry.why])))
+  const known = new Map(listed.flatMap((entry) => entry.mutants.map((mutant) => [keyOf(entry.line, mutant), entry])))
   const survivors = mutants
     .filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
     .map((mutant): Survivor => {
@@ -49,8 +51,8 @@ export function score(text: string, mutants: readonly Mutant[], listed: readonly
         line: lineAt(lines, line),
         mutant: `${short(textAt(lines, mutant))} → ${short(mutant.replacement ?? '')}`,
       }
-      const reason = why.get(keyOf(words.line, words.mutant))
-      return { at: `${line}:${column}`, ...words, ...(reason === undefined ? {} : { why: reason }) }
+      const why = known.get(keyOf(words.line, words.mutant))?.why
+      return { at: `${line}:${column}`, ...words, ...(why === undefined ? {} : { why }) }
     })
   const seen = new Set(survivors.map((survivor) => keyOf(survivor.line, survivor.mutant)))
   return {
@@ -58,7 +60,7 @@ export function score(text: string, mutants: readonly Mutant[], listed: readonly
     timedOut: count(mutants, 'Timeout'),
     reasoned: survivors.filter((survivor) => survivor.why !== undefined),
     bare: survivors.filter((survivor) => survivor.why === undefined),
-    stale: [...why.keys()].filter((key) => !seen.has(key)),
+    stale: [...known].filter(([key, { onlyCost }]) => !onlyCost && !seen.has(key)).map(([key]) => key),
   }
 }
 

@@ -28,6 +28,13 @@ test('a survivor that is not listed is bare, and so is one that no test reaches'
   })
 })
 
+test('one that costs time alone stays listed where a test ran out of it, and survives with its reason elsewhere', () => {
+  const listed = [{ ...memo, mutants: ['known !== undefined → false'], onlyCost: true }] as const
+  const found = (status: string) => score(TEXT, [mutant([2, 7], [2, 26], 'false', status)], listed)
+  expect(found('Timeout')).toMatchObject({ timedOut: 1, reasoned: [], bare: [], stale: [] })
+  expect(found('Survived')).toMatchObject({ timedOut: 0, reasoned: [{ why: memo.why }], bare: [], stale: [] })
+})
+
 test('the score counts what was noticed, by a test or by time, of all', () => {
   const of = (...statuses: readonly string[]): number =>
     percent(

@@ -91,16 +91,19 @@ export const MANIFEST: Readonly<Record<string, readonly Reasoned[]>> = {
       why: 'How much room a table is given at first: memory and time only, it grows where it must.',
       line: 'this.#bytes = Buffer.alloc(Math.ceil(expectedBytes * 1.25)) // the keys come on top',
       mutants: ['expectedBytes * 1.25 → expectedBytes / 1.25'],
+      onlyCost: true,
     },
     {
       why: 'How much room a table is given at first: memory and time only, it grows where it must.',
       line: 'this.#slots = new Uint32Array(2 ** Math.max(4, Math.ceil(Math.log2(expectedBytes / 64))))',
       mutants: ['expectedBytes / 64 → expectedBytes * 64'],
+      onlyCost: true,
     },
     {
       why: 'The slots double one entry sooner: memory only.',
       line: 'if (this.#size * 2 > this.#slots.length) this.#grow()',
       mutants: ['this.#size * 2 > this.#slots.length → this.#size * 2 >= this.#slots.length'],
+      onlyCost: true,
     },
     {
       why: 'Probing goes down instead of up, in adding and in finding alike: the same entries are found.',
@@ -111,16 +114,13 @@ export const MANIFEST: Readonly<Record<string, readonly Reasoned[]>> = {
       why: 'Room for more is made when there was just enough: memory only.',
       line: 'if (needed <= this.#bytes.length) return',
       mutants: ['needed <= this.#bytes.length → needed < this.#bytes.length'],
+      onlyCost: true,
     },
     {
-      why: 'Another hash, or the same one for every key: the same entries are found by probing, only the time differs.',
-      line: 'function hashOf(key: string): number {',
-      mutants: ['{ let hash = 0x811c9dc5 for (let at = 0; at < key.length; at += 1) hash = Math.… → {}'],
-    },
-    {
-      why: 'Another hash, or the same one for every key: the same entries are found by probing, only the time differs.',
+      why: 'Another hash for every key: the same entries are found by probing, only the time differs.',
       line: 'for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193)',
-      mutants: ['at < key.length → false', 'at < key.length → at <= key.length'],
+      mutants: ['at < key.length → at <= key.length'],
+      onlyCost: true,
     },
   ],
   'src/manifest/hosts.ts': [
@@ -128,6 +128,7 @@ export const MANIFEST: Readonly<Record<string, readonly Reasoned[]>> = {
       why: 'How much room the table is given at first: memory and time only, it grows where it must.',
       line: 'const expectedBytes = (hosts?.length ?? 0) * 256 + (blobs ?? []).reduce((sum, { length }) => sum + length, 0)',
       mutants: ['(hosts?.length ?? 0) * 256 → (hosts?.length ?? 0) / 256', '[] → ["Stryker was here"]'],
+      onlyCost: true,
     },
   ],
   'src/manifest/in-force.ts': [
