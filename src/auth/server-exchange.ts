@@ -1,6 +1,7 @@
 import { AuthError, PinfetchError } from '../errors/errors.ts'
 import { scrub } from '../errors/scrub.ts'
 import type { ClockOffsets } from '../keys/clock-offset.ts'
+import { readWhole } from '../ports/read-whole.ts'
 import type { UnixMs } from '../ports/runtime.ts'
 import type { AuthHost } from './scheme.ts'
 
@@ -44,7 +45,7 @@ export function createServerExchange({ host: lent, offsets, timeoutMs }: Exchang
       answered = true
       offsets.learn(url.origin, response.headers, clock.monotonic() - start)
       if (response.status >= 300 && response.status < 400) throw await redirected(url, response)
-      const bytes = await readBody(response, url)
+      const bytes = await readBody(response, url, ended)
       return { url, status: response.status, headers: response.headers, bytes, sentAt, receivedAt: clock.now() }
     } catch (error) {
       if (error instanceof AuthError) throw error
@@ -56,20 +57,11 @@ export function createServerExchange({ host: lent, offsets, timeoutMs }: Exchang
   }
 }
 
-async function readBody(response: Response, url: URL): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  const reader = response.body?.getReader()
-  for (;;) {
-    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
-    if (done || value === undefined) return Buffer.concat(chunks)
-    chunks.push(value)
-    length += value.length
-    if (length <= MAX_BYTES) continue
-    reader?.cancel().catch(() => undefined)
-    const message = `authorization server ${url.host}: expected at most ${MAX_BYTES} bytes, the answer is longer`
-    throw new AuthError('ERR_AUTH_TOKEN_RESPONSE_TOO_LARGE', message, { host: url.host, requestSent: 'yes' })
-  }
+async function readBody({ body }: Response, url: URL, signal: AbortSignal): Promise<Uint8Array> {
+  const bytes = await readWhole(body, MAX_BYTES, signal)
+  if (bytes !== undefined) return bytes
+  const message = `authorization server ${url.host}: expected at most ${MAX_BYTES} bytes, the answer is longer`
+  throw new AuthError('ERR_AUTH_TOKEN_RESPONSE_TOO_LARGE', message, { host: url.host, requestSent: 'yes' })
 }
 
 async function redirected(url: URL, { status, body }: Response): Promise<AuthError> {

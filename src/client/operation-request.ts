@@ -1,9 +1,9 @@
 import type { Issue, PolicyError } from '../errors/errors.ts'
+import { readWhole } from '../ports/read-whole.ts'
 import { isJson, mediaType } from './media-type.ts'
 import type { Match } from './operation-match.ts'
 import { refusal } from './operation-refusal.ts'
 import { issuesOf, jsonOf, type Parsed } from './operation-schema.ts'
-import { readWhole } from './read-whole.ts'
 import { type GivenRequest, repeatable } from './replay.ts'
 import { isReplayable, openedAnew, replayable } from './replayable.ts'
 

@@ -1,11 +1,11 @@
 import type { PolicyError } from '../errors/errors.ts'
+import { readWhole } from '../ports/read-whole.ts'
 import { requestFailure } from '../transport/failure.ts'
 import { BodyStream, isDisturbed } from './body.ts'
 import { isJson, mediaType } from './media-type.ts'
 import type { Operation } from './operation-options.ts'
 import { refusal } from './operation-refusal.ts'
 import { issuesOf, jsonOf, type StandardSchema } from './operation-schema.ts'
-import { readWhole } from './read-whole.ts'
 import { discard } from './redirect.ts'
 import { type Abandonable, endWhenAbandoned, markRedirected, type ReceivedBody, receivedResponse } from './response.ts'
 

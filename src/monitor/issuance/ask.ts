@@ -1,6 +1,7 @@
 import { parseStrictJson } from '../../encoding/json.ts'
 import { MonitorError, PinfetchError } from '../../errors/errors.ts'
 import { parseRetryAfter } from '../../manifest/fetch-document.ts'
+import { readWhole } from '../../ports/read-whole.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import { raceSignal } from '../../ports/signals.ts'
 
@@ -60,20 +61,10 @@ export function jsonOf(bytes: Uint8Array, source: string): unknown {
 export const malformed = (source: string, what: string): MonitorError =>
   new MonitorError('ERR_MONITOR_SOURCE_MALFORMED', `${source}: ${what}`)
 
-async function readBody(response: Response, { source, maxBytes }: Question, signal: AbortSignal): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  const reader = response.body?.getReader()
-  for (;;) {
-    const part = reader && (await raceSignal(reader.read(), signal))
-    if (part === undefined || part.done) return new Uint8Array(Buffer.concat(chunks))
-    length += part.value.length
-    if (length > maxBytes) {
-      void reader?.cancel().catch(() => undefined)
-      throw new MonitorError('ERR_MONITOR_SOURCE_TOO_LARGE', `${source}: answered more than ${maxBytes} bytes`)
-    }
-    chunks.push(part.value)
-  }
+async function readBody({ body }: Response, { source, maxBytes }: Question, signal: AbortSignal): Promise<Uint8Array> {
+  const bytes = await readWhole(body, maxBytes, signal)
+  if (bytes !== undefined) return bytes
+  throw new MonitorError('ERR_MONITOR_SOURCE_TOO_LARGE', `${source}: answered more than ${maxBytes} bytes`)
 }
 
 function badStatus({ status, headers }: Response, source: string, { clock }: Runtime): MonitorError {

@@ -1,16 +1,17 @@
-import { raceSignal } from '../ports/signals.ts'
+import { raceSignal } from './signals.ts'
 
 /**
- * All of a stream; `undefined` where it is longer, and then nobody reads the rest.
+ * All of a body, nothing where there is none; `undefined` where it is longer, and then nobody reads the rest.
  *
- * @throws the reason of the signal, and what the stream fails with.
+ * @throws the reason of the signal, and what the body fails with.
  */
 export async function readWhole(
-  stream: ReadableStream<Uint8Array>,
+  body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   signal: AbortSignal | null,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const reader = stream.getReader()
+  if (body === null) return new Uint8Array()
+  const reader = body.getReader()
   const chunks: Uint8Array[] = []
   let size = 0
   try {
