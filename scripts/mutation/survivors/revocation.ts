@@ -266,17 +266,28 @@ export const REVOCATION: Readonly<Record<string, readonly Reasoned[]>> = {
   ],
   'src/trust/revocation/serial-index.ts': [
     {
+      why: 'costs memory only: as many hashes as there may ever be, whatever is expected',
+      line: 'this.#chunks = new Uint32Array(Math.min(Math.max(hashes, MIN_HASHES), MAX_HASHES))',
+      mutants: [
+        'Math.min(Math.max(hashes, MIN_HASHES), MAX_HASHES) → Math.max(Math.max(hashes, MIN_HASHES), MAX_HASHES)',
+      ],
+      onlyCost: true,
+    },
+    {
       why: 'how large the pages are: memory and time only',
       line: 'this.#pageBits = expected > MIN_HASHES * RECORDS_A_HASH ? PAGE_BITS : SMALL_PAGE_BITS',
       mutants: [
         'expected > MIN_HASHES * RECORDS_A_HASH → false',
         'expected > MIN_HASHES * RECORDS_A_HASH → expected <= MIN_HASHES * RECORDS_A_HASH',
+        'MIN_HASHES * RECORDS_A_HASH → MIN_HASHES / RECORDS_A_HASH',
       ],
+      onlyCost: true,
     },
     {
       why: 'costs memory only: how large the pages are where just 8,192 entries are expected',
       line: 'this.#pageBits = expected > MIN_HASHES * RECORDS_A_HASH ? PAGE_BITS : SMALL_PAGE_BITS',
       mutants: ['expected > MIN_HASHES * RECORDS_A_HASH → expected >= MIN_HASHES * RECORDS_A_HASH'],
+      onlyCost: true,
     },
     {
       why: 'costs memory only: a record that would just fit begins a new chunk',
