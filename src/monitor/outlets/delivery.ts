@@ -38,9 +38,16 @@ export interface Delivery<Item> extends Outlet {
   readonly offer: (item: Item, mayWait?: boolean) => void
 }
 
-/** Another attempt would fail for the same reason. */
+/** Another attempt would fail for the same reason. `lost`: how many of the items that is about, where the others arrived. */
 export class Undeliverable extends Error {
   override readonly name = 'Undeliverable'
+
+  readonly lost: number | undefined
+
+  constructor(message: string, lost?: number) {
+    super(message)
+    this.lost = lost
+  }
 }
 
 /**
@@ -81,7 +88,7 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
     const failure = await deliverAll(items)
     waiting.splice(0, items.length)
     if (failure === undefined) recover()
-    else lose(items.length, failure)
+    else lose(Math.min(failure.lost, items.length), failure.message)
     return items.length
   }
   const gathering = createGathering({
@@ -91,8 +98,8 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
     schedule,
   })
 
-  /** @returns why the items are lost. */
-  const deliverAll = async (items: readonly Item[]): Promise<string | undefined> => {
+  /** @returns how many of the items are lost, and why. */
+  const deliverAll = async (items: readonly Item[]): Promise<Loss | undefined> => {
     const began = clock.monotonic()
     try {
       const batch = await prepare(items)
@@ -101,13 +108,13 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
         const error = await attempt(batch)
         if (error === undefined) return undefined
         failures += 1
-        if (error instanceof Undeliverable || over.signal.aborted) return messageOf(error)
+        if (error instanceof Undeliverable || over.signal.aborted) return lossBy(error, items)
         fail(messageOf(error))
-        if (clock.monotonic() - began >= GIVE_UP_MS) return messageOf(error)
+        if (clock.monotonic() - began >= GIVE_UP_MS) return lossBy(error, items)
         await pause(pauseAfter(failures))
       }
     } catch (error) {
-      return messageOf(error) // a format of the caller's threw
+      return lossBy(error, items) // a format of the caller's threw
     }
   }
 
@@ -183,6 +190,16 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
 /** Another attempt may do better. Its message is ours. */
 export class Undelivered extends Error {
   override readonly name = 'Undelivered'
+}
+
+interface Loss {
+  readonly lost: number
+  readonly message: string
+}
+
+function lossBy(error: unknown, { length }: readonly unknown[]): Loss {
+  const lost = error instanceof Undeliverable ? error.lost : undefined
+  return { lost: lost ?? length, message: messageOf(error) }
 }
 
 /** What somebody else's error says may hold what was sent. */

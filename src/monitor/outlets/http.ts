@@ -1,5 +1,7 @@
 import * as z from 'zod'
+import { parseStrictJson } from '../../encoding/json.ts'
 import { parseOptions } from '../../encoding/options.ts'
+import { readWhole } from '../../ports/read-whole.ts'
 import { type Outlet, Undeliverable, Undelivered } from './delivery.ts'
 import { asJson, Format, type RecordFormat, writerOf, written } from './format.ts'
 import { type OtlpResource, otlpLogRecord, otlpLogs } from './otlp.ts'
@@ -31,7 +33,8 @@ export interface HttpOutletOptions extends OutletOptions {
 }
 
 /**
- * Up to 100 records a request, one request at a time. 408, 429 and 5xx are tried again; what is refused otherwise is lost, and counted.
+ * Up to 100 records a request, one request at a time. 408, 429 and 5xx are tried again, under `otlp` 429, 502, 503 and 504 alone;
+ * what is refused otherwise is lost, and counted.
  *
  * @throws ConfigurationError
  */
@@ -54,24 +57,69 @@ export function toHttp(client: Watched, options: HttpOutletOptions): Outlet {
     },
     deliver: (text, signal) => {
       const type = bodyKind === 'lines' ? 'application/x-ndjson' : 'application/json'
-      return post(fetch, url, { body: text, headers: { 'content-type': type }, signal })
+      const send = bodyKind === 'otlp' ? postOtlp : post
+      return send(fetch, url, { body: text, headers: { 'content-type': type }, signal })
     },
   })
 }
 
+interface Posted {
+  readonly body: string
+  readonly headers: Record<string, string>
+  readonly signal: AbortSignal
+}
+
 /** @throws Undeliverable for a status that another attempt would not mend. */
-export async function post(
+export async function post(fetch: typeof globalThis.fetch, url: string, posted: Posted): Promise<void> {
+  const isTransient = (status: number): boolean => status === 408 || status === 429 || status >= 500
+  ignore(await accepted(fetch, url, { posted, isTransient }))
+}
+
+/**
+ * A collector that takes the request may say of how many records it will not take, ever.
+ *
+ * @see OTLP, "OTLP/HTTP Response": partial success, and what may be tried again
+ * @throws Undeliverable
+ */
+async function postOtlp(fetch: typeof globalThis.fetch, url: string, posted: Posted): Promise<void> {
+  const isTransient = (status: number): boolean => [429, 502, 503, 504].includes(status)
+  const { body } = await accepted(fetch, url, { posted, isTransient })
+  const bytes = await readWhole(body, MAX_ANSWER_BYTES, posted.signal).catch(() => undefined) // it has the records anyway
+  const json = bytes && parseStrictJson(bytes)
+  const answer = PartialSuccess.safeParse(json?.ok ? json.value : undefined)
+  const rejected = answer.success ? answer.data.partialSuccess.rejectedLogRecords : 0
+  if (rejected > 0) throw new Undeliverable(`${new URL(url).host} refused ${rejected} of the records`, rejected)
+}
+
+async function accepted(
   fetch: typeof globalThis.fetch,
   url: string,
-  init: { readonly body: string; readonly headers: Record<string, string>; readonly signal: AbortSignal },
-): Promise<void> {
-  const { status, ok, body } = await fetch(url, { ...init, method: 'POST', redirect: 'error' })
-  void body?.cancel().catch(() => undefined) // whatever it says, nobody reads it, nor waits for its end
-  if (ok) return
-  const message = `${new URL(url).host} answered ${status}`
-  if (status === 408 || status === 429 || status >= 500) throw new Undelivered(message)
-  throw new Undeliverable(message)
+  { posted, isTransient }: { readonly posted: Posted; readonly isTransient: (status: number) => boolean },
+): Promise<Response> {
+  const response = await fetch(url, { ...posted, method: 'POST', redirect: 'error' })
+  if (response.ok) return response
+  ignore(response)
+  const message = `${new URL(url).host} answered ${response.status}`
+  throw isTransient(response.status) ? new Undelivered(message) : new Undeliverable(message)
 }
+
+/** Whatever it says, nobody reads it, nor waits for its end. */
+const ignore = ({ body }: Response): void => void body?.cancel().catch(() => undefined)
+
+const MAX_ANSWER_BYTES = 65_536
+
+/** 64-bit integers are text in the JSON of protocol buffers. */
+const PartialSuccess = z.object({
+  partialSuccess: z.object({
+    rejectedLogRecords: z.union([
+      z.int(),
+      z
+        .string()
+        .regex(/^\d{1,15}$/)
+        .transform(Number),
+    ]),
+  }),
+})
 
 const Options = z
   .strictObject({

@@ -152,6 +152,52 @@ describe('toHttp', () => {
     expect(told).toMatchObject([{ type: 'outlet.failed', dropped: 1 }])
   })
 
+  test.each([
+    [429, 2, 0],
+    [502, 2, 0],
+    [503, 2, 0],
+    [504, 2, 0],
+    [408, 1, 1],
+    [500, 1, 1],
+    [501, 1, 1],
+  ])('otlp answered with %i is sent %i times and loses %i', async (status, requests, lost) => {
+    const received = collector(status, 200)
+    const { client, settle, outlet } = start({ format: 'otlp' })
+    client.emit(handshake())
+    await settle()
+    expect([received.length, outlet.dropped]).toEqual([requests, lost])
+  })
+
+  test.each<[string, unknown, number]>([
+    ['that it refused one', { partialSuccess: { rejectedLogRecords: '1', errorMessage: 'too old' } }, 1],
+    ['so as a number', { partialSuccess: { rejectedLogRecords: 1 } }, 1],
+    ['that it refused more than there were', { partialSuccess: { rejectedLogRecords: '1000' } }, mismatch.length],
+    ['that it refused none', { partialSuccess: { rejectedLogRecords: '0', errorMessage: 'better use gRPC' } }, 0],
+    ['a number that is none', { partialSuccess: { rejectedLogRecords: '-1' } }, 0],
+    ['nothing of it', {}, 0],
+    ['no JSON', 'thanks', 0],
+    ['more than anybody reads', { partialSuccess: { rejectedLogRecords: '1', errorMessage: 'x'.repeat(70_000) } }, 0],
+  ])('an OTLP collector that says %s has the records but those: they are not sent again', async (_, answer, lost) => {
+    let requests = 0
+    const body = typeof answer === 'string' ? answer : JSON.stringify(answer)
+    world.use(
+      http.post(url, () => {
+        requests += 1
+        return new HttpResponse(body, { status: 200 })
+      }),
+    )
+    const { client, settle, outlet, told } = start({ format: 'otlp' })
+    for (const event of mismatch) client.emit(event)
+    await settle()
+    expect([requests, outlet.dropped, outlet.queued]).toEqual([1, lost, 0])
+    expect(told.map(({ type }) => type)).toEqual(lost > 0 ? ['outlet.failed'] : [])
+    if (lost > 0)
+      expect(told[0]).toMatchObject({
+        dropped: lost,
+        message: expect.stringMatching(/^collector\.example refused \d+ of the records$/),
+      })
+  })
+
   test('what is told of the collector itself, and of the outlet itself, goes nowhere', async () => {
     const received = collector()
     const { client, settle, outlet } = start()
