@@ -206,7 +206,7 @@ const UNSIGNED_FIELDS: ReadonlySet<string> = new Set([
 const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403])
 /** The name of an error, after its namespace where it has one. */
 const REFUSED_CREDENTIALS = /^(?:[^:#]*#)?(?:ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidSignature)/
-const CREDENTIAL = /^AWS4-HMAC-SHA256 Credential=([^,]*)/
+const CREDENTIAL = /AWS4-HMAC-SHA256 Credential=([^,]*)/
 const HTTPS = /^https:/i
 const AMZ_PARAMETER = /(?:^|&)x-amz-/i
 const NOT_ASCII = /[^\t\x20-\x7e]/

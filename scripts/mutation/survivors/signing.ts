@@ -144,6 +144,16 @@ export const SIGNING: Readonly<Record<string, readonly Reasoned[]>> = {
   ],
   'src/signing/sigv4.ts': [
     {
+      why: 'for the types: what a server refuses was signed before, so a key was used',
+      line: 'accessKeyId: () => last?.scope.accessKeyId,',
+      mutants: ['last?.scope → last.scope'],
+    },
+    {
+      why: 'any text without a credential stands for a header field that is not there',
+      line: "const authorization = fields.find(([name]) => name === 'authorization')?.[1] ?? ''",
+      mutants: ['\'\' → "Stryker was here!"'],
+    },
+    {
       why: 'a response without the field: neither text is the name of an error',
       line: "if (!REFUSALS.has(status) || !REFUSED_CREDENTIALS.test(headers.get('x-amzn-errortype') ?? '')) return 'done'",
       mutants: ['\'\' → "Stryker was here!"'],
