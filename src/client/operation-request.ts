@@ -95,8 +95,8 @@ async function contentOf(
   const isStream = body instanceof ReadableStream
   const { maxBytes = isStream ? MAX_STREAM_BYTES : Number.POSITIVE_INFINITY } = reading
   const read = isStream ? undefined : new Response(body)
-  const stream = isStream ? (openedAnew(body, host) ?? body) : read?.body
-  const bytes = stream ? await readWhole(stream, maxBytes, signal) : new Uint8Array()
+  const stream = isStream ? (openedAnew(body, host) ?? body) : (read?.body ?? null)
+  const bytes = await readWhole(stream, maxBytes, signal)
   if (bytes === undefined) throw refuse('ERR_POLICY_BODY_TOO_LARGE', tooLarge(maxBytes))
   return { bytes, type: typeGiven ?? read?.headers.get('content-type') ?? null }
 }
