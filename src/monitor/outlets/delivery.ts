@@ -25,8 +25,12 @@ export interface DeliveryOptions<Item, Batch> {
   readonly batchSize: number
   /** What is sent for the items, made once and not for every attempt; `undefined` where there is nothing to send. */
   readonly prepare: (items: readonly Item[]) => Batch | undefined | Promise<Batch | undefined>
-  /** Settles when the batch arrived. Rejects with `Undeliverable` for what no further attempt would mend. */
-  readonly deliver: (batch: Batch, signal: AbortSignal) => Promise<void>
+  /**
+   * Settles when the batch arrived. Rejects with `Undeliverable` for what no further attempt would mend.
+   *
+   * @param taken Says that the batch is there, before it settles: whatever fails or hangs then, it is not sent again.
+   */
+  readonly deliver: (batch: Batch, signal: AbortSignal, taken: () => void) => Promise<void>
   /** Frees what `deliver` holds. */
   readonly dispose?: () => unknown
   readonly runtime: Runtime
@@ -41,7 +45,6 @@ export interface Delivery<Item> extends Outlet {
 /** Another attempt would fail for the same reason. `lost`: how many of the items that is about, where the others arrived. */
 export class Undeliverable extends Error {
   override readonly name = 'Undeliverable'
-
   readonly lost: number | undefined
 
   constructor(message: string, lost?: number) {
@@ -124,10 +127,15 @@ export function createDelivery<Item, Batch>(options: DeliveryOptions<Item, Batch
     const cancel = schedule(ATTEMPT_MS, end)
     const stop = (): void => ended.abort(new Undelivered('the outlet was closed'))
     over.signal.addEventListener('abort', stop, { once: true })
+    let isTaken = false
+    const taken = (): void => {
+      isTaken = true
+    }
     try {
-      await raceSignal(deliver(batch, ended.signal), ended.signal)
+      await raceSignal(deliver(batch, ended.signal, taken), ended.signal)
       return undefined
     } catch (error) {
+      if (isTaken && !(error instanceof Undeliverable)) return undefined
       return error ?? new Undelivered('no reason was given')
     } finally {
       cancel()

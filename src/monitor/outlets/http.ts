@@ -55,10 +55,10 @@ export function toHttp(client: Watched, options: HttpOutletOptions): Outlet {
       if (bodyKind === 'otlp') return otlpLogs(lines, resource)
       return bodyKind === 'array' ? `[${lines.join(',')}]` : `${lines.join('\n')}\n`
     },
-    deliver: (text, signal) => {
+    deliver: (text, signal, taken) => {
       const type = bodyKind === 'lines' ? 'application/x-ndjson' : 'application/json'
-      const send = bodyKind === 'otlp' ? postOtlp : post
-      return send(fetch, url, { body: text, headers: { 'content-type': type }, signal })
+      const posted = { body: text, headers: { 'content-type': type }, signal }
+      return bodyKind === 'otlp' ? postOtlp(fetch, url, { posted, taken }) : post(fetch, url, posted)
     },
   })
 }
@@ -81,10 +81,15 @@ export async function post(fetch: typeof globalThis.fetch, url: string, posted: 
  * @see OTLP, "OTLP/HTTP Response": partial success, and what may be tried again
  * @throws Undeliverable
  */
-async function postOtlp(fetch: typeof globalThis.fetch, url: string, posted: Posted): Promise<void> {
+async function postOtlp(
+  fetch: typeof globalThis.fetch,
+  url: string,
+  { posted, taken }: { readonly posted: Posted; readonly taken: () => void },
+): Promise<void> {
   const isTransient = (status: number): boolean => [429, 502, 503, 504].includes(status)
   const { body } = await accepted(fetch, url, { posted, isTransient })
-  const bytes = await readWhole(body, MAX_ANSWER_BYTES, posted.signal).catch(() => undefined) // it has the records anyway
+  taken()
+  const bytes = await readWhole(body, MAX_ANSWER_BYTES, posted.signal)
   const json = bytes && parseStrictJson(bytes)
   const answer = PartialSuccess.safeParse(json?.ok ? json.value : undefined)
   const rejected = answer.success ? answer.data.partialSuccess.rejectedLogRecords : 0

@@ -198,6 +198,22 @@ describe('toHttp', () => {
       })
   })
 
+  test.each<[string, () => ReadableStream]>([
+    ['has no end', () => new ReadableStream()],
+    ['breaks off', () => new ReadableStream({ start: (control) => control.error(new Error('reset')) })],
+    ['is nothing', () => new ReadableStream({ start: (control) => control.close() })],
+  ])('an OTLP collector that took the records has them once, though its answer %s', async (_, answer) => {
+    let requests = 0
+    const answering = (async () => {
+      requests += 1
+      return new Response(answer(), { status: 200 })
+    }) as typeof globalThis.fetch
+    const { client, settle, outlet, told } = start({ format: 'otlp', fetch: answering })
+    client.emit(handshake())
+    await settle()
+    expect([requests, outlet.dropped, told]).toEqual([1, 0, []])
+  })
+
   test('what is told of the collector itself, and of the outlet itself, goes nowhere', async () => {
     const received = collector()
     const { client, settle, outlet } = start()
